@@ -1,0 +1,75 @@
+"""The images on the device as uint8; a batch at a time is gathered, turned to float and normalised there."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Generator, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def derived_seed(*words: int | str) -> int:
+    """A seed that is a function of its words alone, so that nothing depends on what was drawn before.
+
+    >>> derived_seed(0, "order", 3) == derived_seed(0, "order", 3) != derived_seed(0, "order", 4)
+    True
+    """
+    digest = hashlib.blake2b("/".join(map(str, words)).encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "big")
+
+
+def generator(device: torch.device, *words: int | str) -> Generator:
+    """A fresh random generator on the device for the purpose that the words name."""
+    return Generator(device).manual_seed(derived_seed(*words))
+
+
+def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
+    """The order of an epoch. Drawn on the CPU, so that every device sees the same one."""
+    return torch.randperm(images, generator=generator(torch.device("cpu"), seed, "order", epoch))
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A whole set of images on one device.
+
+    pixels: uint8 (N, H, W, 3), so that a gathered batch is channels_last without copying; labels: int64 (N,).
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    @classmethod
+    def to_device(cls, pixels: np.ndarray, labels: np.ndarray, device: torch.device) -> ImageSet:
+        # Memory-mapped arrays are read-only and torch would warn; nothing ever writes into them here, but copying
+        # costs less than explaining, and a run wants its rows together in memory anyway.
+        return cls(torch.from_numpy(pixels.copy()).to(device), torch.from_numpy(labels.copy()).to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, index: Tensor | slice) -> Tensor:
+        """Float images in 0..1, (n, 3, H, W), channels_last."""
+        return self.pixels[index].permute(0, 3, 1, 2).float().div_(255)
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Subtracts the channel mean and divides by the deviation, both (3,) in 0..1."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def to_device(cls, mean: np.ndarray, std: np.ndarray, device: torch.device) -> Normalize:
+        def column(values: np.ndarray) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+
+        return cls(column(mean), column(std))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std

@@ -1,0 +1,342 @@
+"""python -m reglab ...: train, predict, runs, cards.
+
+Exit status: 0 done, 1 the run failed, 2 what was asked cannot be (one sentence on standard error).
+With --json, standard output is one JSON object a line, and the last line is the summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from reglab import __version__
+from reglab.config import RunConfig, flag, from_json
+from reglab.errors import ConfigError, DataError, RunError
+from reglab.regularizers import CATALOGUE
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers a mistake with one sentence instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [option for action in self._actions for option in action.option_strings]
+        if message.startswith("unrecognized arguments: "):
+            unknown = message.partition(": ")[2].split()[0]
+            near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+            instead = f"did you mean {near[0]}?" if near else f"see `{self.prog} --help`."
+            message = f"There is no option {unknown}: {instead}"
+        else:
+            message = f"{message[0].upper()}{message[1:]}: see `{self.prog} --help`."
+        self.exit(2, message + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = build_parser()
+    args, rest = parser.parse_known_args(arguments)
+    if rest:
+        args.parser.error("unrecognized arguments: " + " ".join(rest))
+    try:
+        return int(args.run(args) or 0)
+    except (ConfigError, DataError, RunError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `reglab runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m reglab", description="See what regularization does to a convolutional network.")
+    parser.add_argument("--version", action="version", version=f"reglab {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, run: Any, about: str) -> Parser:
+        sub: Parser = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        sub.set_defaults(run=run, parser=sub)
+        return sub
+
+    train = command("train", train_command, "train one network and write its run folder")
+    add_config_options(train)
+    train.add_argument("--config", metavar="FILE", help="begin with this RunConfig (or a run's config.json)")
+    train.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
+    train.add_argument("--name", help="what to call the run")
+    train.add_argument("--group", default="", help="compare it with the other runs of this group")
+    _runs_option(train)
+    _json_option(train)
+
+    predict = command("predict", predict_command, "classify pictures with a trained network")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
+    predict.add_argument("--checkpoint", required=True, metavar="NAME", help="a run, or a network in checkpoints/")
+    predict.add_argument("--top", type=int, default=3, help="classes to show (default 3)")
+    _runs_option(predict)
+    _json_option(predict)
+
+    runs = command("runs", runs_command, "list the runs of this machine and the networks in checkpoints/")
+    _runs_option(runs)
+    _json_option(runs)
+
+    cards = command("cards", cards_command, "explain every regularizer")
+    cards.add_argument("--markdown", action="store_true", help="the table that stands in the README")
+    _json_option(cards)
+    return parser
+
+
+# ---- train -------------------------------------------------------------------------------------------------------
+def train_command(args: argparse.Namespace) -> int:
+    from reglab import data
+    from reglab.events import Epoch, Event, Failed, Started, Stopped
+    from reglab.store import Run, Store, runs_store
+
+    store = Store(args.runs) if args.runs else runs_store()
+    given = config_values(args)
+    if args.resume:
+        if given or args.config:
+            raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
+        run = store.open(args.resume)
+        if (status := run.status()) == "finished":
+            raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
+        if status == "running":
+            raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
+        _load_with_progress(run.config.dataset)
+    else:
+        base = RunConfig()
+        if args.config:
+            try:
+                base = from_json(Path(args.config).read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{args.config} cannot be read ({error}): give a JSON file.") from None
+        config = base.override(given)
+        _load_with_progress(config.dataset)  # before the run folder is made, so that nothing is half started
+        data.check_sizes(data.source(config.dataset), config.train_size, config.val_size)
+        run = store.create(config, name=args.name or "", group=args.group)
+
+    stop = _stop_on_signals()
+    failed = False
+    began = time.monotonic()
+
+    def listen(run: Run, event: Event) -> None:
+        nonlocal failed
+        failed = failed or isinstance(event, Failed)
+        if event.name in ("step", "snapshot"):
+            return
+        if args.json:
+            print(json.dumps({"run": run.id, **event.to_json()}), flush=True)
+        elif isinstance(event, Started):
+            print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
+            print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
+            print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
+        elif isinstance(event, Epoch):
+            speed = run.last_timing().get("images_per_second", 0)
+            print(
+                f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
+                f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}  {time.monotonic() - began:>5.0f}s",
+                flush=True,
+            )
+        elif isinstance(event, Stopped):
+            print(f"Stopped. Go on with: python -m reglab train --resume {run.id}", file=sys.stderr)
+        elif isinstance(event, Failed):
+            print(event.reason, file=sys.stderr)
+
+    from reglab.jobs import work
+
+    work([run], listen, stop)
+    summary = run.summary()
+    if args.json:
+        print(json.dumps(summary), flush=True)
+    elif summary["status"] == "finished":
+        print(_in_words(summary))
+        print(f"\n{run.path}")
+    return 1 if failed or summary["status"] == "failed" else 0
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    lines = ["", f"{'':12}{'epoch':>6}{'train':>9}{'val':>9}{'test':>9}{'gap':>10}{'ECE':>9}"]
+    for which in ("last", "best"):
+        e = summary[which]
+        lines.append(
+            f"{which + ' epoch':12}{e['epoch']:>6}{e['train_accuracy']:>9.1%}{e['val_accuracy']:>9.1%}"
+            f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
+        )
+    return "\n".join([*lines, *([summary["reason"]] if summary.get("reason") else [])])
+
+
+def _load_with_progress(dataset: str) -> None:
+    """Fetch and decode before anything is started, telling how far it is when somebody watches."""
+    from reglab import data
+
+    data.load(dataset)
+
+
+def _stop_on_signals() -> Any:
+    """Ctrl-C and SIGTERM stop after the step under way, with a snapshot; a second Ctrl-C breaks off at once."""
+    asked: list[int] = []
+
+    def handle(number: int, frame: types.FrameType | None) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return lambda: bool(asked)
+
+
+# ---- the options of a RunConfig ----------------------------------------------------------------------------------
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """One flag for every field of RunConfig, every regularizer and every setting of one."""
+    run = parser.add_argument_group("the run")
+    for name, info in RunConfig.model_fields.items():
+        if name != "regularizers":
+            default = RunConfig.model_fields[name].default
+            shown = "all" if default is None else default
+            run.add_argument(
+                flag(name), dest=f"config:{name}", **_option(info), help=f"{info.description} (default {shown})"
+            )
+    for key, technique in CATALOGUE.items():
+        group = parser.add_argument_group(technique.title, technique.hint)
+        group.add_argument(
+            flag(key), dest=f"config:{key}", action=argparse.BooleanOptionalAction, default=None, help="switch it on"
+        )
+        for name, info in technique.model_fields.items():
+            group.add_argument(
+                f"{flag(key)}.{name}",
+                dest=f"config:{key}.{name}",
+                **_option(info),
+                help=f"{info.description or info.title} (default {_default(info)})",
+            )
+
+
+def _default(info: FieldInfo) -> str:
+    return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
+
+
+def _option(info: FieldInfo) -> dict[str, Any]:
+    """How argparse reads a field. Bounds, choices and numbers are left to RunConfig, which says more about them."""
+    kind = info.annotation
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    metavar = {int: "N", float: "X", bool: "true|false"}.get(kind) if isinstance(kind, type) else None
+    if get_origin(kind) is Literal:
+        metavar = "|".join(map(str, get_args(kind)))
+    return {"metavar": metavar or "NAME", "default": None}
+
+
+def config_values(args: argparse.Namespace) -> dict[str, Any]:
+    """What was given on the command line, as the dotted changes that `RunConfig.override` takes."""
+    given = {k.removeprefix("config:"): v for k, v in vars(args).items() if k.startswith("config:") and v is not None}
+    off = [key for key, value in given.items() if value is False]
+    for name in given:
+        if name.partition(".")[0] in off and "." in name:
+            raise ConfigError(
+                f"--no-{name.partition('.')[0].replace('_', '-')} and {name} exclude each other: give one."
+            )
+    return {k: None if v == "all" and k == "train_size" else v for k, v in given.items()}
+
+
+def _runs_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", metavar="DIR", help="folder of the runs (default: REGLAB_RUNS, else runs/)")
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, the last one the summary")
+
+
+# ---- predict -----------------------------------------------------------------------------------------------------
+def predict_command(args: argparse.Namespace) -> int:
+    from reglab.predict import open_picture, predict_file
+    from reglab.store import Store, checkpoints_store, find, runs_store
+
+    run = find(args.checkpoint, Store(args.runs) if args.runs else runs_store(), checkpoints_store())
+    for image in args.images:
+        open_picture(Path(image))  # all of them are looked at before the first is answered
+    for image in args.images:
+        probabilities, _ = predict_file(str(run.path), image)
+        top = dict(list(probabilities.items())[: max(1, args.top)])
+        if args.json:
+            print(
+                json.dumps(
+                    {"image": image, "checkpoint": run.id, "label": next(iter(top)), "probabilities": probabilities}
+                )
+            )
+        else:
+            print(f"{image}: " + ", ".join(f"{label} {p:.1%}" for label, p in top.items()))
+    return 0
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------
+def runs_command(args: argparse.Namespace) -> int:
+    from reglab.store import Store, checkpoints_store, runs_store
+
+    stores = [Store(args.runs) if args.runs else runs_store(), checkpoints_store()]
+    summaries = [run.summary() for store in stores for run in store.runs()]
+    if args.json:
+        for summary in summaries:
+            print(json.dumps(summary))
+        return 0
+    if not summaries:
+        print("No runs yet. Begin with: python -m reglab train --dataset digits --train-size 300")
+    for s in summaries:
+
+        def percent(key: str, s: dict[str, Any] = s) -> str:
+            return f"{s[key]:.1%}" if key in s else "-"
+
+        print(
+            f"{s['run']:<32} {s['status']:<12} {s.get('dataset', ''):<10} {s.get('model', ''):<10}"
+            f" train {percent('train_accuracy'):>6} val {percent('val_accuracy'):>6} test {percent('test_accuracy'):>6}"
+            f"  {' '.join(s.get('regularizers', {})) or 'plain'}"
+        )
+    return 0
+
+
+# ---- cards -------------------------------------------------------------------------------------------------------
+def cards_command(args: argparse.Namespace) -> int:
+    if args.markdown:
+        print(markdown_table())
+        return 0
+    for key, technique in CATALOGUE.items():
+        settings = {
+            name: {"default": info.default, "about": info.description or info.title}
+            for name, info in technique.model_fields.items()
+        }
+        card = {
+            "key": key,
+            "title": technique.title,
+            "group": technique.group,
+            "hint": technique.hint,
+            "formula": technique.formula,
+            "paper": technique.paper,
+            "settings": settings,
+            "about": "\n".join(line.strip() for line in (technique.__doc__ or "").strip().splitlines()),
+        }
+        if args.json:
+            print(json.dumps(card))
+        else:
+            print(
+                f"{card['title']} (--{key.replace('_', '-')})\n\n{card['about']}\n\nFormula: {card['formula']}\nPaper: {card['paper']}"
+            )
+            for name, about in settings.items():
+                print(f"  {name} (default {about['default']}): {about['about']}")
+            print()
+    return 0
+
+
+def markdown_table() -> str:
+    """The regularizers as a table; the README holds what this prints, and a test compares the two."""
+    rows = ["| regularizer | flag | settings | what it does | paper |", "|---|---|---|---|---|"]
+    for key, technique in CATALOGUE.items():
+        settings = ", ".join(f"`{name}` {_default(info)}" for name, info in technique.model_fields.items()) or "-"
+        rows.append(
+            f"| {technique.title} | `{flag(key)}` | {settings} | {technique.hint} | {technique.paper.split(',')[0]} |"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,251 @@
+"""A RunConfig is a frozen value: data, network, training numbers and regularizers. Equal JSON, equal run.
+
+Every field is at once the flag of the command line (`--train-size`), the key in JSON (`train_size`), the control on the
+screen and the name of a sweep's axis; its bounds and its explanation are said here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from reglab import data, models
+from reglab.errors import ConfigError
+from reglab.models import ModelSpec
+from reglab.regularizers import CATALOGUE, Regularizer, regularizer
+
+USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
+
+
+class RunConfig(BaseModel):
+    """What to train, on what, and how. Make one with `RunConfig.parse`, which answers bad values in one sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: str = Field("cifar10", title="data set", description="the pictures to learn")
+    train_size: int | None = Field(
+        None,
+        ge=10,
+        le=50_000,
+        title="training images",
+        description="fewer are easier to learn by heart",
+        json_schema_extra={"slider": [100, 20_000, 100]},
+    )
+    label_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="wrong labels",
+        description="share of training labels made wrong",
+        json_schema_extra={"slider": [0, 0.9, 0.05]},
+    )
+    val_size: int = Field(
+        2_000, ge=10, le=10_000, title="validation images", description="held out of training, drawn as curves"
+    )
+    model: str = Field("basic_cnn", title="network", description="the network to train")
+    epochs: int = Field(
+        20,
+        ge=1,
+        le=1_000,
+        title="epochs",
+        description="passes over the training images",
+        json_schema_extra={"slider": [1, 100, 1]},
+    )
+    batch_size: int = Field(128, ge=1, le=4_096, title="batch size", description="images a step")
+    lr: float = Field(1e-3, gt=0, le=1e6, title="learning rate", description="usually 0.001 for AdamW, 0.05 for SGD")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", title="optimizer", description="AdamW, or SGD with Nesterov momentum 0.9"
+    )
+    schedule: Literal["one_cycle", "cosine", "constant"] = Field(
+        "one_cycle", title="schedule", description="how the learning rate changes over the run"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="seed", description="same seed: same split, weights and batches")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="device", description="auto takes the GPU where there is one"
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", title="precision", description="auto takes bf16 where it is native"
+    )
+    regularizers: dict[str, SerializeAsAny[Regularizer]] = Field(default_factory=dict, title="regularizers")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> RunConfig:
+        """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ConfigError(_sentence(error)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_values(cls, values: Any) -> Any:
+        """Where the usual value of one field depends on another."""
+        if not isinstance(values, dict):
+            return values
+        usual: dict[str, Any] = {}
+        if values.get("optimizer") in USUAL_LR:
+            usual["lr"] = USUAL_LR[values["optimizer"]]
+        if values.get("dataset", "cifar10") in data.SOURCES:
+            usual["val_size"] = data.SOURCES[values.get("dataset", "cifar10")].preset["val_size"]
+        return usual | {k: v for k, v in values.items() if not (v is None and k in usual)}
+
+    @field_validator("regularizers", mode="before")
+    @classmethod
+    def _from_catalogue(cls, value: Any) -> Any:
+        """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters."""
+        if not isinstance(value, Mapping):
+            raise ConfigError('regularizers must be an object such as {"dropout": {"rate": 0.5}}.')
+        on = {key: settings for key, settings in value.items() if settings is not False and settings is not None}
+        made = {}
+        for key, settings in on.items():
+            try:
+                made[key] = regularizer(key, settings)
+            except ValidationError as error:
+                raise ConfigError(_sentence(error, key)) from None
+        return {key: made[key] for key in CATALOGUE if key in made}
+
+    @model_validator(mode="after")
+    def _possible(self) -> RunConfig:
+        """Refuse here, before anything is started, what could not be trained."""
+        source = data.source(self.dataset)
+        data.check_sizes(source, self.train_size, self.val_size)
+        models.check(self.spec(len(source.classes)))
+        suited = {key: r.suited(source) for key, r in self.regularizers.items()}
+        object.__setattr__(self, "regularizers", suited)  # still being made: frozen from here on
+        if self.batch_size == 1 and "batch_norm" in self.regularizers:
+            raise ConfigError(
+                "batch_norm was asked for with batch size 1, but one image has no statistics:"
+                " use a batch size of at least 2, or switch batch_norm off."
+            )
+        return self
+
+    def spec(self, classes: int) -> ModelSpec:
+        """The network as the regularizers shape it."""
+        spec = ModelSpec(name=self.model, classes=classes)
+        for r in self.regularizers.values():
+            spec = r.shape(spec)
+        return spec
+
+    def override(self, changes: Mapping[str, Any]) -> RunConfig:
+        """A config with dotted changes: `{"lr": 0.01, "dropout.rate": 0.5, "batch_norm": True, "flip_crop": False}`.
+
+        Setting a field of a regularizer switches it on. Raises `ConfigError`.
+        """
+        values = self.model_dump()
+        chosen: dict[str, Any] = values.pop("regularizers")
+        if "optimizer" in changes and self.lr == USUAL_LR[self.optimizer]:
+            del values["lr"]  # nobody chose it, so it follows the optimizer
+        if "dataset" in changes:
+            del values["val_size"]
+        for name, value in changes.items():
+            key, dot, setting = name.partition(".")
+            if dot:
+                chosen[key] = {**(chosen.get(key) or {}), setting: value}
+            elif key in CATALOGUE:
+                chosen[key] = (chosen.get(key) or {}) if value is True else value
+            else:
+                values[key] = value
+        return RunConfig.parse({**values, "regularizers": chosen})
+
+    def plain(self) -> RunConfig:
+        """The same run without any regularizer: what a comparison compares with."""
+        return self.model_copy(update={"regularizers": {}})
+
+    def title(self) -> str:
+        """What is trained, in a few words for the screen."""
+        source = data.SOURCES[self.dataset]
+        images = f"{self.train_size:,} images" if self.train_size else "all images"
+        noise = f" · {self.label_noise:.0%} wrong labels" if self.label_noise else ""
+        return f"{source.title} · {images}{noise} · {self.model}"
+
+    def recipe(self) -> str:
+        """The regularizers that are on, in a few words for the screen."""
+        return " + ".join(r.title.lower() for r in self.regularizers.values()) or "no regularizers"
+
+    def flags(self) -> list[str]:
+        """The options of `python -m reglab train` that make this config again; defaults are left out."""
+        told = RunConfig(dataset=self.dataset)
+        out = ["--dataset", self.dataset]
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
+            if name not in ("dataset", "regularizers") and value != usual:
+                out += [flag(name), _text(value)]
+        for key, r in self.regularizers.items():
+            out.append(flag(key))
+            usual_settings = _usual_settings(r, self.dataset)
+            for name, value in r.model_dump().items():
+                if value != usual_settings[name]:
+                    out += [f"{flag(key)}.{name}", _text(value)]
+        return out
+
+    def command(self) -> str:
+        """The command line that trains exactly this."""
+        return " ".join(["python -m reglab train", *self.flags()])
+
+
+def flag(name: str) -> str:
+    """`train_size` -> `--train-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
+    """What the settings would be if only those were given that decide over the others (a mode its strength)."""
+    given = {name: getattr(r, name) for name in ("mode",) if name in type(r).model_fields}
+    return regularizer(r.key, given).suited(data.SOURCES[dataset]).model_dump()
+
+
+def from_json(text: str) -> RunConfig:
+    """A RunConfig from its JSON, or from a run's `config.json`. Raises `ConfigError`."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"The config is not JSON ({error}): give an object with the fields of a run.") from None
+    if not isinstance(values, dict):
+        raise ConfigError("The config must be a JSON object with the fields of a run.")
+    return RunConfig.parse(values.get("config", values))
+
+
+def _sentence(error: ValidationError, prefix: str = "") -> str:
+    """Pydantic's first complaint as one sentence: what was asked, why not, what instead."""
+    first = error.errors(include_url=False)[0]
+    if isinstance(own := first.get("ctx", {}).get("error"), ConfigError):
+        return str(own)
+    name = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
+    given, kind, limits = first["input"], first["type"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        names = list(CATALOGUE[prefix].model_fields if prefix else RunConfig.model_fields)
+        near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
+        instead = (
+            f"did you mean {near[0]}?" if near else f"choose from {', '.join(names) or 'none: it has no settings'}."
+        )
+        return f"There is no setting called {name!r}: {instead}"
+    if kind == "literal_error":
+        return f"{name} is {given!r}, but must be {limits['expected']}."
+    bounds = {
+        "greater_than_equal": "at least {ge}",
+        "greater_than": "more than {gt}",
+        "less_than_equal": "at most {le}",
+        "less_than": "less than {lt}",
+    }
+    if kind in bounds:
+        return f"{name} is {_text(given)}, but must be {bounds[kind].format(**limits)}."
+    wants = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "dict": "an object",
+        "finite": "a finite number",
+    }
+    want = next((w for k, w in wants.items() if kind.startswith(k)), None)
+    if want:
+        return f"{name} is {given!r}, but must be {want}."
+    return f"{name} is {given!r}, which cannot be: {first['msg'][0].lower()}{first['msg'][1:]}."

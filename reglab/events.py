@@ -1,0 +1,146 @@
+"""What a run can say while it trains. `train()` yields these; printing, plotting, saving and testing listen.
+
+All but `Step` and `Snapshot` become one line of `metrics.jsonl` each, `{"event": "epoch", "epoch": 3, ...}`. They hold
+nothing that a second run of the same config would not repeat: wall clock and speed are measured by whoever listens.
+Accuracies, the gap and calibration errors are fractions from 0 to 1; losses are in nats per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    name: ClassVar[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but tensors, with the event's name first and what does not apply left out."""
+        values = {k: v for k, v in asdict(self).items() if v is not None}
+        return {"event": self.name, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """What is about to be trained, and with what. Said once; a resumed run does not say it again."""
+
+    name: ClassVar[str] = "started"
+    parameters: int
+    train_images: int
+    val_images: int
+    test_images: int
+    steps_per_epoch: int
+    device: str
+    precision: str
+    threads: int
+    mean: tuple[float, ...]  # of each channel, subtracted from every image before the network sees it
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """One optimizer step is under way; there are no numbers in it, since reading one would wait for the device."""
+
+    name: ClassVar[str] = "step"
+    epoch: int
+    batch: int  # counted from 1
+    batches: int
+    images: int  # in this step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(Event):
+    """The network after an epoch; epoch 0 is the untrained one.
+
+    `train_*` and `fit_*` are measured in eval mode, without augmentation, on a fixed slice of the training images:
+    `train_*` against the true labels, `fit_*` against the labels as given. Without label noise they are the same, and
+    `fit_*` and `memorised` (share of the wrong labels in the slice that the network has learned) are left out.
+    `running_*` is what the optimiser saw: dropout on, images augmented, labels mixed.
+    """
+
+    name: ClassVar[str] = "epoch"
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    ece: float
+    gap: float
+    running_loss: float | None = None
+    running_accuracy: float | None = None
+    penalty: float | None = None
+    fit_loss: float | None = None
+    fit_accuracy: float | None = None
+    memorised: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best(Event):
+    """The highest validation accuracy so far. The tensors are live: copy or write them before asking for more."""
+
+    name: ClassVar[str] = "best"
+    epoch: int
+    val_accuracy: float
+    weights: Tensors = field(repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"event": self.name, "epoch": self.epoch, "val_accuracy": self.val_accuracy}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Event):
+    """Everything needed to go on from here. The tensors are live: write them before asking for more."""
+
+    name: ClassVar[str] = "snapshot"
+    state: dict[str, Any]
+    tensors: Tensors = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """The end, with the numbers on the test images, which were opened just now for the first time.
+
+    `best` and `last` hold the same keys for the best epoch by validation accuracy and for the last one. `reported`
+    says which of the two the run stands by: the last, unless a regularizer ended training (`reason`) to go back.
+    """
+
+    name: ClassVar[str] = "finished"
+    epochs: int
+    reported: str
+    best: dict[str, Any]
+    last: dict[str, Any]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped(Event):
+    """Someone asked to stop; the run can be resumed from the snapshot before this event."""
+
+    name: ClassVar[str] = "stopped"
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """Training cannot go on: one sentence that says where, why, and what usually helps."""
+
+    name: ClassVar[str] = "failed"
+    reason: str
+    epoch: int | None = None
+    step: int | None = None
+
+
+def epoch_from_json(line: Mapping[str, Any]) -> Epoch:
+    """The `Epoch` a line of `metrics.jsonl` tells of. Raises KeyError when a required number is missing."""
+    known = {f.name for f in fields(Epoch)}
+    return Epoch(**{k: v for k, v in line.items() if k in known})

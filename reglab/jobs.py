@@ -1,0 +1,346 @@
+"""Who trains when: worker processes, one job at a time on each device, and a queue that is fair to visitors.
+
+A job is one run, or several that are trained in turn, a step of each, so that their curves grow side by side. The worker
+owns its runs and tells of them only through their folders; nothing of a job is lost when the page or the server goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from reglab.config import RunConfig
+from reglab.errors import ConfigError, DataError, RunError
+from reglab.events import Event, Failed, Stopped
+from reglab.store import Run, Store, conclude, record
+
+WAITING = 20  # jobs in the queue, all visitors together
+WAITING_PER_OWNER = 3
+PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it is killed
+
+
+# ---- in the worker -----------------------------------------------------------------------------------------------
+def work(
+    runs: Sequence[Run],
+    listen: Callable[[Run, Event], None] = lambda run, event: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train these runs in turn, here and now: one event of each, round and round. Resumes those that have begun.
+
+    What goes wrong with one run is written into its folder and leaves the others alone.
+    """
+    from reglab import data
+    from reglab.train import train
+
+    def events_of(run: Run) -> Any:
+        c = run.config
+        split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
+        return record(run, train(c, split, resume=run.resume(), stop=lambda: stopped() or run.should_stop()))
+
+    with ExitStack() as owned:
+        going: dict[Run, Any] = {}
+        for run in runs:
+            owned.enter_context(run.locked())
+        for run in runs:
+            with _told_to(run, listen):
+                going[run] = events_of(run)
+        while going:
+            for run in list(going):
+                event = None
+                with _told_to(run, listen):
+                    event = next(going[run], None)
+                if event is None:
+                    del going[run]
+                else:
+                    listen(run, event)
+
+
+@contextlib.contextmanager
+def _told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
+    """Turn what goes wrong with a run into its last event."""
+    try:
+        yield
+    except Exception as error:
+        failed = Failed(reason=_in_words(error))
+        conclude(run, failed)
+        listen(run, failed)
+        if not isinstance(error, (ConfigError, DataError, RunError, OSError, MemoryError)):
+            sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, (ConfigError, DataError, RunError)):
+        return str(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "Out of memory: use a smaller batch size, fewer images or a smaller network, then resume."
+    if isinstance(error, OSError):
+        return f"The run could not be written ({error.strerror or error}): free some disk space, then resume."
+    return (
+        f"Training broke off with {type(error).__name__}: {error}. That is a fault of this program; please report it."
+    )
+
+
+def _worker(root: str, ids: list[str], device: str) -> None:
+    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM."""
+    terminated = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
+    runs = [Run(Path(root) / run_id) for run_id in ids]
+    while True:  # a worker that outlived an earlier server may still hold the device
+        try:
+            with FileLock(Path(root) / f".{device}.lock", timeout=0.2):
+                return work(runs, stopped=terminated.is_set)
+        except Timeout:
+            if terminated.is_set() or all(run.should_stop() for run in runs):
+                for run in runs:
+                    conclude(run, Stopped(epoch=0, step=0))
+                return
+
+
+def _look_at_machine() -> dict[str, Any]:
+    import torch
+
+    from reglab import machine
+
+    device = machine.choose_device("auto")
+    return {
+        "device": device.type,
+        "name": machine.device_name(device),
+        "precision": machine.choose_precision("auto", device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+# ---- in the server -----------------------------------------------------------------------------------------------
+def process_context() -> Any:
+    """forkserver with torch preloaded, so that a worker starts in milliseconds; spawn where there is none."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["torch", "pyarrow", "safetensors.torch", "reglab.train", "reglab.jobs", "reglab.predict"]
+    )
+    # The fork server is started as `python -c ...` and would not find a package that lies beside the script.
+    here = str(Path(__file__).parent.parent)
+    if here not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+    return context
+
+
+class Apart:
+    """Calls functions in another process, one at a time; when that process dies, the caller hears of it and lives."""
+
+    def __init__(self, memory: int = 0) -> None:
+        self._memory, self._lock = memory, threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60.0) -> Any:
+        """The function's result. Raises what it raises, and `RunError` when its process died or took too long."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, process_context(), initializer=_bounded, initargs=(self._memory,))
+            pool = self._pool
+        try:
+            future: Future[Any] = pool.submit(function, *args)
+            return future.result(timeout)
+        except (BrokenProcessPool, TimeoutError):
+            self.close()
+            raise RunError("This took too long or too much memory and was broken off: try something smaller.") from None
+
+    def close(self) -> None:
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _bounded(memory: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory:
+        with contextlib.suppress(ImportError, ValueError, OSError):
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+@dataclass
+class Job:
+    ids: list[str]
+    device: str
+    owner: str
+    number: int
+    process: BaseProcess | None = None
+    asked_to_stop: float = field(default=0.0)
+
+
+class Jobs:
+    """The queue of one server over one folder of runs. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.apart = Apart()
+        self._context = process_context()
+        self._lock = threading.RLock()
+        self._queue: list[Job] = []
+        self._running: dict[str, Job] = {}
+        self._numbers = count()
+        self._served: dict[str, int] = {}  # owner -> number of the last job of theirs that was started
+        self._machine: dict[str, Any] = {}
+        self._looked = threading.Event()
+        self._closed = False
+
+    # ---- the machine
+    def warm(self) -> None:
+        """Start the fork server and look at the machine, in the background."""
+        threading.Thread(target=self._look, daemon=True, name="reglab-warm").start()
+
+    def _look(self) -> None:
+        try:
+            self._machine = self.apart.call(_look_at_machine, timeout=120)
+        except Exception as error:
+            self._machine = {"device": "cpu", "name": "", "error": str(error)}
+        self._looked.set()
+
+    def machine(self, timeout: float = 0.0) -> dict[str, Any]:
+        """device, name, precision and threads; empty while it is being found out."""
+        self._looked.wait(timeout)
+        return self._machine
+
+    # ---- asking
+    def submit(self, configs: Sequence[RunConfig], *, owner: str = "", name: str = "", group: str = "") -> list[Run]:
+        """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
+        with self._lock:
+            self._admit(owner)
+            runs = [self.store.create(c, name=name, group=group) for c in configs]
+            self._enqueue(runs, configs[0].device, owner)
+        return runs
+
+    def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
+        """Put runs that were stopped or interrupted back into the queue. Raises `RunError` for others."""
+        with self._lock:
+            self._admit(owner)
+            for run in runs:
+                status = self.status(run)
+                if status not in ("stopped", "interrupted", "failed"):
+                    raise RunError(
+                        f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
+                    )
+            self._enqueue(runs, runs[0].config.device, owner)
+
+    def _admit(self, owner: str) -> None:
+        if self._closed:
+            raise RunError("The server is shutting down: try again when it is back.")
+        if len(self._queue) >= WAITING:
+            raise ConfigError(f"The queue is full with {WAITING} jobs: try again in a few minutes.")
+        if owner and sum(job.owner == owner for job in self._queue) >= WAITING_PER_OWNER:
+            raise ConfigError(f"You have {WAITING_PER_OWNER} jobs waiting already: wait for one, or stop one.")
+
+    def _enqueue(self, runs: Sequence[Run], device: str, owner: str) -> None:
+        if device == "auto":
+            device = self.machine(timeout=30).get("device", "cpu") if self._looked.is_set() or self._machine else "cpu"
+        for run in runs:
+            (run.path / "stop").unlink(missing_ok=True)
+        self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers)))
+        self._start_next()
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop; one that still waits leaves the queue."""
+        with self._lock:
+            for job in self._queue:
+                if run_id in job.ids:
+                    job.ids.remove(run_id)
+                    conclude(self.store.open(run_id), Stopped(epoch=0, step=0))
+            self._queue = [job for job in self._queue if job.ids]
+            running = next((job for job in self._running.values() if run_id in job.ids), None)
+            run = self.store.open(run_id)
+            if running or run.is_locked():
+                run.ask_to_stop()
+            if running and all(self.store.open(i).should_stop() for i in running.ids):
+                running.asked_to_stop = time.monotonic()
+
+    # ---- looking
+    def order(self) -> list[Job]:
+        """The waiting jobs as they will be started: whoever was served longest ago first, then first come, first served."""
+        served, waiting, ordered = dict(self._served), list(self._queue), []
+        turn = max(served.values(), default=0)
+        while waiting:
+            job = min(waiting, key=lambda j: (served.get(j.owner, -1) if j.owner else -1, j.number))
+            waiting.remove(job)
+            ordered.append(job)
+            turn += 1
+            served[job.owner] = turn
+        return ordered
+
+    def place(self, run_id: str) -> int | None:
+        """How many jobs are before this one, itself included; None when it does not wait."""
+        with self._lock:
+            ordered = self.order()
+        return next((place for place, job in enumerate(ordered, 1) if run_id in job.ids), None)
+
+    def status(self, run: Run) -> str:
+        """The run's status, or `queued` where only this server knows of it."""
+        with self._lock:
+            if any(run.id in job.ids for job in self._queue):
+                return "queued"
+            starting = any(run.id in job.ids for job in self._running.values())
+        status = run.status()
+        return "running" if starting and status == "interrupted" else status
+
+    # ---- doing
+    def _start_next(self) -> None:
+        for job in self.order():
+            if job.device in self._running or self._closed:
+                continue
+            self._queue.remove(job)
+            self._running[job.device] = job
+            self._served[job.owner] = max(self._served.values(), default=0) + 1
+            threading.Thread(target=self._see_through, args=(job,), daemon=True, name="reglab-job").start()
+
+    def _see_through(self, job: Job) -> None:
+        """Start the job's worker, wait for its end, start the next one. A worker that ignores being stopped is killed."""
+        try:
+            process = self._context.Process(
+                target=_worker, args=(str(self.store.root), job.ids, job.device), daemon=False
+            )
+            process.start()
+            job.process = process
+            while not wait([process.sentinel], timeout=0.5):
+                if job.asked_to_stop and time.monotonic() - job.asked_to_stop > PATIENCE:
+                    process.kill()
+            process.join()
+        finally:
+            with self._lock:
+                if self._running.get(job.device) is job:
+                    del self._running[job.device]
+                self._start_next()
+
+    def close(self, patience: float = 5.0) -> None:
+        """Ask all workers to stop at once, with their snapshots, and wait for them a little."""
+        with self._lock:
+            self._closed, self._queue = True, []
+            processes = [job.process for job in self._running.values() if job.process]
+        for process in processes:
+            with contextlib.suppress(OSError, ValueError):
+                process.terminate()
+        if processes:
+            wait([p.sentinel for p in processes], timeout=patience)
+        self.apart.close()

@@ -1,0 +1,69 @@
+"""What this machine can do: the device, the precision it has natively, the threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+from reglab.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(asked: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU. Raises `ConfigError` when what was asked is not there."""
+    import torch
+
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("device cuda was asked for, but torch finds no CUDA device here: use --device cpu or auto.")
+    return torch.device(asked)
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 products run in hardware; emulated ones are slower than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return any(
+        getattr(torch.cpu, probe, lambda: False)() for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+
+
+def choose_precision(asked: str, device: torch.device) -> str:
+    """`auto` is bf16 where the device has it natively, fp32 elsewhere."""
+    if asked != "auto":
+        return asked
+    return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def cpu_count() -> int:
+    """The cores this process may use, which in a container are fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def device_name(device: torch.device) -> str:
+    """What to write beside a measurement: the GPU's name, or the processor's and how many cores."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {cpu_count()} cores"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

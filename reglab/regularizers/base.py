@@ -1,0 +1,96 @@
+"""What a regularizer is: a frozen set of settings, and the hooks through which it takes part in training.
+
+A new technique is one new file in this folder with one subclass of `Regularizer`. The file's name is its name
+everywhere: the toggle on the screen, the flag, the JSON key. Its fields are its settings, its docstring is its card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from reglab.data import Source
+    from reglab.events import Epoch
+    from reglab.models import ModelSpec
+
+Memory = dict[str, "Tensor"]  # what a regularizer remembers from step to step (an average, say); saved with the run
+
+
+class Regularizer(BaseModel):
+    """The hooks, in the order in which `train.py` calls them; each does nothing unless a technique overrides it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    key: ClassVar[str] = ""  # the name of the file
+    title: ClassVar[str] = ""  # the name in the literature
+    group: ClassVar[str] = ""  # where it stands on the toggle board, one of GROUPS
+    hint: ClassVar[str] = ""  # one line beside the toggle
+    paper: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+    order: ClassVar[int] = 0  # inside one hook only; lower goes first
+    advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on
+    default_on: ClassVar[bool] = False  # switched on when the lab is opened for the first time
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.key = cls.__module__.rpartition(".")[2]
+
+    # ---- once, before training -------------------------------------------------------------------------------
+    def suited(self, source: Source) -> Regularizer:
+        """This technique as it makes sense for a data set (digits must not be mirrored); usually itself."""
+        return self
+
+    def shape(self, spec: ModelSpec) -> ModelSpec:
+        """The network to build: give the layers this technique lives in."""
+        return spec
+
+    def optimize(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups; each has `params`, `kind` ("weight" or "norm_and_bias")."""
+        return groups
+
+    # ---- every batch: images are float NCHW in 0..1 on the device, targets are distributions (N, classes) ------
+    def augment(self, images: Tensor, rng: Generator) -> Tensor:
+        """Other pictures with the same labels."""
+        return images
+
+    def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Pictures and labels mixed with each other. When several techniques mix, one is drawn for each batch."""
+        return images, targets
+
+    def soften(self, targets: Tensor) -> Tensor:
+        """Other target distributions; must be affine, so that it commutes with mixing."""
+        return targets
+
+    def penalty(self, model: nn.Module, logits: Tensor) -> Tensor | None:
+        """A scalar added to the loss, and shown apart from it."""
+        return None
+
+    def gradients(self, model: nn.Module, compute: Callable[[], None]) -> None:
+        """Fill the parameters' gradients; `compute` does one forward and backward pass on the batch."""
+        compute()
+
+    def after_step(self, model: nn.Module, memory: Memory) -> None:
+        """Change the weights after the optimizer did, or remember something about them."""
+
+    # ---- every epoch -------------------------------------------------------------------------------------------
+    def judged(self, model: nn.Module, memory: Memory) -> nn.Module:
+        """The network to evaluate and save, where it is not the one being trained (an average of weights, say)."""
+        return model
+
+    def stop(self, history: Sequence[Epoch]) -> str:
+        """A reason ends training; the run then reports its best epoch instead of its last."""
+        return ""
+
+
+GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimisation", "Transfer", "Stopping")
+
+
+def overriding(regularizers: Sequence[Regularizer], hook: str) -> list[Regularizer]:
+    """Those that do something in a hook, in the order in which they do it."""
+    return [r for r in regularizers if getattr(type(r), hook) is not getattr(Regularizer, hook)]

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from reglab.models import ModelSpec
+
+
+class BatchNorm(Regularizer):
+    """Normalises every channel by the mean and deviation of the batch, which steadies training and adds a little noise.
+
+    What you will see: the loss falls much faster in the first epochs, higher learning rates become possible, and the
+    validation accuracy ends higher. On its own it does not close the gap.
+    """
+
+    title = "Batch normalization"
+    group = "Structure"
+    hint = "Normalise each channel over the batch: faster, steadier training"
+    paper = "Ioffe and Szegedy 2015, Batch normalization: accelerating deep network training, arXiv:1502.03167"
+    formula = r"\hat{x} = \gamma\,\frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} + \beta"
+    advice = {
+        "dropout": "Dropout stands after the last batch normalization here, so it does not shift its statistics "
+        "(Li et al. 2019)."
+    }
+    default_on = True
+
+    def shape(self, spec: ModelSpec) -> ModelSpec:
+        return spec.replace(norm="batch")

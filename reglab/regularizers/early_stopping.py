@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from reglab.events import Epoch
+
+
+class EarlyStopping(Regularizer):
+    """Ends training when the validation numbers have not improved for some epochs, and goes back to the best epoch.
+
+    What you will see: the curves end before the gap has opened fully. It costs nothing and saves time, but it can
+    only choose among the epochs the network went through; the other techniques make those epochs better. With a
+    one-cycle or cosine schedule the learning rate has not come down yet when training ends early, so give it patience.
+    """
+
+    title = "Early stopping"
+    group = "Stopping"
+    hint = "End when validation stops improving, keep the best epoch"
+    paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
+    formula = r"t^* = \arg\min_t L_{\mathrm{val}}(t),\quad \text{end at } t^* + \text{patience}"
+
+    patience: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        title="patience",
+        description="epochs to wait for an improvement",
+        json_schema_extra={"slider": [1, 30, 1]},
+    )
+    monitor: Literal["loss", "accuracy"] = Field("loss", title="watch", description="which validation number")
+    min_delta: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="least improvement",
+        description="smaller ones do not count",
+        json_schema_extra={"slider": [0, 0.1, 0.005]},
+    )
+
+    def stop(self, history: Sequence[Epoch]) -> str:
+        """A reason when the last `patience` epochs brought no improvement on the best before them."""
+        values = [e.val_loss if self.monitor == "loss" else -e.val_accuracy for e in history]
+        best, at = values[0], 0
+        for i, value in enumerate(values):
+            if value < best - self.min_delta:
+                best, at = value, i
+        if len(values) - 1 - at < self.patience:
+            return ""
+        return (
+            f"early stopping: validation {self.monitor} has not improved on epoch {history[at].epoch}"
+            f" for {self.patience} epochs"
+        )

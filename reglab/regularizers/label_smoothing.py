@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LabelSmoothing(Regularizer):
+    """Asks for a little less than certainty: the right class gets 1 - smoothing, all classes share the rest.
+
+    What you will see: probabilities become more modest, so the calibration error of an over-confident network falls
+    and its validation loss stops climbing; accuracy changes little. The training loss can no longer reach zero.
+    """
+
+    title = "Label smoothing"
+    group = "Labels"
+    hint = "Aim at slightly less than certainty"
+    paper = "Szegedy et al. 2016, Rethinking the Inception architecture, section 7, arXiv:1512.00567"
+    formula = r"q' = (1 - \epsilon)\,q + \epsilon / K"
+
+    smoothing: float = Field(
+        0.1,
+        ge=0,
+        le=0.9,
+        title="smoothing",
+        description="share spread over all classes",
+        json_schema_extra={"step": 0.05},
+    )
+
+    def soften(self, targets: Tensor) -> Tensor:
+        """Targets (N, classes), each row moved towards the uniform distribution; rows still sum to one."""
+        return targets * (1 - self.smoothing) + self.smoothing / targets.shape[1]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class WeightDecay(Regularizer):
+    """Pulls every weight a little towards zero at each step, so that only weights the data insist on stay large.
+
+    What you will see: the training loss no longer reaches zero and the validation loss climbs later and less. Too
+    strong, and the network cannot even fit its training images. Biases and normalization parameters are spared unless
+    you say otherwise: shrinking them saves nothing and hurts.
+
+    `decoupled` shrinks the weights beside the gradient step, w -= lr * strength * w (Loshchilov and Hutter 2019).
+    `l2` adds strength * sum(w^2) to the loss, without a half, as Keras' `regularizers.L2` does; the gradient is then
+    2 * strength * w, and an adaptive optimizer rescales it like any other gradient.
+    """
+
+    title = "Weight decay"
+    group = "Penalties"
+    hint = "Pull weights towards zero at each step"
+    paper = "Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101; Krogh and Hertz 1991"
+    formula = r"w \leftarrow w - \eta\,\nabla L - \eta\,\lambda\,w \quad\text{or}\quad L + \lambda \lVert w \rVert^2"
+    default_on = True
+
+    strength: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        title="strength",
+        description="0.05 is usual when decoupled, 0.0005 for L2 in the loss",
+        json_schema_extra={"slider": [0, 0.5, 0.005]},
+    )
+    mode: Literal["decoupled", "l2"] = Field(
+        "decoupled", title="mode", description="beside the gradient step (AdamW), or added to the loss (Keras)"
+    )
+    norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_strength(cls, settings: Any) -> Any:
+        """The two modes differ by two orders of magnitude, so each has its own default."""
+        if isinstance(settings, dict) and settings.get("mode") == "l2":
+            return {"strength": 5e-4, **settings}
+        return settings
+
+    def optimize(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.mode == "l2":
+            return groups
+        return [g | {"weight_decay": self.strength} if self._decays(g["kind"]) else g for g in groups]
+
+    def penalty(self, model: nn.Module, logits: Tensor) -> Tensor | None:
+        if self.mode == "decoupled":
+            return None
+        import torch
+
+        from reglab.models import parameter_kind
+
+        squares = [p.square().sum() for p in model.parameters() if p.requires_grad and self._decays(parameter_kind(p))]
+        return self.strength * torch.stack(squares).sum()
+
+    def _decays(self, kind: str) -> bool:
+        return kind == "weight" or self.norm_and_bias
