@@ -305,6 +305,11 @@ class Jobs:
         status = run.status()
         return "running" if starting and status == "interrupted" else status
 
+    def counts(self) -> tuple[int, int]:
+        """Jobs that run and jobs that wait."""
+        with self._lock:
+            return len(self._running), len(self._queue)
+
     # ---- doing
     def _start_next(self) -> None:
         for job in self.order():

@@ -19,7 +19,7 @@ class Dropout(Regularizer):
 
     title = "Dropout"
     group = "Structure"
-    hint = "Switch off random units in the classifier at each step"
+    hint = "Switch off random units before the classifier"
     paper = "Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting, JMLR 15"
     formula = r"\tilde{h} = \frac{m \odot h}{1 - p},\quad m_i \sim \mathrm{Bernoulli}(1 - p)"
     default_on = True

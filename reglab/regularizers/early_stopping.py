@@ -21,7 +21,7 @@ class EarlyStopping(Regularizer):
 
     title = "Early stopping"
     group = "Stopping"
-    hint = "End when validation stops improving, keep the best epoch"
+    hint = "End when validation stops improving"
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
     formula = r"t^* = \arg\min_t L_{\mathrm{val}}(t),\quad \text{end at } t^* + \text{patience}"
 

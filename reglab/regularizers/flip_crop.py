@@ -29,8 +29,10 @@ class FlipCrop(Regularizer):
     formula = r"x \leftarrow \mathrm{crop}_{32}\big(\mathrm{pad}_p(\mathrm{flip}(x))\big)"
     default_on = True
 
-    padding: int = Field(4, ge=0, le=16, title="padding", description="largest shift, in pixels")
-    flip: bool = Field(True, title="mirror", description="mirror half of the images; off by itself for digits")
+    padding: int = Field(
+        4, ge=0, le=16, title="padding", description="largest shift", json_schema_extra={"slider": [0, 8, 1]}
+    )
+    flip: bool = Field(True, title="mirror", description="half of them; no digits")
 
     def suited(self, source: Source) -> FlipCrop:
         return self if source.mirror else self.model_copy(update={"flip": False})

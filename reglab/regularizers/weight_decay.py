@@ -34,11 +34,11 @@ class WeightDecay(Regularizer):
         ge=0,
         le=10,
         title="strength",
-        description="0.05 is usual when decoupled, 0.0005 for L2 in the loss",
+        description="usually 0.05; for L2 0.0005",
         json_schema_extra={"slider": [0, 0.5, 0.005]},
     )
     mode: Literal["decoupled", "l2"] = Field(
-        "decoupled", title="mode", description="beside the gradient step (AdamW), or added to the loss (Keras)"
+        "decoupled", title="mode", description="as in AdamW, or in Keras"
     )
     norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")
 

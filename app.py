@@ -1,0 +1,9 @@
+"""The CNN Regularization Lab: `python app.py`, or this file as the entry point of a Hugging Face Space.
+
+Workers that train import this file again when they start, so there must be nothing in it but this guard.
+"""
+
+if __name__ == "__main__":
+    from reglab.ui import launch
+
+    launch()

@@ -1,0 +1,122 @@
+"""The app's table of contents: one file a tab, `chart.py` for the curves, `controls.py` for fields -> components.
+
+`lab.py` and `view.py` hold what the tabs do and show, and have never heard of Gradio.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.predict_tab import predict_tab
+from reglab.ui.runs_tab import runs_tab
+from reglab.ui.train_tab import loaded, machine_html, train_tab
+
+STATIC = Path(__file__).parent / "static"
+MAX_UPLOAD = "20mb"
+
+
+def build(lab: Lab) -> gr.Blocks:
+    """The page over one lab."""
+    with gr.Blocks(
+        title="CNN Regularization Lab", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
+    ) as page:
+        header = gr.HTML(machine_html(lab), elem_id="header")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Train", id="train"):
+                train = train_tab(lab, header)
+            with gr.Tab("Predict", id="predict") as predict:
+                refresh_predict = predict_tab(lab)
+            with gr.Tab("Runs", id="runs") as runs:
+                refresh_runs = runs_tab(lab, train, tabs)
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        shown = [*train.shown, *train.controls.components()]
+        page.load(lambda visitor: loaded(train, visitor), train.visitor, shown, queue=False, **private)
+        predict.select(*refresh_predict, **private)
+        runs.select(*refresh_runs, **private)
+        endpoints(lab)
+    return page
+
+
+def endpoints(lab: Lab) -> None:
+    """What other programs may call; the names are fixed. `/predict` stands in its tab."""
+
+    def train(config: dict[str, Any]) -> str:
+        return _answer(lambda: lab.start(config, compare=False, owner="")[0])
+
+    def status(run: str, cursor: int = 0) -> dict[str, Any]:
+        def look() -> dict[str, Any]:
+            [found] = _one(lab, run)
+            events, after = found.lines(max(0, int(cursor)))
+            return {"summary": found.summary() | {"status": lab.jobs.status(found)}, "events": events, "cursor": after}
+
+        return _answer(look)
+
+    def stop(run: str) -> str:
+        def halt() -> str:
+            [found] = _one(lab, run)
+            lab.stop([found.id])
+            return lab.jobs.status(found)
+
+        return _answer(halt)
+
+    def runs() -> list[dict[str, Any]]:
+        return [r.summary() | {"status": lab.jobs.status(r)} for store in (lab.runs, lab.shipped) for r in store.runs()]
+
+    gr.api(train, api_name="train", api_description="Train with this RunConfig; returns the run's id.")
+    gr.api(status, api_name="status", api_description="A run's summary, and its events since a cursor.")
+    gr.api(stop, api_name="stop", api_description="Stop a run; it keeps its checkpoint and can be resumed.")
+    gr.api(runs, api_name="runs", api_description="The summaries of all runs.")
+
+
+def _one(lab: Lab, run_id: str) -> list[Any]:
+    from reglab.store import find
+
+    return [find(str(run_id), lab.runs, lab.shipped)]
+
+
+def _answer(function: Any) -> Any:
+    try:
+        return function()
+    except PROBLEMS as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def theme() -> gr.themes.Base:
+    """Neutral and compact; the fonts come with Gradio, so that nothing is fetched from elsewhere."""
+    return gr.themes.Base(
+        primary_hue="blue",
+        neutral_hue="slate",
+        spacing_size="sm",
+        radius_size="sm",
+        text_size="sm",
+        # Gradio's file of the 600 weight lacks the Latin letters, so 700 stands in for it.
+        font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[gr.themes.LocalFont("IBM Plex Mono"), "ui-monospace", "monospace"],
+    )
+
+
+def launch(lab: Lab | None = None, **options: Any) -> Any:
+    """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
+    lab = lab or Lab()
+    lab.warm()
+    atexit.register(lab.close)
+    page = build(lab)
+    page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
+    options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
+    return page.launch(
+        theme=theme(),
+        css_paths=[STATIC / "style.css"],
+        footer_links=["api", "settings"],
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        pwa=False,
+        **options,
+    )

@@ -1,0 +1,147 @@
+"""A model's fields -> components. Labels, hints, bounds and choices come from the fields themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic.fields import FieldInfo
+
+from reglab import data, models
+from reglab.config import RunConfig
+from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
+
+MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
+MORE = ("optimizer", "schedule", "precision", "val_size")
+
+
+def component(name: str, info: FieldInfo, value: Any, **kwargs: Any) -> gr.components.Component:
+    """The control for one field."""
+    shown = {"label": (info.title or name).capitalize(), "info": info.description, "value": value, **kwargs}
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    bounds = {
+        kind: limit
+        for m in info.metadata
+        for kind in ("ge", "gt", "le", "lt")
+        if (limit := getattr(m, kind, None)) is not None
+    }
+    if get_origin(info.annotation) is Literal:
+        return gr.Dropdown(list(get_args(info.annotation)), filterable=False, **shown)
+    if info.annotation is bool:
+        return gr.Checkbox(**shown)
+    if "slider" in extra or "step" in extra:
+        low, high, step = extra.get("slider") or (bounds["ge"], bounds["le"], extra["step"])
+        return gr.Slider(low, high, step=step, buttons=[], **shown)
+    return gr.Number(**shown)
+
+
+class Controls:
+    """Every control of the Train tab by the name of its field (`lr`, `dropout`, `dropout.rate`)."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.by_name: dict[str, gr.components.Component] = {}
+        self._values = values_of(config)
+
+    def field(self, name: str, **kwargs: Any) -> gr.components.Component:
+        info = RunConfig.model_fields[name]
+        if name == "dataset":
+            kwargs["choices"] = [(source.title, key) for key, source in data.SOURCES.items()]
+        if name == "model":
+            kwargs["choices"] = [(family.title, key) for key, family in models.MODELS.items()]
+        if "choices" in kwargs:
+            made = gr.Dropdown(
+                label=(info.title or name).capitalize(),
+                info=info.description,
+                value=self._values[name],
+                filterable=False,
+                elem_id=f"control-{name}",
+                **kwargs,
+            )
+        else:
+            made = component(name, info, self._values[name], elem_id=f"control-{name}", **kwargs)
+        self.by_name[name] = made
+        return made
+
+    def regularizers(self) -> None:
+        """The toggle board: by group, a toggle for every technique, its settings opening when it is on."""
+        for group in GROUPS:
+            techniques = {key: t for key, t in CATALOGUE.items() if t.group == group}
+            if not techniques:
+                continue
+            with gr.Column(elem_classes="section"):
+                gr.HTML(f"<h4>{group}</h4>", elem_classes="group")
+                for key, technique in techniques.items():
+                    self._technique(key, technique)
+
+    def _technique(self, key: str, technique: type[Regularizer]) -> None:
+        with gr.Column(elem_classes="technique"):
+            self.by_name[key] = gr.Checkbox(
+                label=technique.title,
+                info=technique.hint,
+                value=self._values[key],
+                elem_id=f"control-{key}",
+                elem_classes="toggle",
+                container=False,
+            )
+            if technique.model_fields:
+                # Shown by the style sheet while the toggle is on: no request, no waiting.
+                with gr.Row(elem_classes="settings"):
+                    for name, info in technique.model_fields.items():
+                        self.by_name[f"{key}.{name}"] = component(
+                            name,
+                            info,
+                            self._values[f"{key}.{name}"],
+                            elem_id=f"control-{key}-{name}".replace("_", "-"),
+                            min_width=120,
+                        )
+
+    def components(self) -> list[gr.components.Component]:
+        return list(self.by_name.values())
+
+    def config_values(self, values: Sequence[Any]) -> dict[str, Any]:
+        """What the controls say, as `RunConfig.parse` takes it; a technique's settings count only while it is on."""
+        named = dict(zip(self.by_name, values, strict=True))
+        regularizers: dict[str, dict[str, Any]] = {key: {} for key in CATALOGUE if named.get(key)}
+        for name, value in named.items():
+            key, dot, setting = name.partition(".")
+            if dot and key in regularizers:
+                regularizers[key][setting] = value
+        plain = {name: value for name, value in named.items() if "." not in name and name not in CATALOGUE}
+        return {**plain, "regularizers": regularizers}
+
+    def filled(self, config: RunConfig) -> list[Any]:
+        """An update for every control, in order, so that they say this config."""
+        values = values_of(config)
+        updates = []
+        for name in self.by_name:
+            update: dict[str, Any] = {"value": values[name]}
+            if name == "train_size":
+                low, high, step = slider_of_images(config)
+                update |= {"minimum": low, "maximum": high, "step": step}
+            updates.append(gr.update(**update))
+        return updates
+
+
+def slider_of_images(config: RunConfig) -> tuple[int, int, int]:
+    source = data.SOURCES[config.dataset]
+    left = source.images - config.val_size
+    return (50, left, 1) if left < 5_000 else (500, left, 100)
+
+
+def values_of(config: RunConfig) -> dict[str, Any]:
+    """The value of every control that says this config; the settings of techniques that are off are their defaults."""
+    values: dict[str, Any] = {name: getattr(config, name) for name in RunConfig.model_fields if name != "regularizers"}
+    values["train_size"] = config.train_size or data.SOURCES[config.dataset].images - config.val_size
+    for key, technique in CATALOGUE.items():
+        on = config.regularizers.get(key)
+        values[key] = on is not None
+        for name, info in technique.model_fields.items():
+            values[f"{key}.{name}"] = getattr(on, name) if on is not None else info.default
+    return values
+
+
+def preset(dataset: str) -> RunConfig:
+    """What the Train tab proposes for a data set: the settings with which the point is made on two cores in minutes."""
+    techniques: Mapping[str, bool] = {key: True for key, t in CATALOGUE.items() if t.default_on}
+    return RunConfig.parse({"dataset": dataset, "regularizers": dict(techniques), **data.SOURCES[dataset].preset})

@@ -1,0 +1,178 @@
+"""The Train tab: the toggle board on the left, the live curves on the right."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from reglab.config import RunConfig
+from reglab.errors import RunError
+from reglab.ui import view
+from reglab.ui.chart import lab_chart
+from reglab.ui.controls import MAIN, MORE, Controls, preset
+from reglab.ui.lab import PROBLEMS, Lab
+
+TICK = 0.7  # seconds between looks at the runs' folders
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+
+@dataclass
+class TrainTab:
+    """The components other tabs and the page's loading need."""
+
+    following: gr.State  # {"ids": [...], "stamp": ...}: the runs on the screen, and what of them has been shown
+    visitor: gr.BrowserState  # {"name": ..., "ids": [...]}: survives a reload
+    controls: Controls
+    shown: list[gr.components.Component]
+    lab: Lab
+
+    def follow(self, ids: Sequence[str], visitor: dict[str, Any] | None, notice: str = "") -> list[Any]:
+        """Updates for `shown` that put these runs on the screen."""
+        visitor = visitor if isinstance(visitor, dict) and visitor.get("name") else {"name": secrets.token_hex(8)}
+        runs = self.lab.open(ids)
+        live = view.is_live(runs, self.lab.jobs)
+        following = {"ids": [run.id for run in runs], "stamp": view.stamp(runs, self.lab.jobs)}
+        return [
+            following,
+            {**visitor, "ids": following["ids"]},
+            self.lab.chart(following["ids"]),
+            gr.update(interactive=not live),
+            gr.update(interactive=live),
+            warning(notice),
+            gr.update(active=live or self.lab.is_fetching() or not self.lab.jobs.machine()),
+        ]
+
+
+def warning(sentence: str) -> str:
+    return f'<p class="warning" role="alert">{html.escape(sentence)}</p>' if sentence else ""
+
+
+def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
+    first = preset(lab.first_dataset())
+    controls = Controls(first)
+    following = gr.State({"ids": [], "stamp": None})
+    # The secret only has to be the same after a restart; there is nothing secret in a list of run ids.
+    visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
+    clock = gr.Timer(TICK, active=True)
+    with gr.Row(equal_height=False, elem_id="bench"):
+        with gr.Column(scale=0, min_width=460, elem_id="controls"):
+            with gr.Group(elem_classes="fields"):
+                for left, right in zip(MAIN[::2], MAIN[1::2], strict=True):
+                    with gr.Row():
+                        controls.field(left, min_width=150)
+                        controls.field(right, min_width=150)
+            with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
+                for name in MORE:
+                    controls.field(name, min_width=150)
+            data_line = gr.HTML("", elem_id="data-notice")
+            again = gr.Button("Try again", size="sm", visible=False, elem_id="try-again")
+            with gr.Column(elem_id="board"):
+                controls.regularizers()
+            with gr.Column(elem_id="go"):
+                compare = gr.Checkbox(
+                    True,
+                    label="Compare with the same network without regularizers",
+                    info="same images, same seed, same batches",
+                    elem_id="compare",
+                    container=False,
+                )
+                with gr.Row():
+                    start = gr.Button("Train", variant="primary", elem_id="train")
+                    stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
+                notice = gr.HTML("", elem_id="notice")
+                command = gr.Textbox(
+                    first.command(),
+                    label="The same on the command line",
+                    buttons=["copy"],
+                    interactive=False,
+                    lines=1,
+                    max_lines=3,
+                    elem_id="command",
+                )
+        with gr.Column(scale=1, min_width=340, elem_id="stage"):
+            chart = lab_chart(elem_id="chart")
+    tab = TrainTab(following, visitor, controls, [following, visitor, chart, start, stop, notice, clock], lab)
+    inputs = controls.components()
+
+    def begin(visitor: dict[str, Any], following: dict[str, Any], compare: bool, *values: Any) -> list[Any]:
+        visitor = visitor or {}
+        runs = lab.open(following["ids"])
+        try:
+            if view.is_live(runs, lab.jobs):
+                raise RunError("A run of yours is going on: wait for it, or stop it first.")
+            ids = lab.start(controls.config_values(values), compare, owner=visitor.get("name", ""))
+        except PROBLEMS as error:
+            return tab.follow(following["ids"], visitor, str(error))
+        return tab.follow(ids, visitor)
+
+    start.click(begin, [visitor, following, compare, *inputs], tab.shown, trigger_mode="once", **QUIET)
+
+    def halt(visitor: dict[str, Any], following: dict[str, Any]) -> list[Any]:
+        lab.stop(following["ids"])
+        return tab.follow(following["ids"], visitor)
+
+    stop.click(halt, [visitor, following], tab.shown, trigger_mode="once", **QUIET)
+
+    def tick(following: dict[str, Any], dataset: str) -> list[Any]:
+        """Look again; whatever did not change is skipped, so that the page has nothing to do."""
+        runs = lab.open(following["ids"])
+        live, stamp = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
+        sentence, can_retry = lab.data_notice(dataset)
+        rest = [warning(sentence), gr.update(visible=can_retry), machine_html(lab)]
+        go_on = live or lab.is_fetching() or not lab.jobs.machine()
+        if stamp == following["stamp"]:
+            return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
+        following = {**following, "stamp": stamp}
+        buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
+        return [following, lab.chart(following["ids"]), *buttons, *rest, gr.update(active=go_on)]
+
+    dataset = controls.by_name["dataset"]
+    clock.tick(
+        tick, [following, dataset], [following, chart, start, stop, data_line, again, header, clock],
+        trigger_mode="once", **QUIET,
+    )  # fmt: skip
+
+    def tell(*values: Any) -> str:
+        """The command line of what the controls say, or why it cannot be."""
+        try:
+            return RunConfig.parse(controls.config_values(values)).command()
+        except PROBLEMS as error:
+            return str(error)
+
+    gr.on([c.change for c in inputs], tell, inputs, command, trigger_mode="always_last", **QUIET)
+
+    def choose(dataset: str) -> list[Any]:
+        """Another data set: its preset, and its download if it is not here."""
+        sentence, can_retry = lab.data_notice(dataset)
+        return [*controls.filled(preset(dataset)), warning(sentence), gr.update(visible=can_retry)]
+
+    dataset.input(choose, dataset, [*inputs, data_line, again], **QUIET)
+
+    def retry(dataset: str) -> list[Any]:
+        lab.fetch(dataset if dataset in lab.fetches else "cifar10")
+        sentence, can_retry = lab.data_notice(dataset)
+        return [warning(sentence), gr.update(visible=can_retry), gr.update(active=True)]
+
+    again.click(retry, dataset, [data_line, again, clock], **QUIET)
+    return tab
+
+
+def machine_html(lab: Lab) -> str:
+    return f'<h1>CNN Regularization Lab</h1><p id="machine">{html.escape(lab.machine_line())}</p>'
+
+
+def loaded(tab: TrainTab, visitor: dict[str, Any] | None) -> list[Any]:
+    """A page that opens or reloads: its own runs if they are still there, else the finished example."""
+    ids = list(visitor.get("ids", [])) if isinstance(visitor, dict) else []
+    runs = tab.lab.open([i for i in ids if isinstance(i, str)])
+    updates = tab.follow([run.id for run in runs] or tab.lab.example(), visitor)
+    try:
+        config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
+    except (ValueError, RunError):
+        config = preset(tab.lab.first_dataset())
+    return [*updates, *tab.controls.filled(config)]

@@ -1,0 +1,142 @@
+"""What the tests share: folders of their own, and a data set of 64 images in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Before torch is imported: one thread, so that numbers can be compared to the byte while other tests run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("REGLAB_CACHE", os.path.join(tempfile.gettempdir(), "reglab-test-cache"))
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reglab.config import RunConfig
+from reglab.data import SOURCES, Split
+from reglab.regularizers import CATALOGUE, Regularizer
+from reglab.store import Store
+
+ROOT = Path(__file__).parent.parent
+CLASSES = SOURCES["digits"].classes
+QUICK = "--dataset digits --train-size 60 --val-size 60 --epochs 2 --batch-size 16 --precision fp32".split()
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch) -> None:
+    """No test reads or writes the runs of whoever runs it."""
+    monkeypatch.setenv("REGLAB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("REGLAB_CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+
+def make_split(train: int = 64, val: int = 32, test: int = 32, label_noise: float = 0.0, seed: int = 0) -> Split:
+    """Pictures that can be learned: each class has a pattern of its own, and every picture is that plus noise."""
+    rng = np.random.default_rng(seed)
+    patterns = rng.integers(40, 216, (len(CLASSES), 8, 8, 3)).repeat(4, 1).repeat(4, 2)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(n, dtype=np.int64) % len(CLASSES)
+        pictures = patterns[labels] + rng.normal(0, 30, (n, 32, 32, 3))
+        return pictures.clip(0, 255).astype(np.uint8), labels
+
+    (train_images, true), (val_images, val_labels), (test_images, test_labels) = draw(train), draw(val), draw(test)
+    corrupted = np.zeros(train, dtype=bool)
+    corrupted[rng.permutation(train)[: round(label_noise * train)]] = True
+    given = np.where(corrupted, (true + rng.integers(1, len(CLASSES), train)) % len(CLASSES), true)
+    return Split(
+        key="digits",
+        classes=CLASSES,
+        mirror=False,
+        mean=train_images.mean((0, 1, 2)) / 255,
+        std=train_images.std((0, 1, 2)) / 255,
+        train_images=train_images,
+        train_labels=given,
+        true_labels=true,
+        corrupted=corrupted,
+        train_indices=np.arange(train),
+        val_images=val_images,
+        val_labels=val_labels,
+        val_indices=np.arange(train, train + val),
+        test_images=test_images,
+        test_labels=test_labels,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_split() -> Split:
+    return make_split()
+
+
+@pytest.fixture(scope="session")
+def noisy_split() -> Split:
+    """A quarter of the 64 labels is wrong."""
+    return make_split(label_noise=0.25)
+
+
+def tiny_config(**overrides: Any) -> RunConfig:
+    """A config that fits `tiny_split`: four steps an epoch."""
+    usual = {"dataset": "digits", "epochs": 3, "batch_size": 16, "device": "cpu", "precision": "fp32"}
+    return RunConfig.parse({**usual, **overrides})
+
+
+@pytest.fixture
+def technique(monkeypatch) -> Callable[[type[Regularizer]], str]:
+    """Puts a toy technique into the catalogue for the time of a test; its name is that of its class."""
+
+    def register(toy: type[Regularizer]) -> str:
+        key = toy.__name__.lower()
+        monkeypatch.setattr(toy, "key", key)
+        monkeypatch.setitem(CATALOGUE, key, toy)
+        return key
+
+    return register
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+# ---- the command line, as a process of its own -----------------------------------------------------------------
+def environment(**changes: str) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **changes}
+
+
+def reglab(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
+    """`python -m reglab ...` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "reglab", *map(str, arguments)],
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Iterator[dict[str, Any]]:
+    """One run, trained by the command line: what it printed (`lines`), its `summary`, its `path`. Do not change it."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = reglab("train", *QUICK, "--label-noise", "0.2", "--batch-norm", "--json", "--runs", folder)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    yield {"lines": lines, "summary": lines[-1], "path": folder / lines[-1]["run"], "stderr": done.stderr}
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    """A copy of that run, to be damaged at will."""
+    from reglab.store import Run
+
+    return Run(Path(shutil.copytree(trained["path"], tmp_path / "runs" / trained["path"].name)))

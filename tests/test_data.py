@@ -1,0 +1,507 @@
+"""The data sets: what loading accepts and refuses, and the laws of the split."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from huggingface_hub import constants
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from reglab import data
+from reglab.errors import ConfigError, DataError
+
+COMMIT = "a" * 40
+REAL_HUB = constants.HF_HUB_CACHE
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """No test reads or writes the decoded sets of whoever runs it."""
+    monkeypatch.setenv("REGLAB_CACHE", str(tmp_path / "decoded"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An offline Hub cache with a CIFAR-10 of 40 + 20 pictures and a Fashion-MNIST of 30 + 10, as the Hub lays it."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for key, images, test_images in (("cifar10", 40, 20), ("fashion_mnist", 30, 10)):
+        monkeypatch.setitem(data.SOURCES, key, replace(data.SOURCES[key], images=images, test_images=test_images))
+        for split, count in (("train", images), ("test", test_images)):
+            write_parquet(hub_file(tmp_path / "hub", key, split), table(data.SOURCES[key], count))
+    return tmp_path / "hub"
+
+
+def hub_file(hub: Path, key: str, split: str, commit: str = COMMIT) -> Path:
+    known = data.SOURCES[key]
+    repo = hub / f"datasets--{known.repo.replace('/', '--')}"
+    (repo / "refs").mkdir(parents=True, exist_ok=True)
+    (repo / "refs" / "main").write_text(commit)  # the Hub writes no newline at the end
+    path = repo / "snapshots" / commit / known.files[split]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def pictures(known: data.Source, count: int) -> np.ndarray:
+    """Random pictures as they are stored: RGB, or grey for the set with pictures of 28 x 28 pixels."""
+    shape = (known.side, known.side) if known.side < 32 else (32, 32, 3)
+    return np.random.default_rng(count).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def table(known: data.Source, count: int, labels: list[int] | None = None) -> pa.Table:
+    rows = [{"bytes": png(picture), "path": f"{i}.png"} for i, picture in enumerate(pictures(known, count))]
+    labels = labels or [i % len(known.classes) for i in range(count)]
+    return pa.table({known.image_column: rows, known.label_column: pa.array(labels, pa.int64())})
+
+
+def write_parquet(path: Path, content: pa.Table) -> None:
+    pq.write_table(content, path, row_group_size=16)
+
+
+# ---- what is known beforehand
+
+
+def test_import_is_light():
+    """The first page and --help wait for nothing heavy."""
+    script = "import sys, reglab.data; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["torch", "pyarrow", "PIL", "sklearn", "huggingface_hub"]
+    out = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", data.SOURCES)
+def test_a_source_is_complete(key):
+    known = data.source(key)
+    assert known.key == key
+    assert len(set(known.classes)) == len(known.classes) == (100 if key == "cifar100" else 10)
+    assert (known.repo is None) == (known.megabytes == 0) == (not known.files)
+    data.check_sizes(known, known.preset["train_size"], known.preset["val_size"])
+
+
+def test_an_unknown_set_is_refused_with_the_nearest_name():
+    with pytest.raises(ConfigError, match="'cifar_10' is not known: did you mean cifar10"):
+        data.source("cifar_10")
+    with pytest.raises(ConfigError, match="choose one of cifar10, cifar100, fashion_mnist, digits"):
+        data.load("zzzz")
+
+
+def test_cifar100_has_the_fine_names_in_alphabetical_order():
+    names = data.SOURCES["cifar100"].classes
+    assert list(names) == sorted(names)
+    assert {"aquarium fish", "willow tree", "worm"} <= set(names)
+
+
+# ---- the digits
+
+
+def test_digits():
+    digits = data.load("digits")
+    assert len(digits.images) + len(digits.test_images) == 1_797
+    assert digits.images.shape == (1_297, 32, 32, 3) and digits.images.dtype == np.uint8
+    assert digits.labels.dtype == np.int64 and set(digits.labels) == set(range(10))
+    assert digits.images.min() == 0 and digits.images.max() == 255
+    assert (digits.images[..., 0] == digits.images[..., 2]).all()
+    assert not digits.source.mirror
+    assert data.is_local("digits")
+
+
+def test_the_digits_test_set_is_the_last_500_in_the_original_order():
+    from sklearn.datasets import load_digits
+
+    digits, original = data.load("digits"), load_digits()
+    np.testing.assert_array_equal(digits.test_labels, original.target[-500:])
+    small = digits.test_images[:, 1::4, 1::4, 0].astype(float).reshape(500, -1)
+    assert np.corrcoef(small.ravel(), original.images[-500:].ravel())[0, 1] > 0.9
+
+
+def test_the_statistics_are_those_of_the_pool():
+    digits = data.load("digits")
+    np.testing.assert_allclose(digits.mean, (digits.images / 255).mean((0, 1, 2)))
+    np.testing.assert_allclose(digits.std, (digits.images / 255).std((0, 1, 2)))
+
+
+# ---- sets from the Hub's cache
+
+
+def test_pictures_and_labels_come_through_unchanged(hub):
+    heard = []
+    dataset = data.load("cifar10", lambda *step: heard.append(step))
+    np.testing.assert_array_equal(dataset.images, pictures(dataset.source, 40))
+    np.testing.assert_array_equal(dataset.test_images, pictures(dataset.source, 20))
+    np.testing.assert_array_equal(dataset.labels, np.arange(40) % 10)
+    assert dataset.revision == COMMIT
+    assert heard[-1] == ("decoding", 60, 60)
+
+
+def test_grey_pictures_become_three_equal_channels_with_a_black_border(hub):
+    dataset = data.load("fashion_mnist")
+    assert dataset.images.shape == (30, 32, 32, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(dataset.images[:, 2:30, 2:30, channel], pictures(dataset.source, 30))
+    border = dataset.images.copy()
+    border[:, 2:30, 2:30] = 0
+    assert not border.any()
+
+
+def test_the_second_load_reads_no_parquet_and_is_memory_mapped(hub):
+    first = data.load("cifar10")
+    for path in hub.rglob("*.parquet"):
+        path.write_bytes(b"")
+    assert data.is_local("cifar10")
+    second = data.load("cifar10")
+    assert isinstance(second.images, np.memmap)
+    np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.mean, second.mean)
+
+
+def test_a_decoded_set_outlives_the_hubs_cache(hub):
+    data.load("cifar10")
+    shutil.rmtree(hub)
+    assert data.is_local("cifar10")
+    assert data.load("cifar10").revision == COMMIT
+
+
+def test_another_commit_is_decoded_anew(hub):
+    data.load("cifar10")
+    for split, count in (("train", 40), ("test", 20)):
+        write_parquet(hub_file(hub, "cifar10", split, "b" * 40), table(data.SOURCES["cifar10"], count, [7] * count))
+    dataset = data.load("cifar10")
+    assert dataset.revision == "b" * 40 and (dataset.labels == 7).all()
+
+
+def drop(folder):
+    (folder / "labels.npy").unlink()
+
+
+def cut(folder):
+    os.truncate(folder / "images.npy", 1000)
+
+
+def garble(folder):
+    (folder / "info.json").write_text('{"format":')
+
+
+def age(folder):
+    info = json.loads((folder / "info.json").read_text())
+    (folder / "info.json").write_text(json.dumps(info | {"format": data.FORMAT - 1}))
+
+
+def scribble(folder):
+    size = (folder / "labels.npy").stat().st_size
+    (folder / "labels.npy").write_bytes(b"?" * size)
+
+
+@pytest.mark.parametrize("damage", [drop, cut, garble, age, scribble])
+def test_a_damaged_decoded_set_is_silently_decoded_anew(hub, tmp_path, damage):
+    data.load("cifar10")
+    damage(tmp_path / "decoded" / f"cifar10-{COMMIT}")
+    dataset = data.load("cifar10")
+    np.testing.assert_array_equal(dataset.images, pictures(dataset.source, 40))
+    assert [path.name for path in (tmp_path / "decoded").iterdir()] == [f"cifar10-{COMMIT}"]
+
+
+def test_many_may_decode_at_once(hub, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        sets = list(pool.map(data.load, ["cifar10"] * 4))
+    assert all((one.labels == sets[0].labels).all() for one in sets)
+    assert [path.name for path in (tmp_path / "decoded").iterdir()] == [f"cifar10-{COMMIT}"]
+
+
+def test_leftovers_of_killed_processes_are_removed(hub, tmp_path):
+    old, fresh = (tmp_path / "decoded" / f".cifar10-{COMMIT}.{name}" for name in ("old", "fresh"))
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    data.load("cifar10")
+    assert not old.exists() and fresh.exists()
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(hub, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REGLAB_CACHE", str(tmp_path / "file" / "folder"))
+    with pytest.raises(DataError, match=r"could not be kept in .*file.folder .*REGLAB_CACHE"):
+        data.load("cifar10")
+
+
+def test_the_default_cache_lies_beside_the_hubs(hub, monkeypatch):
+    monkeypatch.delenv("REGLAB_CACHE")
+    data.default_cache_folder.cache_clear()
+    assert data.cache_folder() == hub.parent / "reglab"
+    (hub.parent / "blocked").touch()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub.parent / "blocked" / "hub"))
+    monkeypatch.setattr(constants, "HF_HOME", str(hub.parent / "home"))
+    assert data.cache_folder() == hub.parent / "reglab", "decided once"
+    data.default_cache_folder.cache_clear()
+    assert data.cache_folder() == hub.parent / "home" / "reglab"
+    data.default_cache_folder.cache_clear()
+
+
+# ---- what loading refuses
+
+
+def truncated(path, known):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path, known):
+    path.write_bytes(b"")
+
+
+def not_a_parquet(path, known):
+    path.write_bytes(b"<html>please log in</html>" * 50)
+
+
+def corrupt_page(path, known):
+    content = bytearray(path.read_bytes())
+    content[200:2000] = b"\xff" * 1800
+    path.write_bytes(content)
+
+
+def broken_picture(path, known):
+    rows = table(known, 40).to_pydict()
+    rows["img"][17]["bytes"] = rows["img"][17]["bytes"][:100]
+    write_parquet(path, pa.table(rows))
+
+
+def no_picture(path, known):
+    rows = table(known, 40).to_pydict()
+    rows["img"][17]["bytes"] = None
+    write_parquet(path, pa.table(rows))
+
+
+@pytest.mark.parametrize("damage", [truncated, empty, not_a_parquet, corrupt_page, broken_picture, no_picture])
+def test_a_damaged_file_is_named_with_the_way_out(hub, tmp_path, damage):
+    path = hub_file(hub, "cifar10", "train")
+    damage(path, data.SOURCES["cifar10"])
+    with pytest.raises(DataError) as refused:
+        data.load("cifar10")
+    sentence = str(refused.value)
+    assert sentence.startswith("train-00000-of-00001.parquet of CIFAR-10 is damaged (")
+    assert sentence.endswith("the built-in digits (--dataset digits), or try again.") and "\n" not in sentence
+    assert not (tmp_path / "decoded").exists() or not list((tmp_path / "decoded").iterdir())
+    assert path.exists(), "nothing is deleted unless something better can be had"
+
+
+def test_half_a_file_does_not_count_as_local(hub):
+    assert data.is_local("cifar10")
+    truncated(hub_file(hub, "cifar10", "test"), None)
+    assert not data.is_local("cifar10")
+    hub_file(hub, "cifar10", "test").unlink()
+    assert not data.is_local("cifar10")
+
+
+def rename_columns(known):
+    return table(known, 40).rename_columns(["image", "label"])
+
+
+def raw_pixels(known):
+    return pa.table({"img": [b"raw"] * 40, "label": [0] * 40})
+
+
+def label_names(known):
+    return table(known, 40).set_column(1, "label", pa.array(["cat"] * 40))
+
+
+def too_few(known):
+    return table(known, 39)
+
+
+def too_many_classes(known):
+    return table(known, 40, [10] * 40)
+
+
+def missing_label(known):
+    return table(known, 40).set_column(1, "label", pa.array([None] + [0] * 39, pa.int64()))
+
+
+def other_size(known):
+    return table(replace(known, side=28), 40)
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "expected"),
+    [
+        (rename_columns, "columns image: struct", "img: struct<bytes, path>, label: int64"),
+        (raw_pixels, "columns img: binary", "img: struct<bytes, path>"),
+        (label_names, "label: string", "label: int64"),
+        (too_few, "39 pictures", "where 40 was expected"),
+        (too_many_classes, "labels from 10 to 10", "0 to 9"),
+        (missing_label, "without a label", "one for each"),
+        (other_size, "28 x 28 pixels", "32 x 32"),
+    ],
+)
+def test_other_content_is_refused_with_what_was_found_and_expected(hub, content, found, expected):
+    write_parquet(hub_file(hub, "cifar10", "train"), content(data.SOURCES["cifar10"]))
+    with pytest.raises(DataError) as refused:
+        data.load("cifar10")
+    assert found in str(refused.value) and expected in str(refused.value)
+    assert "--dataset digits" in str(refused.value)
+
+
+# ---- without a network
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_without_a_network_loading_fails_soon_and_says_what_to_do(tmp_path, offline):
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    environment |= {"HF_HUB_OFFLINE": "1"} if offline else {}
+    script = "from reglab import data; print(data.is_local('cifar10')); data.load('cifar10')"
+    begun = time.monotonic()
+    process = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert time.monotonic() - begun < 10
+    reason = "HF_HUB_OFFLINE is set" if offline else "no network"
+    assert process.stdout.strip() == "False"
+    assert process.stderr.strip().endswith(
+        f"CIFAR-10 could not be fetched ({reason}): choose the built-in digits (--dataset digits), or try again."
+    )
+
+
+# ---- the real CIFAR-10, where it is at hand
+
+
+@pytest.mark.skipif(
+    not Path(REAL_HUB, "datasets--uoft-cs--cifar10", "refs", "main").exists(),
+    reason="CIFAR-10 is not in the Hub's cache",
+)
+def test_the_real_cifar10():
+    assert data.is_local("cifar10")
+    cifar = data.load("cifar10")
+    assert cifar.images.shape == (50_000, 32, 32, 3) and cifar.test_images.shape == (10_000, 32, 32, 3)
+    assert (np.bincount(cifar.labels) == 5_000).all() and (np.bincount(cifar.test_labels) == 1_000).all()
+    np.testing.assert_allclose(cifar.mean, [0.4914, 0.4822, 0.4465], atol=1e-4)  # as published in many places
+    np.testing.assert_allclose(cifar.std, [0.2470, 0.2435, 0.2616], atol=1e-4)
+    begun = time.monotonic()
+    data.load("cifar10")
+    assert time.monotonic() - begun < 1
+
+
+# ---- the split
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGLAB_CACHE", str(tmp_path_factory.mktemp("decoded")))
+        return data.load("digits")
+
+
+sizes = st.integers(10, 1_000)
+val_sizes = st.integers(10, 290)
+shares = st.floats(0, 1)
+seeds = st.integers(0, 2**31)
+
+
+@settings(max_examples=40, deadline=None)
+@given(train_size=sizes, val_size=val_sizes, label_noise=shares, seed=seeds)
+def test_the_laws_of_the_split(digits, train_size, val_size, label_noise, seed):
+    split = data.split(digits, train_size, val_size, label_noise, seed)
+    assert len(split.train_images) == len(split.train_labels) == len(split.train_indices) == train_size
+    assert len(split.val_images) == len(split.val_labels) == len(split.val_indices) == val_size
+    assert not set(split.train_indices) & set(split.val_indices)
+    assert (np.diff(split.train_indices) > 0).all() and (np.diff(split.val_indices) > 0).all()
+
+    np.testing.assert_array_equal(split.train_images, digits.images[split.train_indices])
+    np.testing.assert_array_equal(split.true_labels, digits.labels[split.train_indices])
+    np.testing.assert_array_equal(split.val_labels, digits.labels[split.val_indices])  # always clean
+    np.testing.assert_array_equal(split.test_labels, digits.test_labels)
+
+    share = np.bincount(digits.labels) / len(digits.labels)
+    assert (abs(np.bincount(split.val_labels, minlength=10) - share * val_size) < 1).all()
+    assert (abs(np.bincount(split.true_labels, minlength=10) - share * train_size) < 2).all()
+
+    assert split.corrupted.sum() == round(label_noise * train_size)
+    np.testing.assert_array_equal(split.train_labels != split.true_labels, split.corrupted)
+    assert split.train_labels.dtype == np.int64 and set(split.train_labels) <= set(range(10))
+
+
+@settings(max_examples=20, deadline=None)
+@given(small=sizes, large=sizes, val_size=val_sizes, seed=seeds)
+def test_a_smaller_training_set_lies_within_a_larger_one(digits, small, large, val_size, seed):
+    small, large = sorted((small, large))
+    one, other = data.split(digits, small, val_size, 0, seed), data.split(digits, large, val_size, 0, seed)
+    assert set(one.train_indices) <= set(other.train_indices)
+    np.testing.assert_array_equal(one.val_indices, other.val_indices)
+
+
+def test_the_seed_decides_and_nothing_else(digits):
+    one, same, other = (data.split(digits, 300, 300, 0.3, seed) for seed in (1, 1, 2))
+    for name in ("train_indices", "val_indices", "train_labels", "corrupted"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+    assert set(one.val_indices) != set(other.val_indices)
+    assert one.train_indices[:8].tolist() == FIRST_ROWS_OF_SEED_1, "a split must not change with a version or machine"
+
+
+def test_sizes_that_the_classes_divide_are_exactly_balanced(digits):
+    balanced = replace(digits, labels=np.arange(1_297) % 10)
+    split = data.split(balanced, 500, 200, 0, 0)
+    assert (np.bincount(split.true_labels) == 50).all() and (np.bincount(split.val_labels) == 20).all()
+
+
+def test_no_train_size_takes_all_that_is_left(digits):
+    split = data.split(digits, None, 300, 0, 0)
+    assert sorted([*split.train_indices, *split.val_indices]) == list(range(1_297))
+
+
+def test_more_noise_keeps_the_wrong_labels_that_were_there(digits):
+    little, much = (data.split(digits, 900, 300, noise, 0) for noise in (0.2, 0.6))
+    assert much.corrupted[little.corrupted].all()
+    np.testing.assert_array_equal(little.train_labels[little.corrupted], much.train_labels[little.corrupted])
+
+
+def test_nine_tenths_of_noise_is_a_uniformly_random_label(digits):
+    pairs = np.zeros((10, 10))
+    for seed in range(30):
+        split = data.split(digits, None, 300, 0.9, seed)
+        np.add.at(pairs, (split.true_labels, split.train_labels), 1)
+    np.testing.assert_allclose(pairs / pairs.sum(1, keepdims=True), 0.1, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("train_size", "val_size", "label_noise", "sentence"),
+    [
+        (998, 300, 0, r"998 training images .* 997 remain when 300 of Digits' 1,297 .*: ask for at most 997\."),
+        (9, 300, 0, "9 training images were asked for, but Digits has 10 classes: ask for at least 10"),
+        (None, 9, 0, "9 validation images were asked for, .*: ask for at least 10"),
+        (None, 1_290, 0, "1,290 validation images were asked for, .*: ask for at most 1,287"),
+        (None, 300, -0.1, "label noise of -0.1 .* from 0 .none. to 1"),
+        (None, 300, 1.1, "label noise of 1.1"),
+        (None, 300, float("nan"), "label noise of nan"),
+    ],
+)
+def test_what_cannot_be_split_is_refused_in_a_sentence(digits, train_size, val_size, label_noise, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        data.split(digits, train_size, val_size, label_noise, 0)
+
+
+def test_too_many_training_images_of_cifar10():
+    with pytest.raises(ConfigError) as refused:
+        data.check_sizes(data.source("cifar10"), 50_000, 2_000)
+    assert str(refused.value) == (
+        "50,000 training images were asked for, but 48,000 remain when 2,000 of CIFAR-10's 50,000 are held out for "
+        "validation: ask for at most 48,000."
+    )
+
+
+FIRST_ROWS_OF_SEED_1 = [7, 10, 12, 14, 16, 23, 26, 28]
