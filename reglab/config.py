@@ -33,7 +33,7 @@ class RunConfig(BaseModel):
         le=50_000,
         title="training images",
         description="fewer are easier to learn by heart",
-        json_schema_extra={"slider": [100, 20_000, 100]},
+        json_schema_extra={"slider": [50, 50_000, 50]},
     )
     label_noise: float = Field(
         0.0,

@@ -272,7 +272,11 @@ def default_cache_folder() -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Found out by writing: permission bits say nothing about read-only mounts, nor about root."""
+    """Found out by writing, since permission bits say nothing of read-only mounts; but what is marked as read-only stays
+    untouched, even by root, whom the bits would not stop."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.stat().st_mode & 0o222:
+        return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -727,7 +731,7 @@ SOURCES: dict[str, Source] = {
             images=1_297,
             test_images=500,
             mirror=False,
-            preset={"train_size": 300, "label_noise": 0.3, "val_size": 300},
+            preset={"train_size": 300, "label_noise": 0.3, "val_size": 300, "epochs": 20, "batch_size": 32},
         ),
     )
 }

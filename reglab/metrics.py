@@ -145,12 +145,14 @@ def _try(candidates: Sequence[str], on: Sequence[str]) -> str:
 def bought(plain: dict[str, Any], regularized: dict[str, Any]) -> str:
     """One sentence on what the regularizers changed, from the summaries of two finished runs on the same split."""
     test = (regularized["test_accuracy"] - plain["test_accuracy"]) * 100
+    gained = f"{'bought' if test >= 0 else 'cost'} {abs(test):.1f} points of test accuracy"
+    if "memorised" in plain and "memorised" in regularized:
+        fewer = plain["memorised"] - regularized["memorised"]
+        kept = (
+            f"kept {fewer:.0%} of the wrong labels from being"
+            if fewer >= 0
+            else f"let {-fewer:.0%} more wrong labels be"
+        )
+        return f"Regularization {gained} and {kept} learned by heart."
     gap = (plain["gap"] - regularized["gap"]) * 100
-    gained = (
-        f"Regularization bought {test:.1f} points of test accuracy"
-        if test >= 0
-        else (f"Regularization cost {-test:.1f} points of test accuracy")
-    )
-    closed = f"closed the gap by {gap:.1f} points" if gap >= 0 else f"widened the gap by {-gap:.1f} points"
-    images = plain.get("test_images")
-    return f"{gained} and {closed}. One seed{f' and {images:,} test images' if images else ''}: other seeds will differ by a point or two."
+    return f"Regularization {gained} and {'closed' if gap >= 0 else 'widened'} the gap by {abs(gap):.1f} points."

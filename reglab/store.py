@@ -63,14 +63,9 @@ class Store:
 
     def create(self, config: RunConfig, *, name: str = "", group: str = "") -> Run:
         """A new run folder with its config. `group` ties runs together that were started to be compared."""
+        name = checked_name(name) if name else ""
         stamp = datetime.now(timezone.utc)
         run = Run(self.root / f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
-        try:
-            run.path.mkdir(parents=True)
-        except OSError as error:
-            raise ConfigError(
-                f"The run folder cannot be made in {self.root} ({error.strerror}): choose another with --runs or REGLAB_RUNS."
-            ) from None
         described = {
             "format": FORMAT,
             "run": run.id,
@@ -79,9 +74,17 @@ class Store:
             "versions": {"reglab": __version__, "torch": _installed("torch")},
             "config": config.model_dump(mode="json"),
         }
-        write_json(run.path / "config.json", described)
-        if name:
-            run.rename(name)
+        try:
+            run.path.mkdir(parents=True)
+            write_json(run.path / "config.json", described)
+            if name:
+                run.rename(name)
+        except OSError as error:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise ConfigError(
+                f"The run folder cannot be made in {self.root} ({error.strerror}):"
+                " free some space there, or choose another with --runs or REGLAB_RUNS."
+            ) from None
         return run
 
     def open(self, run_id: str) -> Run:
@@ -160,12 +163,8 @@ class Run:
             return self.id
 
     def rename(self, name: str) -> None:
-        name = name.strip()
-        if not NAME.fullmatch(name):
-            raise ConfigError(
-                "The name must be 1 to 60 letters, digits, spaces or . , + - ( ) %: choose a shorter or plainer one."
-            )
-        write_bytes(self.path / "name", name.encode())
+        """Raises `ConfigError` for a name that is empty, too long or not plain text."""
+        write_bytes(self.path / "name", checked_name(name).encode())
 
     # ---- what happened -----------------------------------------------------------------------------------------
     def lines(self, cursor: int = 0, file: str = "metrics.jsonl") -> tuple[list[dict[str, Any]], int]:
@@ -275,6 +274,7 @@ class Run:
         return self._tensors("model.safetensors")[0]
 
     def _tensors(self, file: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the metadata of a file of ours, its checksum verified."""
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load
 
@@ -283,17 +283,15 @@ class Run:
             data = path.read_bytes()
         except OSError:
             raise RunError(f"Run {self.name} has no {file} yet: train it first, or choose another run.") from None
-        expected = read_json(self.path / "manifest.json").get("files", {}).get(file)
-        if expected and not self.is_locked() and expected["sha256"] != hashlib.sha256(data).hexdigest():
-            raise RunError(
-                f"{file} of run {self.name} is damaged (its checksum differs from the manifest): train it again."
-            )
         try:
+            tensors = load(data)
             with safe_open(path, "pt") as opened:  # reads the header only
-                metadata = opened.metadata() or {}
-            return load(data), metadata
-        except (SafetensorError, OSError) as error:
+                metadata = dict(opened.metadata() or {})
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise RunError(f"{file} of run {self.name} is damaged ({error}): train it again.") from None
+        if metadata.pop("sha256", "") != _digest(tensors, metadata):
+            raise RunError(f"{file} of run {self.name} is damaged (its checksum does not fit): train it again.")
+        return tensors, metadata
 
     def resume(self) -> Resume | None:
         """Where the run left off, with `metrics.jsonl` cut back to that point; None to begin at the beginning.
@@ -306,8 +304,6 @@ class Run:
         try:
             tensors, metadata = self._tensors("last.safetensors")
             state = json.loads(metadata["state"])
-            if hashlib.sha256(_tensor_bytes(tensors)).hexdigest() != metadata["sha256"]:
-                raise RunError(f"last.safetensors of run {self.name} is damaged.")
             best = self.weights() if state["epoch"] > 0 else {}
             metrics_file = self.path / "metrics.jsonl"
             if metrics_file.stat().st_size < state["metrics_bytes"]:
@@ -345,11 +341,7 @@ class Run:
         """Whether a living process owns the run; the kernel frees the lock of a dead one."""
         if not (self.path / ".lock").exists():
             return False
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                return False
-        except (Timeout, OSError):
-            return True
+        return is_held(self.path / ".lock")
 
     def ask_to_stop(self) -> None:
         """Whoever trains it, in whatever process, looks for this file before every step."""
@@ -377,6 +369,15 @@ class Run:
                 ):
                     archive.write(file, f"{self.id}/{file.name}")
         return target
+
+
+def checked_name(name: str) -> str:
+    """A name that is safe to show anywhere. Raises `ConfigError`."""
+    if not NAME.fullmatch(name.strip()):
+        raise ConfigError(
+            "The name must be 1 to 60 letters, digits, spaces or . , + - ( ) %: choose a shorter or plainer one."
+        )
+    return name.strip()
 
 
 # ---- recording ---------------------------------------------------------------------------------------------------
@@ -445,9 +446,7 @@ def seal(run: Run) -> None:
 
 def write_snapshot(run: Run, snapshot: Snapshot, metrics_bytes: int) -> None:
     state = {**snapshot.state, "metrics_bytes": metrics_bytes}
-    plain = _tensor_bytes(snapshot.tensors)
-    metadata = {"state": json.dumps(state), "sha256": hashlib.sha256(plain).hexdigest()}
-    write_bytes(run.path / "last.safetensors", _tensor_bytes(snapshot.tensors, metadata))
+    write_bytes(run.path / "last.safetensors", _tensor_bytes(snapshot.tensors, {"state": json.dumps(state)}))
     write_json(run.path / "state.json", state)
 
 
@@ -547,12 +546,45 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def is_held(lock: Path) -> bool:
+    """Whether somebody holds a lock. Looks with a shared lock, so that two who look do not take each other for owners."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there a look is an attempt
+        try:
+            with FileLock(lock, timeout=0):
+                return False
+        except (Timeout, OSError):
+            return True
+    with open(lock, "rb") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
 def _tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors as a safetensors file; the same tensors give the same bytes."""
+    """The tensors as a safetensors file that holds its own checksum; the same tensors give the same bytes."""
     from safetensors.torch import save
 
-    plain = {k: tensors[k].detach().cpu().contiguous() for k in sorted(tensors)}
-    return bytes(save(plain, metadata))
+    plain, metadata = _plain(tensors), metadata or {}
+    return bytes(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over names, types, shapes and values, and over what is said about them."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: tensors[k].detach().cpu().contiguous() for k in sorted(tensors)}
 
 
 _NUMBERS = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "ece", "fit_accuracy", "memorised")

@@ -43,7 +43,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A 3x3 convolution, three stages of residual blocks, the mean over all places, a classifier.
 
-    272,474 parameters as resnet20 with batch normalization and 10 classes (269,722 of them not in norms).
+    269,722 parameters as resnet20 with batch normalization and 10 classes, 269,034 without.
     """
 
     def __init__(self, spec: ModelSpec, blocks: int) -> None:

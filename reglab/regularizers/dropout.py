@@ -25,7 +25,12 @@ class Dropout(Regularizer):
     default_on = True
 
     rate: float = Field(
-        0.3, ge=0, le=0.95, title="rate", description="share of units switched off", json_schema_extra={"step": 0.05}
+        0.3,
+        ge=0,
+        le=0.95,
+        title="rate",
+        description="share of units switched off",
+        json_schema_extra={"slider": [0, 0.9, 0.05]},
     )
 
     def shape(self, spec: ModelSpec) -> ModelSpec:

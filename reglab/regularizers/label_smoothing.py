@@ -29,7 +29,7 @@ class LabelSmoothing(Regularizer):
         le=0.9,
         title="smoothing",
         description="share spread over all classes",
-        json_schema_extra={"step": 0.05},
+        json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
 
     def soften(self, targets: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,9 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     lab = lab or Lab()
     lab.warm()
     atexit.register(lab.close)
+    # A container that is told to end sends SIGTERM, which would end Python without asking the workers to stop first.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}

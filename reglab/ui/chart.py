@@ -18,17 +18,20 @@ Colour says which run, line style says which split (train dashed, validation sol
 properties `--reglab-plain`, `--reglab-regularized` and `--reglab-run`; any tab may write `color: var(--reglab-plain)`.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import orjson
 
 STATIC = Path(__file__).parent / "static"
 
-EMPTY = {"runs": []}
+EMPTY: dict[str, Any] = {"runs": []}
 
 
-def lab_chart(**kwargs) -> gr.HTML:
+def lab_chart(**kwargs: Any) -> gr.HTML:
     """A chart that redraws itself in place whenever its value changes.
 
     Keyword arguments are those of `gr.HTML`. Events that write to it want `show_progress="hidden"`:
@@ -45,11 +48,11 @@ def lab_chart(**kwargs) -> gr.HTML:
     # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes
     # thirty times as long as drawing it. Set on the instance because a subclass of a component writes a .pyi file
     # beside this one; where Gradio makes a fresh instance (gr.update) chart.js is given the dictionary, and takes it.
-    chart.postprocess = as_text
+    chart.postprocess = as_text  # type: ignore[method-assign, assignment]
     return chart
 
 
-def as_text(value: dict | None) -> str:
+def as_text(value: dict[str, Any] | None) -> str:
     return orjson.dumps(value or EMPTY, option=orjson.OPT_SERIALIZE_NUMPY).decode()  # NaN becomes null
 
 

@@ -16,23 +16,21 @@ MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_
 MORE = ("optimizer", "schedule", "precision", "val_size")
 
 
-def component(name: str, info: FieldInfo, value: Any, **kwargs: Any) -> gr.components.Component:
-    """The control for one field."""
+def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] = (), **kwargs: Any) -> Any:
+    """The control for one field. `choices` are for fields whose values only a catalogue knows."""
     shown = {"label": (info.title or name).capitalize(), "info": info.description, "value": value, **kwargs}
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    bounds = {
-        kind: limit
-        for m in info.metadata
-        for kind in ("ge", "gt", "le", "lt")
-        if (limit := getattr(m, kind, None)) is not None
-    }
+    extra: dict[str, Any] = dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
     if get_origin(info.annotation) is Literal:
-        return gr.Dropdown(list(get_args(info.annotation)), filterable=False, **shown)
+        choices = get_args(info.annotation)
+    if choices:
+        return gr.Dropdown(list(choices), filterable=False, **shown)
     if info.annotation is bool:
         return gr.Checkbox(**shown)
-    if "slider" in extra or "step" in extra:
-        low, high, step = extra.get("slider") or (bounds["ge"], bounds["le"], extra["step"])
-        return gr.Slider(low, high, step=step, buttons=[], **shown)
+    if "slider" in extra:
+        low, high, step = extra["slider"]
+        slider = gr.Slider(low, high, step=step, buttons=[], **shown)
+        slider.preprocess = lambda value: value  # type: ignore[method-assign, assignment]  # RunConfig checks, and says more
+        return slider
     return gr.Number(**shown)
 
 
@@ -40,28 +38,23 @@ class Controls:
     """Every control of the Train tab by the name of its field (`lr`, `dropout`, `dropout.rate`)."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.by_name: dict[str, gr.components.Component] = {}
+        self.by_name: dict[str, Any] = {}
         self._values = values_of(config)
 
-    def field(self, name: str, **kwargs: Any) -> gr.components.Component:
-        info = RunConfig.model_fields[name]
-        if name == "dataset":
-            kwargs["choices"] = [(source.title, key) for key, source in data.SOURCES.items()]
-        if name == "model":
-            kwargs["choices"] = [(family.title, key) for key, family in models.MODELS.items()]
-        if "choices" in kwargs:
-            made = gr.Dropdown(
-                label=(info.title or name).capitalize(),
-                info=info.description,
-                value=self._values[name],
-                filterable=False,
-                elem_id=f"control-{name}",
-                **kwargs,
-            )
-        else:
-            made = component(name, info, self._values[name], elem_id=f"control-{name}", **kwargs)
-        self.by_name[name] = made
-        return made
+    def field(self, name: str, **kwargs: Any) -> Any:
+        choices: dict[str, list[tuple[str, str]]] = {
+            "dataset": [(source.title, key) for key, source in data.SOURCES.items()],
+            "model": [(family.title, key) for key, family in models.MODELS.items()],
+        }
+        self.by_name[name] = component(
+            name,
+            RunConfig.model_fields[name],
+            self._values[name],
+            choices=choices.get(name, ()),
+            elem_id=f"control-{name}",
+            **kwargs,
+        )
+        return self.by_name[name]
 
     def regularizers(self) -> None:
         """The toggle board: by group, a toggle for every technique, its settings opening when it is on."""
@@ -96,7 +89,7 @@ class Controls:
                             min_width=120,
                         )
 
-    def components(self) -> list[gr.components.Component]:
+    def components(self) -> list[Any]:
         return list(self.by_name.values())
 
     def config_values(self, values: Sequence[Any]) -> dict[str, Any]:
@@ -111,22 +104,9 @@ class Controls:
         return {**plain, "regularizers": regularizers}
 
     def filled(self, config: RunConfig) -> list[Any]:
-        """An update for every control, in order, so that they say this config."""
+        """A value for every control, in order, so that they say this config."""
         values = values_of(config)
-        updates = []
-        for name in self.by_name:
-            update: dict[str, Any] = {"value": values[name]}
-            if name == "train_size":
-                low, high, step = slider_of_images(config)
-                update |= {"minimum": low, "maximum": high, "step": step}
-            updates.append(gr.update(**update))
-        return updates
-
-
-def slider_of_images(config: RunConfig) -> tuple[int, int, int]:
-    source = data.SOURCES[config.dataset]
-    left = source.images - config.val_size
-    return (50, left, 1) if left < 5_000 else (500, left, 100)
+        return [values[name] for name in self.by_name]
 
 
 def values_of(config: RunConfig) -> dict[str, Any]:

@@ -27,11 +27,17 @@ def predict_tab(lab: Lab) -> Any:
                 buttons=[],
             )
             # The path only: Gradio would open the file in this process to see whether it needs converting.
-            picture.preprocess = lambda payload: payload.path if payload else None
+            picture.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            gr.HTML(
+                "<h4>Examples</h4><p>Test pictures: no network here was trained on them. Click one.</p>",
+                elem_classes="lead",
+            )
             gallery = gr.Gallery(
-                label="Examples: test pictures that no network here has trained on",
+                show_label=False,
+                format="png",
+                label="Examples",
                 columns=10,
-                height=110,
+                height="auto",
                 allow_preview=False,
                 elem_id="examples",
                 buttons=[],

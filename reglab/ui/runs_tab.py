@@ -30,7 +30,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             column_count=len(COLUMNS),
             buttons=[],
         )
-        with gr.Row(equal_height=True):
+        with gr.Row(equal_height=False):
             chosen = gr.Dropdown(
                 [], label="Run", info="or click a row of the table", elem_id="run", filterable=False, scale=3
             )

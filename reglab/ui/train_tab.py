@@ -25,27 +25,35 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 class TrainTab:
     """The components other tabs and the page's loading need."""
 
-    following: gr.State  # {"ids": [...], "stamp": ...}: the runs on the screen, and what of them has been shown
-    visitor: gr.BrowserState  # {"name": ..., "ids": [...]}: survives a reload
+    visitor: gr.BrowserState  # {"name": ..., "ids": [...]}: the runs on the screen; survives a reload and a restart
     controls: Controls
-    shown: list[gr.components.Component]
+    shown: list[Any]
     lab: Lab
 
-    def follow(self, ids: Sequence[str], visitor: dict[str, Any] | None, notice: str = "") -> list[Any]:
+    def follow(self, ids: Sequence[str], visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown` that put these runs on the screen."""
-        visitor = visitor if isinstance(visitor, dict) and visitor.get("name") else {"name": secrets.token_hex(8)}
         runs = self.lab.open(ids)
         live = view.is_live(runs, self.lab.jobs)
-        following = {"ids": [run.id for run in runs], "stamp": view.stamp(runs, self.lab.jobs)}
         return [
-            following,
-            {**visitor, "ids": following["ids"]},
-            self.lab.chart(following["ids"]),
+            {"name": name_of(visitor) or secrets.token_hex(8), "ids": [run.id for run in runs]},
+            view.stamp(runs, self.lab.jobs),
+            self.lab.chart([run.id for run in runs]),
             gr.update(interactive=not live),
             gr.update(interactive=live),
             warning(notice),
             gr.update(active=live or self.lab.is_fetching() or not self.lab.jobs.machine()),
         ]
+
+
+def name_of(visitor: Any) -> str:
+    """Whoever this browser is; what it stores may be anything."""
+    return str(visitor.get("name", ""))[:32] if isinstance(visitor, dict) else ""
+
+
+def ids_of(visitor: Any) -> list[str]:
+    """The runs this browser has on its screen."""
+    ids = visitor.get("ids") if isinstance(visitor, dict) else None
+    return [i for i in ids if isinstance(i, str)][:8] if isinstance(ids, list) else []
 
 
 def warning(sentence: str) -> str:
@@ -55,7 +63,7 @@ def warning(sentence: str) -> str:
 def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     first = preset(lab.first_dataset())
     controls = Controls(first)
-    following = gr.State({"ids": [], "stamp": None})
+    stamp = gr.State(None)  # of what has been shown, so that a look that finds nothing new sends nothing
     # The secret only has to be the same after a restart; there is nothing secret in a list of run ids.
     visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
     clock = gr.Timer(TICK, active=True)
@@ -96,44 +104,42 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                 )
         with gr.Column(scale=1, min_width=340, elem_id="stage"):
             chart = lab_chart(elem_id="chart")
-    tab = TrainTab(following, visitor, controls, [following, visitor, chart, start, stop, notice, clock], lab)
+    tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab)
     inputs = controls.components()
 
-    def begin(visitor: dict[str, Any], following: dict[str, Any], compare: bool, *values: Any) -> list[Any]:
-        visitor = visitor or {}
-        runs = lab.open(following["ids"])
+    def begin(visitor: Any, compare: bool, *values: Any) -> list[Any]:
         try:
-            if view.is_live(runs, lab.jobs):
+            if view.is_live(lab.open(ids_of(visitor)), lab.jobs):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
-            ids = lab.start(controls.config_values(values), compare, owner=visitor.get("name", ""))
+            ids = lab.start(controls.config_values(values), compare, owner=name_of(visitor))
         except PROBLEMS as error:
-            return tab.follow(following["ids"], visitor, str(error))
+            return tab.follow(ids_of(visitor), visitor, str(error))
         return tab.follow(ids, visitor)
 
-    start.click(begin, [visitor, following, compare, *inputs], tab.shown, trigger_mode="once", **QUIET)
+    start.click(begin, [visitor, compare, *inputs], tab.shown, trigger_mode="once", **QUIET)
 
-    def halt(visitor: dict[str, Any], following: dict[str, Any]) -> list[Any]:
-        lab.stop(following["ids"])
-        return tab.follow(following["ids"], visitor)
+    def halt(visitor: Any) -> list[Any]:
+        lab.stop(ids_of(visitor))
+        return tab.follow(ids_of(visitor), visitor)
 
-    stop.click(halt, [visitor, following], tab.shown, trigger_mode="once", **QUIET)
+    stop.click(halt, visitor, tab.shown, trigger_mode="once", **QUIET)
 
-    def tick(following: dict[str, Any], dataset: str) -> list[Any]:
+    def tick(visitor: Any, before: Any, dataset: str) -> list[Any]:
         """Look again; whatever did not change is skipped, so that the page has nothing to do."""
-        runs = lab.open(following["ids"])
-        live, stamp = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
+        ids = ids_of(visitor)
+        runs = lab.open(ids)
+        live, now = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
         sentence, can_retry = lab.data_notice(dataset)
         rest = [warning(sentence), gr.update(visible=can_retry), machine_html(lab)]
         go_on = live or lab.is_fetching() or not lab.jobs.machine()
-        if stamp == following["stamp"]:
+        if now == before:
             return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
-        following = {**following, "stamp": stamp}
         buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
-        return [following, lab.chart(following["ids"]), *buttons, *rest, gr.update(active=go_on)]
+        return [now, lab.chart(ids), *buttons, *rest, gr.update(active=go_on)]
 
     dataset = controls.by_name["dataset"]
     clock.tick(
-        tick, [following, dataset], [following, chart, start, stop, data_line, again, header, clock],
+        tick, [visitor, stamp, dataset], [stamp, chart, start, stop, data_line, again, header, clock],
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
@@ -166,10 +172,9 @@ def machine_html(lab: Lab) -> str:
     return f'<h1>CNN Regularization Lab</h1><p id="machine">{html.escape(lab.machine_line())}</p>'
 
 
-def loaded(tab: TrainTab, visitor: dict[str, Any] | None) -> list[Any]:
+def loaded(tab: TrainTab, visitor: Any) -> list[Any]:
     """A page that opens or reloads: its own runs if they are still there, else the finished example."""
-    ids = list(visitor.get("ids", [])) if isinstance(visitor, dict) else []
-    runs = tab.lab.open([i for i in ids if isinstance(i, str)])
+    runs = tab.lab.open(ids_of(visitor))
     updates = tab.follow([run.id for run in runs] or tab.lab.example(), visitor)
     try:
         config = max((run.config for run in runs), key=lambda c: len(c.regularizers))

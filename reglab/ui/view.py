@@ -138,6 +138,7 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
             {"run": n, "cells": cells + ([f"{s['memorised']:.0%}" if "memorised" in s else "-"] if noisy else [])}
         )
     caption = "After the last epoch" if all(s["reported"] == "last" for _, s in ended) else "As each run reports itself"
+    images = ended[0][1].get("test_images", 0)
     best = ", ".join(
         f"{shown[n]['name']} {s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})" for n, s in ended
     )
@@ -145,5 +146,5 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
         "columns": columns,
         "rows": rows,
         "hint": {column: HINTS[column] for column in columns[1:]},
-        "caption": f"{caption}. Test accuracy at the best epoch by validation: {best}.",
+        "caption": f"{caption}, one seed, {images:,} test images. Test accuracy at the best epoch by validation: {best}.",
     }
