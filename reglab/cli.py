@@ -94,7 +94,7 @@ def build_parser() -> Parser:
 
 # ---- train -------------------------------------------------------------------------------------------------------
 def train_command(args: argparse.Namespace) -> int:
-    from reglab import data
+    from reglab import machine
     from reglab.events import Epoch, Event, Failed, Started, Stopped
     from reglab.store import Run, Store, runs_store
 
@@ -118,7 +118,7 @@ def train_command(args: argparse.Namespace) -> int:
                 raise ConfigError(f"{args.config} cannot be read ({error}): give a JSON file.") from None
         config = base.override(given)
         _load_with_progress(config.dataset)  # before the run folder is made, so that nothing is half started
-        data.check_sizes(data.source(config.dataset), config.train_size, config.val_size)
+        machine.choose_device(config.device)
         run = store.create(config, name=args.name or "", group=args.group)
 
     stop = _stop_on_signals()
@@ -172,10 +172,19 @@ def _in_words(summary: dict[str, Any]) -> str:
 
 
 def _load_with_progress(dataset: str) -> None:
-    """Fetch and decode before anything is started, telling how far it is when somebody watches."""
+    """Fetch and decode before anything is started, with a line on standard error for every tenth of the way."""
     from reglab import data
 
-    data.load(dataset)
+    said = ""
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal said
+        line = f"{stage} {data.source(dataset).title}: {done * 10 // max(total, 1) * 10} %"
+        if line != said:
+            print(line, file=sys.stderr)
+            said = line
+
+    data.load(dataset, tell)
 
 
 def _stop_on_signals() -> Any:

@@ -75,6 +75,8 @@ class RunConfig(BaseModel):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunConfig:
         """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong."""
+        if not isinstance(values, Mapping):
+            raise ConfigError('The config must be an object with the fields of a run, such as {"dataset": "digits"}.')
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
@@ -87,10 +89,11 @@ class RunConfig(BaseModel):
         if not isinstance(values, dict):
             return values
         usual: dict[str, Any] = {}
-        if values.get("optimizer") in USUAL_LR:
-            usual["lr"] = USUAL_LR[values["optimizer"]]
-        if values.get("dataset", "cifar10") in data.SOURCES:
-            usual["val_size"] = data.SOURCES[values.get("dataset", "cifar10")].preset["val_size"]
+        optimizer, dataset = values.get("optimizer"), values.get("dataset", "cifar10")
+        if isinstance(optimizer, str) and optimizer in USUAL_LR:
+            usual["lr"] = USUAL_LR[optimizer]
+        if isinstance(dataset, str) and dataset in data.SOURCES:
+            usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
         return usual | {k: v for k, v in values.items() if not (v is None and k in usual)}
 
     @field_validator("regularizers", mode="before")
@@ -209,9 +212,7 @@ def from_json(text: str) -> RunConfig:
         values = json.loads(text)
     except ValueError as error:
         raise ConfigError(f"The config is not JSON ({error}): give an object with the fields of a run.") from None
-    if not isinstance(values, dict):
-        raise ConfigError("The config must be a JSON object with the fields of a run.")
-    return RunConfig.parse(values.get("config", values))
+    return RunConfig.parse(values["config"] if isinstance(values, dict) and "config" in values else values)
 
 
 def _sentence(error: ValidationError, prefix: str = "") -> str:

@@ -126,8 +126,9 @@ def _network(run_path: str, stamp: float) -> tuple[nn.Module, np.ndarray, np.nda
     run = Run(Path(run_path))
     source = data.source(run.config.dataset)
     network = models.build(run.config.spec(len(source.classes)))
+    weights = run.weights()
     try:
-        network.load_state_dict(run.weights())
+        network.load_state_dict(weights)
     except RuntimeError:
         raise RunError(f"The weights of run {run.name} do not fit its config: train it again.") from None
     mean, std = statistics(run)

@@ -57,7 +57,7 @@ def family(name: str) -> Family:
     if name not in MODELS:
         near = difflib.get_close_matches(name, MODELS, n=1)
         instead = f"did you mean {near[0]}?" if near else f"choose from {', '.join(MODELS)}."
-        raise ConfigError(f"There is no network called {name!r}: {instead}")
+        raise ConfigError(f"There is no network called {name[:80]!r}: {instead}")
     return MODELS[name]
 
 

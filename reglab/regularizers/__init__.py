@@ -34,7 +34,7 @@ def regularizer(key: str, settings: Mapping[str, Any] | Regularizer | bool | Non
     if key not in CATALOGUE:
         near = difflib.get_close_matches(key, CATALOGUE, n=1)
         instead = f"did you mean {near[0]}?" if near else f"choose from {', '.join(CATALOGUE)}."
-        raise ConfigError(f"There is no regularizer called {key!r}: {instead}")
+        raise ConfigError(f"There is no regularizer called {str(key)[:80]!r}: {instead}")
     if isinstance(settings, Regularizer):
         settings = settings.model_dump()
     if settings is None or settings is True:

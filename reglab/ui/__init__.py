@@ -15,6 +15,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.errors import ConfigError
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.predict_tab import predict_tab
 from reglab.ui.runs_tab import runs_tab
@@ -55,7 +56,9 @@ def endpoints(lab: Lab) -> None:
     def status(run: str, cursor: int = 0) -> dict[str, Any]:
         def look() -> dict[str, Any]:
             [found] = _one(lab, run)
-            events, after = found.lines(max(0, int(cursor)))
+            if not isinstance(cursor, int) or cursor < 0:
+                raise ConfigError("The cursor must be a whole number: 0, or the one the last call returned.")
+            events, after = found.lines(cursor)
             return {"summary": found.summary() | {"status": lab.jobs.status(found)}, "events": events, "cursor": after}
 
         return _answer(look)

@@ -28,10 +28,18 @@ def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] 
         return gr.Checkbox(**shown)
     if "slider" in extra:
         low, high, step = extra["slider"]
-        slider = gr.Slider(low, high, step=step, buttons=[], **shown)
-        slider.preprocess = lambda value: value  # type: ignore[method-assign, assignment]  # RunConfig checks, and says more
-        return slider
+        return unchecked(gr.Slider(low, high, step=step, buttons=[], **shown))
     return gr.Number(**shown)
+
+
+def unchecked(made: Any) -> Any:
+    """The component, handing its value over as it came: whoever gets it checks it, and says more than Gradio would.
+
+    Gradio would refuse what lies outside a slider, and choices that were not there yet when the page was built. Set on
+    the instance, because a subclass of a component writes a .pyi file beside its source.
+    """
+    made.preprocess = lambda value: value
+    return made
 
 
 class Controls:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.train_tab import warning
 
@@ -53,6 +54,7 @@ def predict_tab(lab: Lab) -> Any:
                 filterable=False,
                 info="any run of yours that has weights, and the two that ship with the lab",
             )
+            unchecked(network)
             with gr.Row(equal_height=False):
                 seen = gr.Image(
                     label="What it sees: 32 x 32 pixels",

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.store import find
+from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.train_tab import TrainTab, warning
 
@@ -39,11 +40,14 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         with gr.Row():
             show = gr.Button("Open", variant="primary", elem_id="open-run", min_width=100)
             resume = gr.Button("Resume", elem_id="resume", min_width=100)
-            download = gr.DownloadButton("Download (zip)", elem_id="download", min_width=100)
+            download = gr.Button("Download (zip)", elem_id="download", min_width=100)
+            # A DownloadButton hands out what it held when it was clicked, so it is filled first and clicked by the page.
+            file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
             delete = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
             sure = gr.Button("Yes, delete it for good", variant="stop", visible=False, elem_id="sure", min_width=100)
         notice = gr.HTML("", elem_id="runs-notice")
     ids = gr.State([])
+    unchecked(chosen)
 
     def refresh(selected: str | None) -> tuple[Any, ...]:
         summaries = [_summary(lab, run) for store in (lab.runs, lab.shipped) for run in store.runs()]
@@ -133,21 +137,16 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     resume.click(do_resume, [chosen, train.visitor], everything, **PRIVATE)
 
-    def do_download(run_id: str | None) -> Any:
-        return str(find(run_id or "", lab.runs, lab.shipped).zip(Path(tempfile.mkdtemp(prefix="reglab-"))))
-
-    download.click(_or_error(do_download), chosen, download, api_visibility="private")
-    return refresh, [chosen], listing
-
-
-def _or_error(function: Any) -> Any:
-    def called(*values: Any) -> Any:
+    def do_download(run_id: str | None) -> tuple[Any, str]:
         try:
-            return function(*values)
+            run = find(run_id or "", lab.runs, lab.shipped)
         except PROBLEMS as error:
             raise gr.Error(str(error), print_exception=False) from None
+        return str(run.zip(Path(tempfile.mkdtemp(prefix="reglab-")))), ""
 
-    return called
+    press = "() => setTimeout(() => document.querySelector('#download-file').click(), 100)"
+    download.click(do_download, chosen, [file, notice], **PRIVATE).success(None, js=press)
+    return refresh, [chosen], listing
 
 
 def _summary(lab: Lab, run: Any) -> dict[str, Any]:
