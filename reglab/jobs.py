@@ -46,8 +46,12 @@ def work(
 
     What goes wrong with one run is written into its folder and leaves the others alone.
     """
-    from reglab import data
+    import torch
+
+    from reglab import data, machine
     from reglab.train import train
+
+    torch.set_num_threads(machine.cpu_count())
 
     def events_of(run: Run) -> Any:
         c = run.config
@@ -119,6 +123,7 @@ def _look_at_machine() -> dict[str, Any]:
 
     from reglab import machine
 
+    torch.set_num_threads(machine.cpu_count())
     device = machine.choose_device("auto")
     return {
         "device": device.type,
@@ -205,13 +210,16 @@ class Jobs:
         self._numbers = count()
         self._served: dict[str, int] = {}  # owner -> number of the last job of theirs that was started
         self._machine: dict[str, Any] = {}
-        self._looked = threading.Event()
+        self._looking, self._looked = False, threading.Event()
         self._closed = False
 
     # ---- the machine
     def warm(self) -> None:
-        """Start the fork server and look at the machine, in the background."""
-        threading.Thread(target=self._look, daemon=True, name="reglab-warm").start()
+        """Start the fork server and look at the machine, in the background; once."""
+        with self._lock:
+            if not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look, daemon=True, name="reglab-warm").start()
 
     def _look(self) -> None:
         try:
@@ -225,17 +233,29 @@ class Jobs:
         self._looked.wait(timeout)
         return self._machine
 
+    def _device(self, config: RunConfig) -> str:
+        """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
+        if config.device == "cpu":
+            return "cpu"
+        self.warm()
+        here = str(self.machine(timeout=60).get("device", "cpu"))
+        if config.device not in ("auto", here):
+            raise ConfigError(f"device {config.device} was asked for, but there is none here: choose auto or cpu.")
+        return here
+
     # ---- asking
     def submit(self, configs: Sequence[RunConfig], *, owner: str = "", name: str = "", group: str = "") -> list[Run]:
         """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
+        device = self._device(configs[0])
         with self._lock:
             self._admit(owner)
             runs = [self.store.create(c, name=name, group=group) for c in configs]
-            self._enqueue(runs, configs[0].device, owner)
+            self._enqueue(runs, device, owner)
         return runs
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
         """Put runs that were stopped or interrupted back into the queue. Raises `RunError` for others."""
+        device = self._device(runs[0].config)
         with self._lock:
             self._admit(owner)
             for run in runs:
@@ -244,7 +264,7 @@ class Jobs:
                     raise RunError(
                         f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
-            self._enqueue(runs, runs[0].config.device, owner)
+            self._enqueue(runs, device, owner)
 
     def _admit(self, owner: str) -> None:
         if self._closed:
@@ -255,10 +275,8 @@ class Jobs:
             raise ConfigError(f"You have {WAITING_PER_OWNER} jobs waiting already: wait for one, or stop one.")
 
     def _enqueue(self, runs: Sequence[Run], device: str, owner: str) -> None:
-        if device == "auto":
-            device = self.machine(timeout=30).get("device", "cpu") if self._looked.is_set() or self._machine else "cpu"
         for run in runs:
-            (run.path / "stop").unlink(missing_ok=True)
+            run.reopen()
         self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers)))
         self._start_next()
 
@@ -283,7 +301,7 @@ class Jobs:
         served, waiting, ordered = dict(self._served), list(self._queue), []
         turn = max(served.values(), default=0)
         while waiting:
-            job = min(waiting, key=lambda j: (served.get(j.owner, -1) if j.owner else -1, j.number))
+            job = min(waiting, key=lambda j: (served.get(j.owner, -1), j.number))
             waiting.remove(job)
             ordered.append(job)
             turn += 1

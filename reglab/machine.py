@@ -42,11 +42,19 @@ def choose_precision(asked: str, device: torch.device) -> str:
 
 
 def cpu_count() -> int:
-    """The cores this process may use, which in a container are fewer than the machine has."""
+    """The cores this process may use. In a container with a quota that is fewer than the machine shows, and a thread
+    for each of the others would only get in the way."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as f:  # "200000 100000" or "max 100000"
+            quota, period = f.read().split()
+        cores = min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return cores
 
 
 def device_name(device: torch.device) -> str:

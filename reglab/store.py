@@ -314,6 +314,14 @@ class Run:
         self._truncate(state["metrics_bytes"])
         return Resume(state=state, tensors=tensors, history=self.history(), best_weights=best)
 
+    def reopen(self) -> None:
+        """Take back the last word of a run that is about to go on, so that nobody reads it as ended meanwhile."""
+        (self.path / "stop").unlink(missing_ok=True)
+        lines = self.lines()[0]
+        if lines and lines[-1].get("event") in (Stopped.name, Failed.name):
+            whole = (self.path / "metrics.jsonl").read_bytes().rstrip(b"\n")
+            self._truncate(whole.rfind(b"\n") + 1)
+
     def _truncate(self, size: int) -> None:
         for leftover in self.path.glob("*.tmp"):
             leftover.unlink(missing_ok=True)

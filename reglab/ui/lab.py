@@ -50,19 +50,17 @@ class Lab:
             self.fetches[dataset].start()
 
     def data_notice(self, dataset: str) -> tuple[str, bool]:
-        """A sentence on the data set when there is something to say, and whether trying again is an offer."""
-        source = data.source(dataset)
-        for key in dict.fromkeys([dataset, "cifar10"]):
-            fetch = self.fetches.get(key)
-            if fetch is None or data.is_local(key):
-                continue
-            if fetch.state == "running":
-                return fetch.sentence, False
-            if fetch.state == "failed":
-                chosen = " The built-in digits are selected." if dataset == "digits" else ""
-                return fetch.sentence + chosen, True
-            return f"{source.title} is not on this machine yet ({source.megabytes} MB).", True
-        return "", False
+        """A sentence on the data set when there is something to say, and whether trying again is an offer.
+
+        With the digits chosen it speaks of CIFAR-10, which is what most people came for.
+        """
+        key = "cifar10" if dataset == "digits" else dataset
+        fetch = self.fetches[key]
+        if data.is_local(key) or fetch.state == "idle":
+            return "", False
+        if fetch.state == "failed" and dataset == "digits":
+            return f"{fetch.sentence.partition(': ')[0]}: the built-in digits are selected.", True
+        return fetch.sentence, fetch.state == "failed"
 
     def is_fetching(self) -> bool:
         return any(fetch.state == "running" for fetch in self.fetches.values())

@@ -154,10 +154,10 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
 
     def choose(dataset: str) -> list[Any]:
         """Another data set: its preset, and its download if it is not here."""
+        lab.fetch(dataset)
         sentence, can_retry = lab.data_notice(dataset)
-        return [*controls.filled(preset(dataset)), warning(sentence), gr.update(visible=can_retry)]
-
-    dataset.input(choose, dataset, [*inputs, data_line, again], **QUIET)
+        again = gr.update(visible=can_retry)
+        return [*controls.filled(preset(dataset)), warning(sentence), again, gr.update(active=True)]
 
     def retry(dataset: str) -> list[Any]:
         lab.fetch(dataset if dataset in lab.fetches else "cifar10")

@@ -1,0 +1,104 @@
+"""Makes what the README shows but nobody should type: its tables, and with --pictures its screenshots.
+
+python docs/make.py              the tables, from the classes and from the runs in checkpoints/
+python docs/make.py --pictures   the screenshots too, from the app in a headless Chromium
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from reglab.cli import markdown_table
+from reglab.store import checkpoints_store
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+
+def filled(readme: str) -> str:
+    """The README with its generated parts made anew."""
+    for name, table in (("curves", curves_table()), ("regularizers", markdown_table())):
+        pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"
+        readme = re.sub(pattern, lambda m, table=table: f"{m[1]}{table}\n{m[2]}", readme, flags=re.DOTALL)
+    return readme
+
+
+def curves_table() -> str:
+    """The finished runs in checkpoints/ with the conditions they were made under."""
+    head = "| run | train | val | test | gap | calibration error | test at best epoch | images/s | seconds |"
+    rows = [head, "|---|---|---|---|---|---|---|---|---|"]
+    conditions = ""
+    for run in reversed(checkpoints_store().runs()):
+        s = run.summary()
+        percents = " | ".join(f"{s[k]:.1%}" for k in ("train_accuracy", "val_accuracy", "test_accuracy"))
+        best = f"{s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})"
+        speed = f"{s['images_per_second']:,.0f} | {s['seconds']:,.0f}"
+        rows.append(f"| {s['name']} | {percents} | {s['gap'] * 100:.1f} points | {s['ece']:.3f} | {best} | {speed} |")
+        conditions = (
+            f"After the last epoch; {s['val_images']:,} validation and {s['test_images']:,} test images, n = 1 (seed {s['seed']}), "
+            f"{s['device']}, {s['precision']}, torch {run.described['versions']['torch']}, {s['created'][:10]}."
+        )
+    return "\n".join([*rows, "", conditions])
+
+
+def pictures() -> None:
+    """docs/train.png and docs/curves.png: the page as a first visit finds it."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as runs:
+        environment = {
+            **os.environ,
+            "REGLAB_RUNS": runs,
+            "GRADIO_SERVER_PORT": str(port),
+            "GRADIO_ANALYTICS_ENABLED": "False",
+        }
+        app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            wait_for(url)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+                page: Any = browser.new_page(viewport={"width": 1440, "height": 900})
+                page.goto(url + "?__theme=light")
+                page.wait_for_selector("#chart table tbody tr")
+                page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
+                page.screenshot(path=ROOT / "docs" / "train.png")
+                page.locator("#chart .charts").screenshot(path=ROOT / "docs" / "curves.png")
+                browser.close()
+        finally:
+            app.terminate()
+            app.wait()
+
+
+def wait_for(url: str) -> None:
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise SystemExit(f"The app did not answer at {url}.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", action="store_true")
+    asked = parser.parse_args()
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    if asked.pictures:
+        pictures()
