@@ -109,6 +109,7 @@ def train_command(args: argparse.Namespace) -> int:
         if status == "running":
             raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
         _load_with_progress(run.config.dataset)
+        run.reopen()
     else:
         base = RunConfig()
         if args.config:

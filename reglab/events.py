@@ -7,7 +7,7 @@ Accuracies, the gap and calibration errors are fractions from 0 to 1; losses are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -138,6 +138,11 @@ class Failed(Event):
     reason: str
     epoch: int | None = None
     step: int | None = None
+
+
+def best_epoch(history: Sequence[Epoch]) -> Epoch:
+    """The epoch with the highest validation accuracy; of equals the first."""
+    return max(history, key=lambda e: (e.val_accuracy, -e.epoch))
 
 
 def epoch_from_json(line: Mapping[str, Any]) -> Epoch:

@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +32,19 @@ from filelock import FileLock, Timeout
 from reglab import __version__
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped, epoch_from_json
+from reglab.events import (
+    Best,
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Snapshot,
+    Started,
+    Step,
+    Stopped,
+    best_epoch,
+    epoch_from_json,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +76,7 @@ class Store:
     def create(self, config: RunConfig, *, name: str = "", group: str = "") -> Run:
         """A new run folder with its config. `group` ties runs together that were started to be compared."""
         name = checked_name(name) if name else ""
-        stamp = datetime.now(timezone.utc)
+        stamp = datetime.now(UTC)
         run = Run(self.root / f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
         described = {
             "format": FORMAT,
@@ -251,7 +263,7 @@ class Run:
             "epochs": c.epochs,
         }
         if history:
-            last, best = history[-1], max(history, key=lambda e: (e.val_accuracy, -e.epoch))
+            last, best = history[-1], best_epoch(history)
             # Until the test images have been opened, validation is all there is; afterwards the run stands by one epoch.
             epochs = {k: end.get(k) or {"epoch": e.epoch, **_numbers(e)} for k, e in (("best", best), ("last", last))}
             summary |= {"epoch": last.epoch, "best_epoch": best.epoch, **epochs}
@@ -325,7 +337,7 @@ class Run:
     def _truncate(self, size: int) -> None:
         for leftover in self.path.glob("*.tmp"):
             leftover.unlink(missing_ok=True)
-        for stale in ("summary.json", "manifest.json", "stop"):
+        for stale in ("summary.json", "manifest.json"):
             (self.path / stale).unlink(missing_ok=True)
         with open(self.path / "metrics.jsonl", "ab") as f:
             f.truncate(size)

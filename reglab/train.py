@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from reglab import machine, metrics, models
 from reglab.batches import ImageSet, Normalize, derived_seed, epoch_order, generator
-from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped
+from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped, best_epoch
 from reglab.regularizers import Regularizer, overriding
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class Halt(Exception):
     """Someone asked to stop."""
 
 
+class Diverged(Exception):
+    """The loss, or what the network says, is no longer a finite number."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
 def train(
     config: RunConfig, data: Split, *, resume: Resume | None = None, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
@@ -70,7 +78,6 @@ def train(
     val = ImageSet.to_device(data.val_images, data.val_labels, device)
     normalize = Normalize.to_device(data.mean, data.std, device)
     true_labels = torch.as_tensor(data.true_labels, device=device)
-    corrupted = torch.as_tensor(data.corrupted, device=device)
     classes = len(data.classes)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
@@ -186,48 +193,24 @@ def train(
                     raise Halt
                 size = one_step()
                 batch += 1
-                if (bad := watch.look(steps_done(), running)) is not None:
-                    yield Failed(reason=_diverged(bad, epoch, config), epoch=epoch, step=bad)
-                    return
+                watch.look(steps_done(), running)
                 yield Step(epoch=epoch, batch=batch, batches=steps_per_epoch, images=size)
 
             # ---- the end of an epoch: judge, remember the best, make a snapshot
-            bad = watch.last()
+            watch.last()
             network = judged()
             clean = ImageSet(images.pixels[:CLEAN_SLICE], true_labels[:CLEAN_SLICE])
             fit, held_out = logits_of(clean, network), logits_of(val, network)
-            if bad is not None or not (torch.isfinite(fit).all() and torch.isfinite(held_out).all()):
-                bad = steps_done() if bad is None else bad
-                yield Failed(reason=_diverged(bad, epoch, config), epoch=epoch, step=bad)
-                return
-            on_train, on_val = metrics.judge(fit, clean.labels), metrics.judge(held_out, val.labels)
-            noisy: dict[str, float] = {}
-            if bool(corrupted.any()):
-                given, wrong = images.labels[:CLEAN_SLICE], corrupted[:CLEAN_SLICE]
-                noisy = {
-                    "fit_loss": metrics.loss(fit, given),
-                    "fit_accuracy": metrics.accuracy(fit, given),
-                    "memorised": metrics.accuracy(fit[wrong], given[wrong]) if bool(wrong.any()) else 0.0,
-                }
-            seen = steps_per_epoch * batch_size
-            summed = running.tolist()
-            history.append(
-                Epoch(
-                    epoch=epoch,
-                    step=steps_done(),
-                    lr=lr_at(max(steps_done() - 1, 0), total_steps, config.lr, config.schedule),
-                    train_loss=on_train["loss"],
-                    train_accuracy=on_train["accuracy"],
-                    val_loss=on_val["loss"],
-                    val_accuracy=on_val["accuracy"],
-                    ece=on_val["ece"],
-                    gap=on_train["accuracy"] - on_val["accuracy"],
-                    running_loss=summed[0] / seen if epoch else None,
-                    running_accuracy=summed[2] / seen if epoch else None,
-                    penalty=summed[1] / seen if epoch and summed[1] else None,
-                    **noisy,
-                )
-            )
+            if not (torch.isfinite(fit).all() and torch.isfinite(held_out).all()):
+                raise Diverged(steps_done())
+            numbers = numbers_of(fit, clean.labels, images.labels[:CLEAN_SLICE], held_out, val.labels)
+            if epoch:
+                loss, penalty, correct = (running / (steps_per_epoch * batch_size)).tolist()
+                numbers |= {"running_loss": loss, "running_accuracy": correct}
+                if penalty:
+                    numbers["penalty"] = penalty
+            lr = lr_at(max(steps_done() - 1, 0), total_steps, config.lr, config.schedule)
+            history.append(Epoch(epoch=epoch, step=steps_done(), lr=lr, **numbers))
             yield history[-1]
             if best_epoch(history) is history[-1]:
                 best_weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -241,29 +224,49 @@ def train(
         last_network = judged()
         best_network = deepcopy(last_network)
         best_network.load_state_dict(best_weights)
-        results = {}
-        for name, at, network in (("last", history[-1], last_network), ("best", best_epoch(history), best_network)):
-            on_test = metrics.judge(logits_of(test, network), test.labels)
-            results[name] = {
-                "epoch": at.epoch,
-                **{k: v for k in _REPORTED if (v := getattr(at, k)) is not None},
-                "test_loss": on_test["loss"],
-                "test_accuracy": on_test["accuracy"],
-                "ece": on_test["ece"],
-            }
+        results = {
+            name: {"epoch": at.epoch, **reported(at), **on_test(logits_of(test, network), test.labels)}
+            for name, at, network in (("last", history[-1], last_network), ("best", best_epoch(history), best_network))
+        }
         reason = end_reason()
         yield Finished(epochs=history[-1].epoch, reported="best" if reason else "last", reason=reason, **results)
     except Halt:
         yield state()
         yield Stopped(epoch=epoch, step=steps_done())
+    except Diverged as diverged:
+        yield Failed(reason=_advice(diverged.step, epoch, config), epoch=epoch, step=diverged.step)
 
 
-def best_epoch(history: Sequence[Epoch]) -> Epoch:
-    """The epoch with the highest validation accuracy; of equals the first."""
-    return max(history, key=lambda e: (e.val_accuracy, -e.epoch))
+def numbers_of(
+    fit: Tensor, true_labels: Tensor, given_labels: Tensor, held_out: Tensor, val_labels: Tensor
+) -> dict[str, float]:
+    """What an `Epoch` says about logits (n, classes) of the slice of training images, and of the validation images."""
+    on_train, on_val = metrics.judge(fit, true_labels), metrics.judge(held_out, val_labels)
+    numbers = {
+        "train_loss": on_train["loss"],
+        "train_accuracy": on_train["accuracy"],
+        "val_loss": on_val["loss"],
+        "val_accuracy": on_val["accuracy"],
+        "ece": on_val["ece"],
+        "gap": on_train["accuracy"] - on_val["accuracy"],
+    }
+    wrong = given_labels != true_labels
+    if bool(wrong.any()):
+        numbers["fit_loss"] = metrics.loss(fit, given_labels)
+        numbers["fit_accuracy"] = metrics.accuracy(fit, given_labels)
+        numbers["memorised"] = metrics.accuracy(fit[wrong], given_labels[wrong])
+    return numbers
 
 
-_REPORTED = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "fit_accuracy", "memorised")
+def reported(epoch: Epoch) -> dict[str, float]:
+    """What a run says at its end about one of its epochs, besides the numbers on the test images."""
+    keys = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "fit_accuracy", "memorised")
+    return {k: value for k in keys if (value := getattr(epoch, k)) is not None}
+
+
+def on_test(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    judged = metrics.judge(logits, labels)
+    return {"test_loss": judged["loss"], "test_accuracy": judged["accuracy"], "ece": judged["ece"]}
 
 
 def predict(
@@ -362,32 +365,34 @@ class FiniteWatch:
     def __init__(self) -> None:
         self._pending: tuple[int, Tensor, torch.cuda.Event | None] | None = None
 
-    def look(self, step: int, sums: Tensor) -> int | None:
-        """Remember the sums after this step; returns the step before it if its sums were not finite."""
-        if sums.device.type != "cuda":
-            return step if not isfinite(sums[0].item() + sums[1].item()) else None
-        before = self.last()
-        copy = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True).copy_(sums, non_blocking=True)
-        done = torch.cuda.Event()
-        done.record()
-        self._pending = step, copy, done
-        return before
+    def look(self, step: int, sums: Tensor) -> None:
+        """Remember the sums after this step. Raises `Diverged` where they, or on CUDA those before, are not finite."""
+        self.last()
+        done = None
+        if sums.device.type == "cuda":
+            sums = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True).copy_(sums, non_blocking=True)
+            done = torch.cuda.Event()
+            done.record()
+        self._pending = step, sums, done
+        if done is None:
+            self.last()
 
-    def last(self) -> int | None:
-        """The step last remembered, if its sums were not finite."""
+    def last(self) -> None:
+        """Raises `Diverged` if the sums last remembered are not finite."""
         if self._pending is None:
-            return None
+            return
         (step, sums, done), self._pending = self._pending, None
         if done is not None:
             done.synchronize()
-        return step if not isfinite(sums[0].item() + sums[1].item()) else None
+        if not isfinite(sums[0].item() + sums[1].item()):
+            raise Diverged(step)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _diverged(step: int, epoch: int, config: RunConfig) -> str:
+def _advice(step: int, epoch: int, config: RunConfig) -> str:
     helps = [f"a smaller learning rate ({config.lr / 10:g} instead of {config.lr:g})"]
     if "batch_norm" not in config.regularizers:
         helps.append("batch normalization")

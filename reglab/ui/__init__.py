@@ -39,7 +39,7 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Runs", id="runs") as runs:
                 refresh_runs = runs_tab(lab, train, tabs)
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [*train.shown, *train.controls.components()]
+        shown = [*train.shown, *train.controls.components(), header]
         page.load(lambda visitor: loaded(train, visitor), train.visitor, shown, queue=False, **private)
         predict.select(*refresh_predict, **private)
         runs.select(*refresh_runs, **private)

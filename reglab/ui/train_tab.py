@@ -180,4 +180,4 @@ def loaded(tab: TrainTab, visitor: Any) -> list[Any]:
         config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
     except (ValueError, RunError):
         config = preset(tab.lab.first_dataset())
-    return [*updates, *tab.controls.filled(config)]
+    return [*updates, *tab.controls.filled(config), machine_html(tab.lab)]
