@@ -227,6 +227,7 @@ class Jobs:
         except Exception as error:
             self._machine = {"device": "cpu", "name": "", "error": str(error)}
         self._looked.set()
+        self.apart.close()  # it has done its work and need not sit in memory
 
     def machine(self, timeout: float = 0.0) -> dict[str, Any]:
         """device, name, precision and threads; empty while it is being found out."""

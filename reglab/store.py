@@ -474,16 +474,16 @@ class Clock:
     """Wall clock and speed of one run, counting only the time its own training took."""
 
     def __init__(self, run: Run) -> None:
-        self.path, self.total = run.path / "timing.jsonl", 0
+        self.path = run.path / "timing.jsonl"
         before = run.last_timing()
-        self.seconds, self.base = before.get("seconds", 0.0), before.get("seconds", 0.0)
+        self.seconds = before.get("seconds", 0.0)
         self.epochs = run.config.epochs
         self.epoch = self.batch = 0
         self.batches = 1
         self.start_share: float | None = None
         self.began = self.wrote = self.saved = time.monotonic()
-        self.training = 0.0  # seconds in steps of this epoch, and their images
-        self.images = 0
+        self.training, self.images = 0.0, 0  # seconds in steps of this epoch, and their images
+        self.all_training, self.all_images = 0.0, 0  # of all epochs
         self.rate = before.get("images_per_second", 0.0)
 
     def spent(self, event: Event | None, seconds: float) -> None:
@@ -499,6 +499,7 @@ class Clock:
         elif isinstance(event, Epoch):
             self.epoch, self.batch = event.epoch, 0 if event.epoch == 0 else self.batches
             self.write()
+            self.all_training, self.all_images = self.all_training + self.training, self.all_images + self.images
             self.training, self.images = 0.0, 0
 
     def snapshot_due(self) -> bool:
@@ -515,7 +516,9 @@ class Clock:
     def write(self, final: bool = False) -> None:
         """One more line. Time left is measured on the wall, so that it includes waiting for a run trained in turn."""
         self.wrote = time.monotonic()
-        if self.images:
+        if final and self.all_images:
+            self.rate = self.all_images / max(self.all_training, 1e-9)
+        elif self.images:
             self.rate = self.images / max(self.training, 1e-9)
         line: dict[str, Any] = {
             "epoch": self.epoch,
