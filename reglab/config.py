@@ -207,9 +207,11 @@ def _text(value: Any) -> str:
 
 
 def _usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
-    """What the settings would be if only those were given that decide over the others (a mode its strength)."""
-    given = {name: getattr(r, name) for name in ("mode",) if name in type(r).model_fields}
-    return regularizer(r.key, given).suited(data.SOURCES[dataset]).model_dump()
+    """The settings that need not be said: the defaults, given those that decide over others (a mode its strength)."""
+    fields = type(r).model_fields
+    deciding = {name: getattr(r, name) for name in ("mode",) if name in fields}
+    usual = regularizer(r.key, deciding).suited(data.SOURCES[dataset]).model_dump()
+    return usual | {name: fields[name].default for name in deciding}
 
 
 def from_json(text: str) -> RunConfig:

@@ -159,6 +159,8 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         again = gr.update(visible=can_retry)
         return [*controls.filled(preset(dataset)), warning(sentence), again, gr.update(active=True)]
 
+    dataset.input(choose, dataset, [*inputs, data_line, again, clock], **QUIET)
+
     def retry(dataset: str) -> list[Any]:
         lab.fetch(dataset if dataset in lab.fetches else "cifar10")
         sentence, can_retry = lab.data_notice(dataset)
