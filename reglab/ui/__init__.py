@@ -41,6 +41,9 @@ def build(lab: Lab) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         shown = [*train.shown, *train.controls.components(), header]
         page.load(lambda visitor: loaded(train, visitor), train.visitor, shown, queue=False, **private)
+        # Gradio puts the copy button into the label, which then names the button instead of the text.
+        name = "'The same on the command line'"
+        page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
         predict.select(*refresh_predict, **private)
         runs.select(*refresh_runs, **private)
         endpoints(lab)
