@@ -1,7 +1,8 @@
 """Makes what the README shows but nobody should type: its tables, and with --pictures its screenshots.
 
-python docs/make.py              the tables, from the classes and from the runs in checkpoints/
-python docs/make.py --pictures   the screenshots too, from the app in a headless Chromium
+`python docs/make.py` makes the tables, from the classes and from the runs in checkpoints/; with `--pictures` the
+screenshots too, from the app in a headless Chromium. `--ship RUN checkpoints/NAME` copies a finished run to the
+networks that ship, with its card.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from reglab.cli import markdown_table
-from reglab.store import checkpoints_store
+from reglab.store import Run, checkpoints_store, read_json, seal, write_json
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -51,6 +52,51 @@ def curves_table() -> str:
             f"{s['device']}, {s['precision']}, torch {run.described['versions']['torch']}, {s['created'][:10]}."
         )
     return "\n".join([*rows, "", conditions])
+
+
+def ship(source: Path, target: Path) -> None:
+    """Copy a finished run without what is only needed to go on, under a name instead of a time."""
+    target.mkdir(parents=True)
+    for name in ("metrics.jsonl", "timing.jsonl", "model.safetensors", "name"):
+        shutil.copyfile(source / name, target / name)
+    write_json(target / "config.json", {**read_json(source / "config.json"), "run": target.name})
+    run = Run(target)
+    seal(run)
+    (target / "README.md").write_text(card(run), encoding="utf-8")
+
+
+def card(run: Run) -> str:
+    """What a reader of the folder should know."""
+    s, normalization = run.summary(), run.described["normalization"]
+    return f"""# {run.id}
+
+{run.config.title()}, {run.config.recipe()}. {s["parameters"]:,} parameters. Made by
+
+```sh
+{run.config.command()}
+```
+
+on {s["device"]} ({s["precision"]}, {s["threads"]} threads, torch {run.described["versions"]["torch"]}),
+{s["created"][:10]}, in {s["seconds"]:.0f} s.
+
+| | epoch | train | val | test | gap | calibration error |
+|---|---|---|---|---|---|---|
+| last epoch | {s["last"]["epoch"]} | {numbers(s["last"])} |
+| best epoch, `model.safetensors` | {s["best"]["epoch"]} | {numbers(s["best"])} |
+
+n = 1 (seed {s["seed"]}), {s["test_images"]:,} test images. Input: RGB in 0..1, 32 x 32 pixels, minus
+{rounded(normalization["mean"])}, divided by {rounded(normalization["std"])}.
+Predict with `python -m reglab predict IMAGE --checkpoint {run.id}`.
+"""
+
+
+def numbers(e: dict[str, Any]) -> str:
+    percents = [f"{e[k]:.1%}" for k in ("train_accuracy", "val_accuracy", "test_accuracy")]
+    return " | ".join([*percents, f"{e['gap'] * 100:.1f} points", f"{e['ece']:.3f}"])
+
+
+def rounded(values: list[float]) -> str:
+    return "(" + ", ".join(f"{v:.4f}" for v in values) + ")"
 
 
 def pictures() -> None:
@@ -98,7 +144,10 @@ def wait_for(url: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--ship", nargs=2, type=Path, metavar=("RUN", "FOLDER"))
     asked = parser.parse_args()
+    if asked.ship:
+        ship(*asked.ship)
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     if asked.pictures:
         pictures()

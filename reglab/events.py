@@ -146,6 +146,6 @@ def best_epoch(history: Sequence[Epoch]) -> Epoch:
 
 
 def epoch_from_json(line: Mapping[str, Any]) -> Epoch:
-    """The `Epoch` a line of `metrics.jsonl` tells of. Raises KeyError when a required number is missing."""
+    """The `Epoch` a line of `metrics.jsonl` tells of. Raises TypeError when a required number is missing."""
     known = {f.name for f in fields(Epoch)}
     return Epoch(**{k: v for k, v in line.items() if k in known})

@@ -129,13 +129,16 @@ def checkpoints_store() -> Store:
 
 
 def find(run_id: str, *stores: Store) -> Run:
-    """The run of that id in the first store that has it, by default the runs of this machine, then the shipped ones."""
+    """The run of that id, or the only one of that name; by default among the runs of this machine and the shipped ones."""
     stores = stores or (runs_store(), checkpoints_store())
     for store in stores:
         try:
             return store.open(run_id)
         except RunError:
             continue
+    named = [run for store in stores for run in store.runs() if run.name == run_id]
+    if len(named) == 1:
+        return named[0]
     known = ", ".join(run.id for store in reversed(stores) for run in store.runs()[:3]) or "none yet"
     raise RunError(f"There is no checkpoint or run called {run_id[:80]!r}: there are {known}.")
 
@@ -317,9 +320,9 @@ class Run:
             tensors, metadata = self._tensors("last.safetensors")
             state = json.loads(metadata["state"])
             best = self.weights() if state["epoch"] > 0 else {}
-            metrics_file = self.path / "metrics.jsonl"
-            if metrics_file.stat().st_size < state["metrics_bytes"]:
-                raise RunError(f"metrics.jsonl of run {self.name} is shorter than its snapshot says.")
+            metrics = (self.path / "metrics.jsonl").read_bytes()[: state["metrics_bytes"]]
+            if hashlib.sha256(metrics).hexdigest() != state["metrics_sha256"]:
+                raise RunError(f"metrics.jsonl of run {self.name} is not what its snapshot says.")
         except (RunError, KeyError, ValueError, OSError):
             self._truncate(0)
             return None
@@ -407,7 +410,7 @@ def record(run: Run, events: Iterator[Event]) -> Iterator[Event]:
     An event is handed on after it has reached the disk. Time spent by other runs trained in turn does not count here.
     """
     clock = Clock(run)
-    written = (run.path / "metrics.jsonl").stat().st_size if (run.path / "metrics.jsonl").exists() else 0
+    written = (run.path / "metrics.jsonl").read_bytes() if (run.path / "metrics.jsonl").exists() else b""
     pending: Snapshot | None = None
     with open(run.path / "metrics.jsonl", "ab") as out:
         while True:
@@ -434,7 +437,7 @@ def record(run: Run, events: Iterator[Event]) -> Iterator[Event]:
                 out.write(line)
                 out.flush()
                 os.fsync(out.fileno())
-                written += len(line)
+                written += line
             if isinstance(event, (Finished, Stopped, Failed)):
                 clock.write(final=True)
                 seal(run)
@@ -464,8 +467,9 @@ def seal(run: Run) -> None:
     write_json(run.path / "manifest.json", {"format": FORMAT, "files": files})
 
 
-def write_snapshot(run: Run, snapshot: Snapshot, metrics_bytes: int) -> None:
-    state = {**snapshot.state, "metrics_bytes": metrics_bytes}
+def write_snapshot(run: Run, snapshot: Snapshot, metrics: bytes) -> None:
+    """`metrics` is what `metrics.jsonl` holds so far; the snapshot vouches for it."""
+    state = {**snapshot.state, "metrics_bytes": len(metrics), "metrics_sha256": hashlib.sha256(metrics).hexdigest()}
     write_bytes(run.path / "last.safetensors", _tensor_bytes(snapshot.tensors, {"state": json.dumps(state)}))
     write_json(run.path / "state.json", state)
 

@@ -29,7 +29,20 @@ from reglab.store import Store
 
 ROOT = Path(__file__).parent.parent
 CLASSES = SOURCES["digits"].classes
-QUICK = "--dataset digits --train-size 60 --val-size 60 --epochs 2 --batch-size 16 --precision fp32".split()
+QUICK = [
+    "--dataset",
+    "digits",
+    "--train-size",
+    "60",
+    "--val-size",
+    "60",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "16",
+    "--precision",
+    "fp32",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from itertools import islice, zip_longest
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -15,11 +15,10 @@ from torch.nn.functional import cross_entropy
 
 from reglab import models
 from reglab.batches import derived_seed
-from reglab.config import RunConfig
 from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, Regularizer
-from reglab.train import SGDW, FiniteWatch, Resume, lr_at, make_optimizer, train
+from reglab.train import SGDW, Diverged, FiniteWatch, Resume, lr_at, make_optimizer, train
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -204,7 +203,9 @@ def test_a_run_stopped_again_and_again_comes_to_the_same_end(tiny_split):
             elif isinstance(event, Best):
                 best = {k: v.clone() for k, v in event.weights.items()}
             elif isinstance(event, Snapshot):
-                resume = Resume(dict(event.state), {k: v.clone() for k, v in event.tensors.items()}, list(history), best)
+                resume = Resume(
+                    dict(event.state), {k: v.clone() for k, v in event.tensors.items()}, list(history), best
+                )
             if not isinstance(event, (Stopped, Snapshot)):
                 told_so_far.append(told(event))
         if isinstance(event, Finished):
@@ -304,7 +305,7 @@ class Order(Regularizer):
 
     def augment(self, images, rng):
         called.append("augment")
-        assert images.dtype == torch.float32 and 0 <= images.min() and images.max() <= 1
+        assert images.dtype == torch.float32 and images.min() >= 0 and images.max() <= 1
         return images
 
     def mix(self, images, targets, rng):
@@ -518,7 +519,10 @@ def test_sgdw_is_the_literal_update():
     literal = deepcopy(network)
     lr, decay, momentum = 0.1, 0.02, 0.9
     optimizer = SGDW(
-        [{"params": list(network.parameters()), "decay": decay, "weight_decay": 0.0}], lr=lr, momentum=momentum, nesterov=True
+        [{"params": list(network.parameters()), "decay": decay, "weight_decay": 0.0}],
+        lr=lr,
+        momentum=momentum,
+        nesterov=True,
     )
     go(network, optimizer, x, y)
     velocity = {}
@@ -592,7 +596,9 @@ def test_a_plain_epoch_is_the_loop_of_every_tutorial(tiny_split):
 # ---- precision and devices ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_both_precisions_learn(precision, tiny_split):
-    events = list(train(tiny_config(epochs=5, lr=3e-3, precision=precision, regularizers={"batch_norm": {}}), tiny_split))
+    events = list(
+        train(tiny_config(epochs=5, lr=3e-3, precision=precision, regularizers={"batch_norm": {}}), tiny_split)
+    )
     assert events[0].precision == precision
     assert events[-1].last["train_accuracy"] > 0.8
     assert all(w.dtype != torch.bfloat16 for w in [e for e in events if isinstance(e, Best)][-1].weights.values())
@@ -617,18 +623,31 @@ def test_divergence_on_cuda_is_noticed_one_step_late(tiny_split):
 
 
 @needs_cuda
-def test_the_watch_on_cuda_tells_which_step_it_was():
+def test_the_watch_on_cuda_tells_one_step_late_which_step_it_was():
     watch, fine = FiniteWatch(), torch.ones(3, device="cuda", dtype=torch.double)
-    assert watch.look(1, fine) is None
-    assert watch.look(2, fine * float("nan")) is None  # not known yet
-    assert watch.look(3, fine) == 2
+    watch.look(1, fine)
+    watch.look(2, fine * float("nan"))  # not known yet
+    with pytest.raises(Diverged) as diverged:
+        watch.look(3, fine)
+    assert diverged.value.step == 2
+
+
+@needs_cuda
+def test_the_watch_on_cuda_knows_at_the_end_of_an_epoch():
+    watch = FiniteWatch()
+    watch.look(7, torch.full((3,), float("inf"), device="cuda", dtype=torch.double))
+    with pytest.raises(Diverged) as diverged:
+        watch.last()
+    assert diverged.value.step == 7
 
 
 def test_the_watch_on_the_cpu_tells_at_once():
     watch, fine = FiniteWatch(), torch.ones(3, dtype=torch.double)
-    assert watch.look(1, fine) is None
-    assert watch.look(2, fine * float("inf")) == 2
-    assert watch.last() is None
+    watch.look(1, fine)
+    with pytest.raises(Diverged) as diverged:
+        watch.look(2, fine * float("inf"))
+    assert diverged.value.step == 2
+    watch.last()
 
 
 # ---- the networks ------------------------------------------------------------------------------------------------
@@ -671,8 +690,3 @@ def test_the_untrained_network_is_undecided(tiny_split):
     for name in models.MODELS:
         untrained = next(e for e in train(tiny_config(model=name), tiny_split) if isinstance(e, Epoch))
         assert untrained.val_loss < 2 * np.log(10), name
-
-
-def test_the_usual_config_is_made_without_arguments():
-    assert RunConfig() == RunConfig.parse({})
-    assert list(islice(train(tiny_config(), make_split()), 1))[0].name == "started"

@@ -1,0 +1,390 @@
+"""A real browser and real servers for `test_app.py`: what it starts, and what a visitor does, in few words.
+
+Without Chromium or playwright these tests are skipped; with REGLAB_REQUIRE_BROWSER=1 that is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from reglab.data import SIDE, SOURCES
+from reglab.store import Run, Store
+
+PATIENCE = float(os.environ.get("REGLAB_PATIENCE", 60))  # seconds for what is under way to happen, on a busy machine
+
+try:
+    from playwright.sync_api import Browser, Locator, Page, Request, Response, expect, sync_playwright
+except ImportError:
+    sync_playwright = None
+else:
+    expect.set_options(timeout=1000 * PATIENCE)
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOW = 'no browser to test the app in: get one with `apt-get install chromium` and `pip install -e ".[dev]"`'
+MISSING = sync_playwright is None or CHROMIUM is None
+REQUIRED = os.environ.get("REGLAB_REQUIRE_BROWSER") == "1"
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+]
+
+
+# ---- servers -----------------------------------------------------------------------------------------------------
+class Server:
+    """`python app.py` as a process of its own, with folders of its own, offline unless told otherwise."""
+
+    def __init__(self, folder: Path, *, cifar10: bool, **changes: str) -> None:
+        self.folder, self.store, self.changes = folder, Store(folder / "runs"), changes
+        self.log_file, self.read, self.port = folder / "log", 0, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.groups: list[int] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        for name in ("runs", "cache", "hub", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        if cifar10:
+            pretend_cifar10(folder / "cache")
+
+    def start(self, command: tuple[str, ...] = ("app.py",)) -> Server:
+        """Start, or start again on the same port and folders; returns when the page can be had."""
+        own = {
+            "GRADIO_SERVER_PORT": str(self.port),
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_TEMP_DIR": str(self.folder / "tmp"),
+            "REGLAB_RUNS": str(self.store.root),
+            "REGLAB_CACHE": str(self.folder / "cache"),
+            "HF_HUB_CACHE": str(self.folder / "hub"),
+            "HF_HUB_OFFLINE": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+        environment = {**os.environ, **own, **self.changes}
+        environment.pop("REGLAB_CHECKPOINTS", None)  # the networks that ship
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.groups.append(self.process.pid)
+        wait_until(self.answers, f"no page after the start of {command}", more=self.log)
+        return self
+
+    def answers(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            pytest.fail(f"The server has ended.\n{self.log()}", pytrace=False)
+        try:
+            with urllib.request.urlopen(self.url, timeout=10) as page:
+                return bool(page.status == 200)
+        except OSError:
+            return False
+
+    def log(self) -> str:
+        return self.log_file.read_text("utf-8", "replace")
+
+    def news(self) -> str:
+        """What the log says since the last time."""
+        log = self.log()
+        new, self.read = log[self.read :], len(log)
+        return new
+
+    def runs(self) -> list[Run]:
+        return self.store.runs()
+
+    def kill(self) -> None:
+        """Kill the server's own process as a crash would; its workers live on."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop_runs(self) -> None:
+        """Leave the queue empty for the next test."""
+        live = [run for run in self.runs() if run.status() in ("running", "interrupted")]
+        for run in live:
+            run.ask_to_stop()
+        wait_until(lambda: not any(run.is_locked() for run in live), "a run does not stop", more=self.log)
+
+    def close(self) -> None:
+        """End everything that this server has started, and nothing else."""
+        for group in self.groups:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if self.process:
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def pretend_cifar10(cache: Path) -> None:
+    """As if CIFAR-10 had been fetched: black pictures, in files with holes that take no room on the disk."""
+    source, folder = SOURCES["cifar10"], cache / "cifar10-pretended"
+    folder.mkdir()
+    shapes = {"images": (source.images, SIDE, SIDE, 3), "test_images": (source.test_images, SIDE, SIDE, 3)}
+    labels = {"labels": (source.images,), "test_labels": (source.test_images,)}
+    for names, kind in ((shapes, np.uint8), (labels, np.int64)):
+        for name, shape in names.items():
+            np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
+    info = {"format": 1, "key": "cifar10", "revision": "pretended", "mean": [0.5] * 3, "std": [0.25] * 3}
+    info["bytes"] = {name: (folder / f"{name}.npy").stat().st_size for name in (*shapes, *labels)}
+    (folder / "info.json").write_text(json.dumps(info))
+
+
+def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PATIENCE, more: Any = str) -> float:
+    """Wait for it; returns how long it took."""
+    began = time.monotonic()
+    while not happened():
+        if time.monotonic() - began > seconds:
+            pytest.fail(f"{otherwise} ({seconds:g} s)\n{more()}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.fixture(name="session_server", scope="session")
+def session_server_fixture(tmp_path_factory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("app"), cifar10=True)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(name="server")
+def server_fixture(session_server) -> Iterator[Server]:
+    """The server all tests share: idle, and with CIFAR-10 at hand. Its log must not tell of any accident."""
+    session_server.news()
+    yield session_server
+    session_server.stop_runs()
+    news = session_server.news()
+    print(news)
+    assert "Traceback" not in news, news
+
+
+@pytest.fixture(name="another_server")
+def another_server_fixture(tmp_path) -> Iterator[Callable[..., Server]]:
+    """Makes servers that a test may do with as it likes."""
+    made: list[Server] = []
+
+    def make(**options: Any) -> Server:
+        made.append(Server(tmp_path / f"server-{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+        print(server.log())
+
+
+@pytest.fixture(name="a_run")
+def a_run_fixture(server, trained) -> Iterator[Callable[[str], Run]]:
+    """Puts a finished run of digits into the server's folder, under an id of its own."""
+    made: list[Path] = []
+
+    def copy(run_id: str) -> Run:
+        made.append(Path(shutil.copytree(trained["path"], server.store.root / run_id)))
+        return Run(made[-1])
+
+    yield copy
+    for path in made:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# ---- the browser -------------------------------------------------------------------------------------------------
+@pytest.fixture(
+    name="chromium",
+    scope="module",  # not the session: while it is open, no other test could run an event loop
+    # A mark rather than a call of pytest.skip: pytest then tells of all these tests in one line.
+    params=[pytest.param("none", marks=pytest.mark.skip(HOW))] if MISSING and not REQUIRED else None,
+)
+def chromium_fixture() -> Iterator[Browser]:
+    if MISSING:
+        pytest.fail(HOW, pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody with a browser profile of their own, and all that went wrong on their pages."""
+
+    def __init__(self, chromium: Browser, **options: Any) -> None:
+        self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self.context.set_default_timeout(PATIENCE * 1000)
+        self.complaints: list[str] = []
+        self.may_fail = ""  # a pattern of complaints that a test has brought about itself
+        self.context.on("console", lambda m: m.type == "error" and self.complain(f"{m.text} ({m.location['url']})"))
+        self.context.on("weberror", lambda error: self.complain(str(error.error)))
+        self.context.on("dialog", self._dialog)
+        self.context.on("request", self._request)
+
+    def complain(self, text: str) -> None:
+        if not (self.may_fail and re.search(self.may_fail, text)):
+            self.complaints.append(text)
+
+    def _dialog(self, dialog: Any) -> None:
+        self.complain(f"a dialog came up: {dialog.message}")
+        dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        to = urlsplit(request.url)
+        if to.scheme not in ("data", "blob", "about") and to.hostname not in ("127.0.0.1", "localhost"):
+            self.complain(f"asked another host: {request.url}")
+
+    def open(self, server: Server, query: str = "") -> Lab:
+        """Returns when the page shows what the server had to say to it; what was typed sooner would be lost."""
+        page = self.context.new_page()
+        with page.expect_response(answers_loading):
+            page.goto(server.url + query)
+        lab = Lab(page)
+        expect(lab.command).to_have_value(re.compile("reglab train"))
+        return lab
+
+
+def answers_loading(response: Response) -> bool:
+    """Of all that the page sends on its own, only its loading has a single value: what the browser remembers."""
+    if "/run/predict" not in response.url:
+        return False
+    return len(json.loads(response.request.post_data or "{}").get("data", [])) == 1
+
+
+@pytest.fixture(name="visitors")
+def visitors_fixture(chromium) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors; none of them may have had reason to complain."""
+    made: list[Visitor] = []
+
+    def make(**options: Any) -> Visitor:
+        made.append(Visitor(chromium, **options))
+        return made[-1]
+
+    yield make
+    complaints = [complaint for visitor in made for complaint in visitor.complaints]
+    for visitor in made:
+        visitor.context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture(name="visitor")
+def visitor_fixture(visitors) -> Visitor:
+    return visitors()
+
+
+@pytest.fixture(name="lab")
+def lab_fixture(server, visitor) -> Lab:
+    """The page of the shared server, opened for the first time."""
+    return visitor.open(server)
+
+
+class Lab:
+    """The page, by what people do with it and read off it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.train, self.stop = page.locator("#train"), page.locator("#stop")
+        self.command, self.notice = page.locator("#command textarea"), page.locator("#notice .warning")
+
+    # ---- doing
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def choose(self, elem_id: str, option: str | re.Pattern[str]) -> None:
+        """Choose from a dropdown."""
+        box = self.page.locator(f"#{elem_id} input")
+        box.click()
+        self.page.get_by_role("option", name=option).first.click()
+        expect(box).to_have_value(option if isinstance(option, re.Pattern) else re.compile(re.escape(option)))
+
+    def number(self, field: str) -> Locator:
+        return self.page.locator(f"#control-{field} input[type=number]")
+
+    def digits(self, **numbers: float) -> None:
+        """Choose the digits and these numbers; returns when the page has understood."""
+        if self.page.locator("#control-dataset input").input_value() != "Digits":
+            self.choose("control-dataset", "Digits")
+        expect(self.command).to_have_value(re.compile("--dataset digits --train-size 300"))
+        for field, value in numbers.items():
+            self.number(field).fill(str(value))
+            self.number(field).blur()
+        for field, value in numbers.items():
+            told = f"--{field.replace('_', '-')} {value}( |$)"
+            expect(self.command).to_have_value(re.compile(told))
+
+    def upload(self, picture: Path) -> None:
+        remove = self.page.locator("#picture").get_by_role("button", name=re.compile("Remove|Clear"))
+        if remove.count():
+            remove.first.click()
+        self.page.locator("#picture input[type=file]").set_input_files(picture)
+
+    def download(self, button: str, folder: Path) -> Path:
+        with self.page.expect_download(timeout=20_000) as coming:
+            self.page.locator(button).click()
+        target = folder / coming.value.suggested_filename
+        coming.value.save_as(target)
+        return target
+
+    # ---- reading
+    def arguments(self) -> list[str]:
+        """The command shown, without `python -m reglab train`."""
+        words = shlex.split(self.command.input_value())
+        assert words[:4] == ["python", "-m", "reglab", "train"], words
+        return words[4:]
+
+    def statuses(self) -> list[str]:
+        return self.page.locator("#chart [data-part=progress] > *").evaluate_all(
+            "rows => rows.map(r => r.dataset.status)"
+        )
+
+    def expect_statuses(self, *statuses: str) -> None:
+        wait_until(lambda: self.statuses() == [*statuses], f"not {statuses}", more=self.text)
+
+    def points(self, chart: str) -> list[int]:
+        """How many points each curve of a chart has."""
+        return self.page.locator(f"#chart [data-chart={chart}] svg[role=img] .lines path").evaluate_all(
+            "paths => paths.map(p => (p.getAttribute('d').match(/[ML]/g) || []).length)"
+        )
+
+    def expect_points(self, least: int, runs: int = 1) -> None:
+        """At least so many points in every curve of both charts."""
+
+        def drawn(chart: str) -> bool:
+            points = self.points(chart)
+            return len(points) == 2 * runs and min(points) >= least
+
+        wait_until(lambda: drawn("accuracy") and drawn("loss"), f"fewer than {least} points", more=self.text)
+
+    def text(self) -> str:
+        """All that the page tells, for when something goes wrong."""
+        warnings = self.page.locator(".warning").all_inner_texts()
+        return "\n".join([self.command.input_value(), *warnings, self.page.locator("#chart").inner_text()])
+
+    def said(self, where: str) -> str:
+        return self.page.locator(where).inner_text().strip()
+
+    def box(self, what: str) -> dict[str, float]:
+        found = self.page.locator(what).first.bounding_box()
+        assert found, f"{what} is not shown"
+        return found
+
+    def sideways(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
