@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
+from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
 from PIL import Image
 from torch import nn
@@ -33,7 +34,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from reglab import __version__, data, machine, models
+from reglab import data, machine, models
 from reglab.batches import ImageSet, Normalize
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
