@@ -1,0 +1,86 @@
+"""What ships is what its cards say, the README says what the program prints, and CIFAR-10 is really learned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from reglab import data
+from reglab.batches import ImageSet, Normalize
+from reglab.models import build
+from reglab.predict import statistics
+from reglab.store import checkpoints_store
+from reglab.train import predict
+
+ROOT = Path(__file__).parent.parent
+MAKE = runpy.run_path(str(ROOT / "docs" / "make.py"))
+SHIPPED = checkpoints_store().runs()
+needs_cifar10 = pytest.mark.skipif(not data.is_local("cifar10"), reason="CIFAR-10 is not on this machine")
+
+
+@pytest.fixture(autouse=True)
+def the_networks_that_ship(own_folders, monkeypatch) -> None:
+    monkeypatch.delenv("REGLAB_CHECKPOINTS")
+
+
+def test_a_plain_and_a_regularized_network_ship_as_one_comparison():
+    assert sorted(run.name for run in SHIPPED) == ["plain", "regularized"]
+    assert len({run.described["group"] for run in SHIPPED}) == 1
+    assert all(run.status() == "finished" for run in SHIPPED)
+    plain, regularized = sorted((run.config for run in SHIPPED), key=lambda c: len(c.regularizers))
+    assert regularized.plain() == plain
+
+
+@pytest.mark.parametrize("run", SHIPPED, ids=lambda run: run.id)
+def test_a_shipped_folder_is_whole_and_its_card_says_what_its_metrics_say(run):
+    for name, file in json.loads((run.path / "manifest.json").read_text())["files"].items():
+        assert hashlib.sha256((run.path / name).read_bytes()).hexdigest() == file["sha256"], name
+    assert json.loads((run.path / "summary.json").read_text()) == run.summary()
+    assert (run.path / "README.md").read_text(encoding="utf-8") == MAKE["card"](run)
+    assert sum(file.stat().st_size for file in run.path.iterdir()) < 10_000_000
+
+
+def test_the_readme_holds_what_the_program_prints():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert MAKE["filled"](text) == text, "run `python docs/make.py`"
+
+
+@needs_cifar10
+@pytest.mark.parametrize("run", SHIPPED, ids=lambda run: run.id)
+def test_a_shipped_network_is_as_good_as_its_card_says(run):
+    loaded, device = data.load("cifar10"), torch.device("cpu")
+    network = build(run.config.spec(10))
+    network.load_state_dict(run.weights())
+    test = ImageSet.to_device(loaded.test_images, loaded.test_labels, device)
+    logits = predict(network, test, Normalize.to_device(*statistics(run), device), "fp32")
+    accuracy = (logits.argmax(1) == test.labels).float().mean().item()
+    assert accuracy == pytest.approx(run.summary()["best"]["test_accuracy"], abs=0.003)  # trained and judged in bf16
+
+
+@needs_cifar10
+def test_a_network_learns_real_photographs(tmp_path):
+    """Chance is 10 %; four epochs on 1,000 images see far more."""
+    command = [
+        sys.executable,
+        "-m",
+        "reglab",
+        "train",
+        "--dataset",
+        "cifar10",
+        "--train-size",
+        "1000",
+        "--val-size",
+        "500",
+    ]
+    command += ["--epochs", "4", "--batch-size", "32", "--flip-crop", "--json", "--runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["status"] == "finished" and summary["test_images"] == 10_000
+    assert summary["test_accuracy"] > 0.25
