@@ -19,6 +19,7 @@ def predict_tab(lab: Lab) -> Any:
     with gr.Row(equal_height=False, elem_id="predict"):
         with gr.Column(scale=1, min_width=320):
             picture = gr.Image(
+                format="png",  # an example is sent back as it is, without the losses of Gradio's webp
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
