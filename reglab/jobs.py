@@ -324,6 +324,11 @@ class Jobs:
         status = run.status()
         return "running" if starting and status == "interrupted" else status
 
+    def is_busy(self, owner: str) -> bool:
+        """Whether a job of theirs runs or waits."""
+        with self._lock:
+            return any(job.owner == owner for job in (*self._queue, *self._running.values()))
+
     def counts(self) -> tuple[int, int]:
         """Jobs that run and jobs that wait."""
         with self._lock:

@@ -125,17 +125,22 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     stop.click(halt, visitor, tab.shown, trigger_mode="once", **QUIET)
 
     def tick(visitor: Any, before: Any, dataset: str) -> list[Any]:
-        """Look again; whatever did not change is skipped, so that the page has nothing to do."""
+        """Look again; whatever did not change is skipped, so that the page has nothing to do.
+
+        A look may be under way while Train is pressed, and its answer, about the runs of before, may arrive last. So the
+        clock is stopped only by a look that found nothing new, and never while this visitor has a job: the next look
+        then puts the right runs on the screen.
+        """
         ids = ids_of(visitor)
         runs = lab.open(ids)
         live, now = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
         sentence, can_retry = lab.data_notice(dataset)
         rest = [warning(sentence), gr.update(visible=can_retry), machine_html(lab)]
-        go_on = live or lab.is_fetching() or not lab.jobs.machine()
-        if now == before:
-            return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
-        buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
-        return [now, lab.chart(ids), *buttons, *rest, gr.update(active=go_on)]
+        if now != before:
+            buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
+            return [now, lab.chart(ids), *buttons, *rest, gr.skip()]
+        go_on = live or lab.is_fetching() or not lab.jobs.machine() or lab.jobs.is_busy(name_of(visitor))
+        return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
 
     dataset = controls.by_name["dataset"]
     clock.tick(
