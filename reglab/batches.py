@@ -1,13 +1,17 @@
-"""The images on the device as uint8; a batch at a time is gathered, turned to float and normalised there."""
+"""The images on the device as uint8; a batch at a time is gathered, augmented, normalised and mixed there."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import one_hot
+
+from reglab.regularizers import Regularizer, overriding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,3 +77,27 @@ class Normalize:
 
     def __call__(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+def prepared(
+    images: ImageSet,
+    index: Tensor,
+    classes: int,
+    regularizers: Sequence[Regularizer],
+    normalize: Normalize,
+    place: tuple[int, int, int],
+) -> tuple[Tensor, Tensor]:
+    """The batch as the network gets it: inputs (n, 3, H, W), normalised and channels_last; targets (n, classes).
+
+    `place` is (seed, epoch, batch); all that is random here is a function of it.
+    """
+    device = images.pixels.device
+    inputs = images.images(index)
+    targets = one_hot(images.labels[index], classes).float()
+    for r in overriding(regularizers, "augment"):
+        inputs = r.augment(inputs, generator(device, *place, "augment", r.key))
+    inputs = normalize(inputs)
+    if mixers := overriding(regularizers, "mix"):
+        mixer = mixers[derived_seed(*place, "mixer") % len(mixers)]
+        inputs, targets = mixer.mix(inputs, targets, generator(device, *place, "mix", mixer.key))
+    return inputs.contiguous(memory_format=torch.channels_last), targets

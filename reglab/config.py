@@ -119,6 +119,10 @@ class RunConfig(BaseModel):
         models.check(self.spec(len(source.classes)))
         suited = {key: r.suited(source) for key, r in self.regularizers.items()}
         object.__setattr__(self, "regularizers", suited)  # still being made: frozen from here on
+        for key, r in suited.items():
+            for other, why in r.excludes.items():
+                if other in suited:
+                    raise ConfigError(f"{key} and {other} cannot both be on ({why}): switch one of them off.")
         if self.batch_size == 1 and "batch_norm" in self.regularizers:
             raise ConfigError(
                 "batch_norm was asked for with batch size 1, but one image has no statistics:"
@@ -177,13 +181,13 @@ class RunConfig(BaseModel):
             value = getattr(self, name)
             usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
             if name not in ("dataset", "regularizers") and value != usual:
-                out += [flag(name), _text(value)]
+                out += [flag(name), typed(value)]
         for key, r in self.regularizers.items():
             out.append(flag(key))
             usual_settings = _usual_settings(r, self.dataset)
             for name, value in r.model_dump().items():
                 if value != usual_settings[name]:
-                    out += [f"{flag(key)}.{name}", _text(value)]
+                    out += [f"{flag(key)}.{name}", typed(value)]
         return out
 
     def command(self) -> str:
@@ -196,7 +200,7 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _text(value: Any) -> str:
+def typed(value: Any) -> str:
     """A value as one types it; a float in as few digits as make it again."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -246,7 +250,7 @@ def _sentence(error: ValidationError, prefix: str = "") -> str:
         "less_than": "less than {lt}",
     }
     if kind in bounds:
-        return f"{name} is {_text(given)}, but must be {bounds[kind].format(**limits)}."
+        return f"{name} is {typed(given)}, but must be {bounds[kind].format(**limits)}."
     wants = {
         "int": "a whole number",
         "float": "a number",

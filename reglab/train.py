@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
 from reglab import machine, metrics, models
-from reglab.batches import ImageSet, Normalize, derived_seed, epoch_order, generator
+from reglab.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepared
 from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped, best_epoch
-from reglab.regularizers import Regularizer, overriding
+from reglab.regularizers import Moment, Regularizer, overriding
 
 if TYPE_CHECKING:
     from reglab.config import RunConfig
@@ -71,19 +71,21 @@ def train(
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     regularizers = sorted(config.regularizers.values(), key=lambda r: (r.order, r.key))
-    mixers = overriding(regularizers, "mix")
 
     # ---- the data, the network, the optimizer
     images = ImageSet.to_device(data.train_images, data.train_labels, device)
     val = ImageSet.to_device(data.val_images, data.val_labels, device)
     normalize = Normalize.to_device(data.mean, data.std, device)
     true_labels = torch.as_tensor(data.true_labels, device=device)
+    clean = ImageSet(images.pixels[:CLEAN_SLICE], true_labels[:CLEAN_SLICE])
     classes = len(data.classes)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
     model = models.build(config.spec(classes)).to(device).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(config, model, regularizers)
     memory: dict[str, dict[str, Tensor]] = {r.key: {} for r in regularizers}
+    for r in regularizers:
+        r.begin(model, memory[r.key])
+    optimizer = make_optimizer(config, model, regularizers)
     batch_size = min(config.batch_size, len(images))
     steps_per_epoch = len(images) // batch_size  # the rest of this epoch's order comes up in another epoch
     total_steps = steps_per_epoch * config.epochs
@@ -125,56 +127,53 @@ def train(
 
     def one_step() -> int:
         """One optimizer step on the batch at (epoch, batch); what it saw is added to `running`. Returns its images."""
-
-        def rng(*purpose: str) -> torch.Generator:
-            return generator(device, config.seed, epoch, batch, *purpose)
-
+        place, moment = (config.seed, epoch, batch), Moment(steps_done(), total_steps, steps_per_epoch)
         index = order[batch * batch_size : (batch + 1) * batch_size]
-        inputs = images.images(index)
-        targets = one_hot(images.labels[index], classes).float()
-        for r in regularizers:
-            inputs = r.augment(inputs, rng("augment", r.key))
-        inputs = normalize(inputs)
-        if mixers:
-            mixer = mixers[derived_seed(config.seed, epoch, batch, "mixer") % len(mixers)]
-            inputs, targets = mixer.mix(inputs, targets, rng("mix", mixer.key))
-        for r in regularizers:
-            targets = r.soften(targets)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs, labels = prepared(images, index, classes, regularizers, normalize, place)
         seen: list[Tensor] = []  # loss, penalty and correct of each pass; most techniques need one pass
 
         def compute() -> None:
+            torch.manual_seed(derived_seed(*place, "layers"))  # a second pass drops the same units
             optimizer.zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 logits = model(inputs)
-            logits = logits.float()
+            logits, targets = logits.float(), labels
+            for r in regularizers:
+                targets = r.soften(targets, logits)
             loss = cross_entropy(logits, targets)
-            extra = [p for r in regularizers if (p := r.penalty(model, logits)) is not None]
+            extra = [p for r in regularizers if (p := r.penalty(model, logits, memory[r.key])) is not None]
             penalty = torch.stack(extra).sum() if extra else loss.new_zeros(())
             (loss + penalty).backward()
-            correct = (logits.argmax(1) == targets.argmax(1)).sum()
+            correct = (logits.argmax(1) == labels.argmax(1)).sum()
             seen.append(torch.stack([loss * len(index), penalty * len(index), correct]).detach().double())
 
-        torch.manual_seed(derived_seed(config.seed, epoch, batch, "layers"))
         fill = compute
         for r in overriding(regularizers, "gradients"):
-            fill = partial(r.gradients, model, fill)
+            fill = partial(r.gradients, model, fill, generator(device, *place, "gradients", r.key), moment)
         fill()
+        lr = lr_of(moment)
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(steps_done(), total_steps, config.lr, config.schedule)
+            group["lr"] = lr
         optimizer.step()
         for r in regularizers:
-            r.after_step(model, memory[r.key])
+            r.after_step(model, memory[r.key], moment)
         running.add_(seen[0])
         return len(index)
 
     def steps_done() -> int:
         return max(epoch - 1, 0) * steps_per_epoch + batch
 
+    def lr_of(moment: Moment) -> float:
+        lr = lr_at(moment.step, moment.steps, config.lr, config.schedule)
+        for r in regularizers:
+            lr = r.schedule(lr, config.lr, moment)
+        return lr
+
     def judged() -> nn.Module:
         network = model
         for r in regularizers:
-            network = r.judged(network, memory[r.key])
+            torch.manual_seed(derived_seed(config.seed, steps_done(), "judged"))
+            network = r.judged(network, memory[r.key], evaluation_batches(clean, normalize))
         return network
 
     def logits_of(part: ImageSet, network: nn.Module) -> Tensor:
@@ -199,7 +198,6 @@ def train(
             # ---- the end of an epoch: judge, remember the best, make a snapshot
             watch.last()
             network = judged()
-            clean = ImageSet(images.pixels[:CLEAN_SLICE], true_labels[:CLEAN_SLICE])
             fit, held_out = logits_of(clean, network), logits_of(val, network)
             if not (torch.isfinite(fit).all() and torch.isfinite(held_out).all()):
                 raise Diverged(steps_done())
@@ -209,7 +207,7 @@ def train(
                 numbers |= {"running_loss": loss, "running_accuracy": correct}
                 if penalty:
                     numbers["penalty"] = penalty
-            lr = lr_at(max(steps_done() - 1, 0), total_steps, config.lr, config.schedule)
+            lr = lr_of(Moment(max(steps_done() - 1, 0), total_steps, steps_per_epoch))
             history.append(Epoch(epoch=epoch, step=steps_done(), lr=lr, **numbers))
             yield history[-1]
             if best_epoch(history) is history[-1]:
@@ -276,11 +274,17 @@ def predict(
     network.eval()
     out = []
     with torch.inference_mode(), torch.autocast(part.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        for start in range(0, len(part), EVAL_BATCH):
+        for inputs in evaluation_batches(part, normalize):
             if stop():
                 raise Halt
-            out.append(network(normalize(part.images(slice(start, start + EVAL_BATCH)))).float())
+            out.append(network(inputs).float())
     return torch.cat(out)
+
+
+def evaluation_batches(part: ImageSet, normalize: Normalize) -> Iterator[Tensor]:
+    """The images once, in order, normalised and not augmented: (n, 3, H, W) each."""
+    for start in range(0, len(part), EVAL_BATCH):
+        yield normalize(part.images(slice(start, start + EVAL_BATCH)))
 
 
 def lr_at(step: int, total: int, peak: float, schedule: str) -> float:

@@ -41,6 +41,10 @@ def low_high(info):
     return low, high
 
 
+# All that can be on at once, in a residual network from scratch.
+TOGETHER = [key for key in CATALOGUE if key not in ("group_norm", "swa", "l2_sp", "layer_freezing")]
+
+
 @st.composite
 def configs(draw) -> RunConfig:
     values = {"dataset": draw(st.sampled_from(sorted(SOURCES))), "model": draw(st.sampled_from(sorted(MODELS)))}
@@ -51,7 +55,7 @@ def configs(draw) -> RunConfig:
         values["train_size"] = draw(st.sampled_from([None, 100, 123, 300]))
     if draw(st.booleans()):
         values["val_size"] = draw(st.integers(100, 900))
-    keys = draw(st.lists(st.sampled_from(list(CATALOGUE)), unique=True))
+    keys = draw(st.lists(st.sampled_from(TOGETHER), unique=True))
     values["regularizers"] = {key: draw(settings_of(key)) for key in keys}
     try:
         return RunConfig.parse(values)
@@ -101,11 +105,11 @@ def test_the_usual_run_needs_only_its_data_set():
 
 
 # ---- order, defaults, frozen -------------------------------------------------------------------------------------
-@given(keys=st.permutations(list(CATALOGUE)))
+@given(keys=st.permutations(TOGETHER))
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_the_regularizers_never_matters(keys):
-    shuffled = RunConfig.parse({"regularizers": dict.fromkeys(keys, True)})
-    sorted_ = RunConfig.parse({"regularizers": dict.fromkeys(CATALOGUE, True)})
+    shuffled = RunConfig.parse({"model": "resnet20", "regularizers": dict.fromkeys(keys, True)})
+    sorted_ = RunConfig.parse({"model": "resnet20", "regularizers": dict.fromkeys(TOGETHER, True)})
     assert shuffled.model_dump_json() == sorted_.model_dump_json()
 
 
@@ -153,8 +157,8 @@ def test_dotted_overrides_switch_on_set_and_switch_off():
 
 
 def test_plain_is_the_same_run_without_regularizers():
-    config = tiny_config(regularizers=dict.fromkeys(CATALOGUE, True), seed=5)
-    assert config.plain() == tiny_config(seed=5) and config.plain().recipe() == "no regularizers"
+    config = tiny_config(model="resnet20", regularizers=dict.fromkeys(TOGETHER, True), seed=5)
+    assert config.plain() == tiny_config(model="resnet20", seed=5) and config.plain().recipe() == "no regularizers"
 
 
 @pytest.mark.parametrize("mode", ["decoupled", "l2"])
@@ -200,7 +204,7 @@ def test_a_number_just_beyond_a_bound_is_not_told_as_the_bound_itself(name, info
         return
     beyond = high * (1 + 1e-9)
     text = refusal({"regularizers": {key: {name: beyond}}} if key else {name: beyond})
-    said, bound = re.search(r"is (\S+), but must be at most (\S+)\.$", text).groups()
+    said, bound = re.search(r"is (\S+), but must be (?:at most|less than) (\S+)\.$", text).groups()
     assert float(said) > float(bound)
 
 

@@ -55,12 +55,12 @@ EVERYTHING = {"dropout": True, "batch_norm": True, "flip_crop": True, "weight_de
 class Average(Regularizer):
     """A moving average of the weights: remembers, changes nothing while training, and is what is judged."""
 
-    def after_step(self, model, memory) -> None:
+    def after_step(self, model, memory, moment) -> None:
         for name, value in model.state_dict().items():
             before = memory.get(name, value)
             memory[name] = before * 0.5 + value * 0.5 if value.is_floating_point() else value.clone()
 
-    def judged(self, model, memory):
+    def judged(self, model, memory, batches):
         if not memory:
             return model
         average = deepcopy(model)
@@ -253,7 +253,7 @@ def test_one_mixer_is_drawn_for_each_batch(tiny_split, technique):
 class Twice(Regularizer):
     """Calls compute twice, as SAM does: the second call alone must count."""
 
-    def gradients(self, model, compute) -> None:
+    def gradients(self, model, compute, rng, moment) -> None:
         compute()
         compute()
 
@@ -271,7 +271,7 @@ def test_a_technique_that_computes_the_gradients_twice_changes_nothing_by_that(t
 class Climb(Regularizer):
     """SAM with a radius of 0 in between: climbs nowhere and back."""
 
-    def gradients(self, model, compute) -> None:
+    def gradients(self, model, compute, rng, moment) -> None:
         compute()
         with torch.no_grad():
             for p in model.parameters():
@@ -288,7 +288,7 @@ def test_climbing_by_nothing_is_plain_training(tiny_split, technique):
 class Fixed(Regularizer):
     """A penalty that is a constant."""
 
-    def penalty(self, model, logits):
+    def penalty(self, model, logits, memory):
         return logits.sum() * 0 + 2.5
 
 
@@ -303,6 +303,9 @@ def test_the_penalty_is_shown_apart_from_the_loss(tiny_split, technique):
 class Order(Regularizer):
     """Writes down which hook was called."""
 
+    def begin(self, model, memory):
+        called.append("begin")
+
     def augment(self, images, rng):
         called.append("augment")
         assert images.dtype == torch.float32 and images.min() >= 0 and images.max() <= 1
@@ -313,17 +316,26 @@ class Order(Regularizer):
         assert torch.allclose(targets.sum(1), torch.ones(len(targets)))
         return images, targets
 
-    def soften(self, targets):
+    def soften(self, targets, logits):
         called.append("soften")
         return targets
 
-    def penalty(self, model, logits):
+    def penalty(self, model, logits, memory):
         called.append("penalty")
 
-    def after_step(self, model, memory) -> None:
+    def gradients(self, model, compute, rng, moment) -> None:
+        called.append("gradients")
+        assert (moment.step, moment.steps, moment.ends_epoch) == (0, 1, True)
+        compute()
+
+    def schedule(self, lr, peak, moment):
+        called.append("schedule")
+        return lr
+
+    def after_step(self, model, memory, moment) -> None:
         called.append("after_step")
 
-    def judged(self, model, memory):
+    def judged(self, model, memory, batches):
         called.append("judged")
         return model
 
@@ -338,8 +350,9 @@ called: list[str] = []
 def test_the_hooks_are_called_in_the_order_of_the_documentation(tiny_split, technique):
     called.clear()
     list(train(tiny_config(epochs=1, batch_size=64, regularizers={technique(Order): True}), tiny_split))
-    batch = ["augment", "mix", "soften", "penalty", "after_step"]
-    assert [c for c in called if c != "stop"] == ["judged", *batch, "judged", "judged"]
+    batch = ["augment", "mix", "gradients", "soften", "penalty", "schedule", "after_step"]
+    told = ["schedule"]  # the rate that an epoch tells
+    assert [c for c in called if c != "stop"] == ["begin", "judged", *told, *batch, "judged", *told, "judged"]
 
 
 def test_the_average_is_what_is_judged_and_saved(tiny_split, technique):

@@ -19,8 +19,15 @@ class ModelSpec:
 
     name: str = "basic_cnn"
     classes: int = 10
-    norm: str = "none"  # or "batch"
+    pretrained: bool = False  # whether training begins from weights that were learned elsewhere
+    norm: str = "none"  # or "batch", or "group" with num_groups
+    num_groups: int = 8
     dropout: float = 0.0  # before the classifier
+    spatial_dropout: float = 0.0  # of whole channels, between blocks
+    dropblock: float = 0.0  # of squares with sides of block_size, between blocks
+    block_size: int = 3
+    stochastic_depth: float = 0.0  # of the last residual branch; those before it less, in even steps
+    spectral_norm: int = 0  # power iterations a step that estimate the largest singular value; 0 is off
 
     def replace(self, **changes: Any) -> ModelSpec:
         return replace(self, **changes)
@@ -33,7 +40,18 @@ class Family:
     title: str
     about: str
     module: str  # the file in this folder
-    places: frozenset[str]  # fields of ModelSpec that this network has a place for
+    places: frozenset[str]  # which of PLACES this network has
+
+
+# What a network may have room for: fields of ModelSpec, and how to say that there is no such place.
+PLACES = {
+    "norm": "layers to normalise",
+    "dropout": "units before the classifier for dropout to switch off",
+    "spatial_dropout": "feature maps for spatial_dropout to switch off",
+    "dropblock": "feature maps for dropblock to hide squares of",
+    "stochastic_depth": "residual branches for stochastic_depth to drop",
+}
+EVERYWHERE = frozenset(PLACES) - {"stochastic_depth"}
 
 
 MODELS: dict[str, Family] = {
@@ -41,13 +59,13 @@ MODELS: dict[str, Family] = {
         title="basic_cnn",
         about="six convolutions in three blocks and two dense layers, 0.55 M weights",
         module="basic",
-        places=frozenset({"norm", "dropout"}),
+        places=EVERYWHERE,
     ),
     "resnet20": Family(
         title="resnet20",
         about="the CIFAR residual network of He et al. 2016, 0.27 M weights",
         module="resnet",
-        places=frozenset({"norm", "dropout"}),
+        places=frozenset(PLACES),
     ),
 }
 
@@ -63,12 +81,12 @@ def family(name: str) -> Family:
 
 def check(spec: ModelSpec) -> None:
     """Raises `ConfigError` when the spec asks for something the network has no place for."""
-    places = family(spec.name).places | {"name", "classes"}
+    here = family(spec.name).places
     for f in fields(spec):
-        if f.name not in places and getattr(spec, f.name) != f.default:
+        if f.name in PLACES and f.name not in here and getattr(spec, f.name) != f.default:
             able = [name for name, other in MODELS.items() if f.name in other.places]
             instead = f"choose {' or '.join(able)}, or switch it off." if able else "switch it off."
-            raise ConfigError(f"{spec.name} has no place for {f.name}: {instead}")
+            raise ConfigError(f"{spec.name} has no {PLACES[f.name]}: {instead}")
 
 
 def build(spec: ModelSpec) -> nn.Module:
@@ -76,7 +94,18 @@ def build(spec: ModelSpec) -> nn.Module:
     check(spec)
     module = importlib.import_module(f"{__name__}.{family(spec.name).module}")
     network: nn.Module = module.build(spec)
+    if spec.spectral_norm:
+        from reglab.models.layers import normalize_spectrum
+
+        normalize_spectrum(network, spec.spectral_norm)
     return network
+
+
+def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """The convolutions and dense layers by name, in the order in which they were built; the last is the classifier."""
+    from torch import nn
+
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
 
 
 def parameter_kind(parameter: Any) -> str:

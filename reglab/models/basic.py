@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reglab.models import ModelSpec
+from reglab.models.layers import dropout, map_dropout, norm1d, norm2d
 
 WIDTHS = (32, 64, 128)
 HIDDEN = 128
@@ -18,23 +19,25 @@ class BasicCNN(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        norm = spec.norm == "batch"
+        bias = spec.norm == "none"  # a normalization has its own
         layers: list[nn.Module] = []
         channels = 3
         for width in WIDTHS:
             for _ in range(2):
-                layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=not norm))
-                layers += [nn.BatchNorm2d(width)] if norm else []
-                layers.append(nn.ReLU(inplace=True))
+                layers += [
+                    nn.Conv2d(channels, width, 3, padding=1, bias=bias),
+                    *norm2d(spec, width),
+                    nn.ReLU(inplace=True),
+                ]
                 channels = width
-            layers.append(nn.MaxPool2d(2))
+            layers += [nn.MaxPool2d(2), *map_dropout(spec, block=width != WIDTHS[-1])]  # no room in 4 x 4 pixels
         self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * 4 * 4, HIDDEN, bias=not norm),
-            *([nn.BatchNorm1d(HIDDEN)] if norm else []),
+            nn.Linear(channels * 4 * 4, HIDDEN, bias=bias),
+            *norm1d(spec, HIDDEN),
             nn.ReLU(inplace=True),
-            *([nn.Dropout(spec.dropout)] if spec.dropout else []),
+            *dropout(spec),
             nn.Linear(HIDDEN, spec.classes),
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import GROUPS, Regularizer, overriding
+from reglab.regularizers.base import GROUPS, Memory, Moment, Regularizer, overriding
 
 
 def _find() -> dict[str, type[Regularizer]]:
@@ -33,7 +33,7 @@ def regularizer(key: str, settings: Mapping[str, Any] | Regularizer | bool | Non
     """The technique of that name with these settings. Raises `ConfigError`, or pydantic's ValidationError."""
     if key not in CATALOGUE:
         near = difflib.get_close_matches(key, CATALOGUE, n=1)
-        instead = f"did you mean {near[0]}?" if near else f"choose from {', '.join(CATALOGUE)}."
+        instead = f"did you mean {near[0]}?" if near else "choose from those that `python -m reglab cards` explains."
         raise ConfigError(f"There is no regularizer called {str(key)[:80]!r}: {instead}")
     if isinstance(settings, Regularizer):
         settings = settings.model_dump()
@@ -42,4 +42,4 @@ def regularizer(key: str, settings: Mapping[str, Any] | Regularizer | bool | Non
     return CATALOGUE[key].model_validate(settings)
 
 
-__all__ = ["CATALOGUE", "GROUPS", "Regularizer", "overriding", "regularizer"]
+__all__ = ["CATALOGUE", "GROUPS", "Memory", "Moment", "Regularizer", "overriding", "regularizer"]

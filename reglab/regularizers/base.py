@@ -1,12 +1,15 @@
 """What a regularizer is: a frozen set of settings, and the hooks through which it takes part in training.
 
 A new technique is one new file in this folder with one subclass of `Regularizer`. The file's name is its name
-everywhere: the toggle on the screen, the flag, the JSON key. Its fields are its settings, its docstring is its card.
+everywhere: the toggle on the screen, the flag, the JSON key. Its fields are its settings, its docstring is its card:
+the first paragraph is the idea, and paragraphs that begin with "What you will see:", "When it helps:" and "When it does
+not:" are sections of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +24,25 @@ if TYPE_CHECKING:
 Memory = dict[str, "Tensor"]  # what a regularizer remembers from step to step (an average, say); saved with the run
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where a run is: `step` optimizer steps came before this one, of `steps` in all."""
+
+    step: int
+    steps: int
+    steps_per_epoch: int
+
+    @property
+    def share(self) -> float:
+        """The part of the run that lies behind, from 0 to 1."""
+        return self.step / self.steps
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether this is the last step of its epoch."""
+        return (self.step + 1) % self.steps_per_epoch == 0
+
+
 class Regularizer(BaseModel):
     """The hooks, in the order in which `train.py` calls them; each does nothing unless a technique overrides it."""
 
@@ -33,7 +55,10 @@ class Regularizer(BaseModel):
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     order: ClassVar[int] = 0  # inside one hook only; lower goes first
+    pytorch: ClassVar[str] = ""  # the same in plain PyTorch and in Keras, as one would type it
+    keras: ClassVar[str] = ""
     advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on
+    excludes: ClassVar[dict[str, str]] = {}  # another key -> why not both
     default_on: ClassVar[bool] = False  # switched on when the lab is opened for the first time
 
     @classmethod
@@ -50,6 +75,9 @@ class Regularizer(BaseModel):
         """The network to build: give the layers this technique lives in."""
         return spec
 
+    def begin(self, model: nn.Module, memory: Memory) -> None:
+        """The network is built, the optimizer is not: freeze parameters, remember where they started."""
+
     def optimize(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The optimizer's parameter groups; each has `params`, `kind` ("weight" or "norm_and_bias")."""
         return groups
@@ -63,24 +91,31 @@ class Regularizer(BaseModel):
         """Pictures and labels mixed with each other. When several techniques mix, one is drawn for each batch."""
         return images, targets
 
-    def soften(self, targets: Tensor) -> Tensor:
-        """Other target distributions; must be affine, so that it commutes with mixing."""
+    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Other target distributions (N, classes); must be affine in the targets, so that it commutes with mixing."""
         return targets
 
-    def penalty(self, model: nn.Module, logits: Tensor) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
         """A scalar added to the loss, and shown apart from it."""
         return None
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None]) -> None:
+    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
         """Fill the parameters' gradients; `compute` does one forward and backward pass on the batch."""
         compute()
 
-    def after_step(self, model: nn.Module, memory: Memory) -> None:
+    def schedule(self, lr: float, peak: float, moment: Moment) -> float:
+        """Another learning rate for this step than the one the run's schedule, which rises to `peak`, has for it."""
+        return lr
+
+    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
         """Change the weights after the optimizer did, or remember something about them."""
 
     # ---- every epoch -------------------------------------------------------------------------------------------
-    def judged(self, model: nn.Module, memory: Memory) -> nn.Module:
-        """The network to evaluate and save, where it is not the one being trained (an average of weights, say)."""
+    def judged(self, model: nn.Module, memory: Memory, batches: Iterable[Tensor]) -> nn.Module:
+        """The network to evaluate and save, where it is not the one being trained (an average of weights, say).
+
+        `batches` go once over a fixed slice of the training images, normalised and not augmented.
+        """
         return model
 
     def stop(self, history: Sequence[Epoch]) -> str:
@@ -88,7 +123,7 @@ class Regularizer(BaseModel):
         return ""
 
 
-GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimisation", "Transfer", "Stopping")
+GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimisation", "Transfer")
 
 
 def overriding(regularizers: Sequence[Regularizer], hook: str) -> list[Regularizer]:

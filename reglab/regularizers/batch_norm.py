@@ -13,6 +13,10 @@ class BatchNorm(Regularizer):
 
     What you will see: the loss falls much faster in the first epochs, higher learning rates become possible, and the
     validation accuracy ends higher. On its own it does not close the gap.
+
+    When it helps: deep networks and high learning rates; it is in nearly every convolutional network since.
+
+    When it does not: very small batches, whose statistics are too noisy, and against overfitting on few images.
     """
 
     title = "Batch normalization"
@@ -24,6 +28,8 @@ class BatchNorm(Regularizer):
         "dropout": "Dropout stands after the last batch normalization here, so it does not shift its statistics "
         "(Li et al. 2019)."
     }
+    pytorch = "nn.Sequential(nn.Conv2d(3, 32, 3, bias=False), nn.BatchNorm2d(32), nn.ReLU())"
+    keras = "x = keras.layers.BatchNormalization()(keras.layers.Conv2D(32, 3, use_bias=False)(x))"
     default_on = True
 
     def shape(self, spec: ModelSpec) -> ModelSpec:

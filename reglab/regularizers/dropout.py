@@ -15,6 +15,10 @@ class Dropout(Regularizer):
 
     What you will see: the training curve rises more slowly and stays lower, the gap narrows, and the validation loss
     stops climbing. Too high a rate starves a small network: both curves stay low.
+
+    When it helps: large dense layers and few images.
+
+    When it does not: networks whose classifier is small, or which underfit already.
     """
 
     title = "Dropout"
@@ -22,6 +26,8 @@ class Dropout(Regularizer):
     hint = "Switch off random units before the classifier"
     paper = "Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting, JMLR 15"
     formula = r"\tilde{h} = \frac{m \odot h}{1 - p},\quad m_i \sim \mathrm{Bernoulli}(1 - p)"
+    pytorch = "nn.Sequential(..., nn.Dropout(p=0.3), nn.Linear(128, 10))"
+    keras = "x = keras.layers.Dropout(0.3)(x)  # before the last Dense"
     default_on = True
 
     rate: float = Field(

@@ -14,16 +14,23 @@ if TYPE_CHECKING:
 class EarlyStopping(Regularizer):
     """Ends training when the validation numbers have not improved for some epochs, and goes back to the best epoch.
 
-    What you will see: the curves end before the gap has opened fully. It costs nothing and saves time, but it can
-    only choose among the epochs the network went through; the other techniques make those epochs better. With a
-    one-cycle or cosine schedule the learning rate has not come down yet when training ends early, so give it patience.
+    What you will see: the curves end before the gap has opened fully.
+
+    When it helps: it costs nothing and saves time, most of all with wrong labels, which are learned last.
+
+    When it does not: it can only choose among the epochs the network went through; the other techniques make those
+    epochs better. With a one-cycle or cosine schedule the learning rate has not come down yet when training ends early,
+    so give it patience.
     """
 
     title = "Early stopping"
-    group = "Stopping"
+    group = "Optimisation"
+    order = 9
     hint = "End when validation stops improving"
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
     formula = r"t^* = \arg\min_t L_{\mathrm{val}}(t),\quad \text{end at } t^* + \text{patience}"
+    pytorch = "if epoch - best_epoch >= 5: break  # then load the weights of the best epoch"
+    keras = 'keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)'
 
     patience: int = Field(
         5,

@@ -15,6 +15,11 @@ class LabelSmoothing(Regularizer):
 
     What you will see: probabilities become more modest, so the calibration error of an over-confident network falls
     and its validation loss stops climbing; accuracy changes little. The training loss can no longer reach zero.
+
+    When it helps: calibration, and noisy labels.
+
+    When it does not: accuracy on CIFAR-10: 86.8 % without and 86.7 % with it in Müller et al. 2019. A network that is
+    modest already becomes too modest.
     """
 
     title = "Label smoothing"
@@ -22,6 +27,8 @@ class LabelSmoothing(Regularizer):
     hint = "Aim at slightly less than certainty"
     paper = "Szegedy et al. 2016, Rethinking the Inception architecture, section 7, arXiv:1512.00567"
     formula = r"q' = (1 - \epsilon)\,q + \epsilon / K"
+    pytorch = "nn.CrossEntropyLoss(label_smoothing=0.1)"
+    keras = "keras.losses.CategoricalCrossentropy(label_smoothing=0.1)"
 
     smoothing: float = Field(
         0.1,
@@ -32,6 +39,6 @@ class LabelSmoothing(Regularizer):
         json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
 
-    def soften(self, targets: Tensor) -> Tensor:
+    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
         """Targets (N, classes), each row moved towards the uniform distribution; rows still sum to one."""
         return targets * (1 - self.smoothing) + self.smoothing / targets.shape[1]

@@ -1,0 +1,131 @@
+"""The layers that regularizers ask a network for, and where none is asked for, nothing."""
+
+from __future__ import annotations
+
+from math import gcd, log1p
+
+import torch
+from torch import Tensor, nn
+
+from reglab.models import ModelSpec
+
+
+def norm2d(spec: ModelSpec, channels: int) -> list[nn.Module]:
+    """What follows a convolution."""
+    if spec.norm == "batch":
+        return [nn.BatchNorm2d(channels)]
+    return group_norm(spec, channels)
+
+
+def norm1d(spec: ModelSpec, features: int) -> list[nn.Module]:
+    """What follows a dense layer."""
+    if spec.norm == "batch":
+        return [nn.BatchNorm1d(features)]
+    return group_norm(spec, features)
+
+
+def group_norm(spec: ModelSpec, channels: int) -> list[nn.Module]:
+    """Where the channels cannot be divided into as many groups, into the most they can be."""
+    return [nn.GroupNorm(gcd(spec.num_groups, channels), channels)] if spec.norm == "group" else []
+
+
+def dropout(spec: ModelSpec) -> list[nn.Module]:
+    """What stands before the classifier."""
+    return [nn.Dropout(spec.dropout)] if spec.dropout else []
+
+
+def map_dropout(spec: ModelSpec, block: bool = True) -> list[nn.Module]:
+    """What stands where feature maps pass from one part of the network to the next; `block` where DropBlock has room."""
+    layers: list[nn.Module] = []
+    if spec.spatial_dropout:
+        layers.append(nn.Dropout2d(spec.spatial_dropout))
+    if spec.dropblock and block:
+        layers.append(DropBlock2d(spec.dropblock, spec.block_size))
+    return layers
+
+
+class DropBlock2d(nn.Module):
+    """Hides square blocks of feature maps (N, C, H, W) and scales up what is left; Ghiasi et al. 2018, algorithm 1.
+
+    Every position where a whole block fits is a block's corner with probability gamma, in each channel for itself.
+    """
+
+    def __init__(self, drop_prob: float, block_size: int) -> None:
+        super().__init__()
+        self.drop_prob, self.block_size = drop_prob, block_size
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob}, block_size={self.block_size}"
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.training:
+            return maps
+        mask = self.mask(maps)
+        return maps * mask * (mask.numel() / mask.sum().clamp(min=1))
+
+    def mask(self, maps: Tensor) -> Tensor:
+        """0 in the hidden blocks and 1 elsewhere, in the shape of the maps."""
+        n, channels, height, width = maps.shape
+        size = min(self.block_size, height, width)
+        rows, columns = height - size + 1, width - size + 1  # where a corner may lie
+        gamma = self.drop_prob / size**2 * (height * width) / (rows * columns)
+        # Few positions are drawn, so drawing how many, and then where, is ten times as fast as asking every position.
+        # It is the same: a Poisson number of uniform draws hits every position independently (Poisson splitting).
+        positions = n * rows * columns * channels
+        draws = int(torch.poisson(torch.tensor(-positions * log1p(-min(gamma, 0.999)))).item())
+        at = torch.randint(positions, (draws, 1, 1), device=maps.device)
+        channel, column = at % channels, at // channels % columns
+        row, image = at // (channels * columns) % rows, at // (channels * columns * rows)
+        side = torch.arange(size, device=maps.device)
+        row, column = row + side.view(1, -1, 1), column + side.view(1, 1, -1)
+        hidden = ((image * height + row) * width + column) * channels + channel
+        mask = torch.ones(n * height * width * channels, device=maps.device, dtype=maps.dtype)
+        mask[hidden.view(-1)] = 0
+        return mask.view(n, height, width, channels).permute(0, 3, 1, 2)  # channels_last, like the maps
+
+
+class StochasticDepth(nn.Module):
+    """Leaves out a residual branch for a random share of the images and scales up the others; Huang et al. 2016.
+
+    Drawn for each image, as in timm's DropPath; the paper draws once for a mini-batch and scales when it predicts.
+    """
+
+    def __init__(self, drop_prob: float) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob}"
+
+    def forward(self, branch: Tensor) -> Tensor:
+        if not self.training or not self.drop_prob:
+            return branch
+        kept = 1 - self.drop_prob
+        mask = torch.empty(len(branch), 1, 1, 1, device=branch.device, dtype=branch.dtype).bernoulli_(kept)
+        return branch * (mask / kept)
+
+
+def normalize_spectrum(network: nn.Module, n_power_iterations: int) -> None:
+    """Let every convolution and dense layer use W / sigma(W), its weight divided by its largest singular value."""
+    from torch.nn.utils.parametrizations import spectral_norm
+
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            spectral_norm(layer, n_power_iterations=n_power_iterations)
+
+
+def settle_spectrum(network: nn.Module, iterations: int = 15) -> None:
+    """Fit the vectors of spectral normalization to weights that they were not found with: an average of weights, say.
+
+    Every look at a normalized weight in training mode is one more power iteration.
+    """
+    from torch.nn.utils.parametrize import is_parametrized
+
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and is_parametrized(layer, "weight"):
+            training = layer.training
+            layer.train()
+            with torch.no_grad():
+                for _ in range(iterations):
+                    _ = layer.weight
+            layer.train(training)
