@@ -1,29 +1,60 @@
-"""The techniques: laws that hold for every one in the catalogue, then each against a slow or a trusted version.
+"""The techniques: laws that hold for every one in the catalogue, alone and together.
 
-A technique that is added to the folder is in the first half at once; its own comparisons belong in the second half.
+A technique that is added to the folder is here at once; what only it promises is in tests/regularizers/test_<key>.py.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+import random
+from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 
-import numpy as np
+import gradio as gr
 import pytest
 import torch
-from conftest import tiny_config
+from conftest import make_split, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import one_hot
 
-from reglab import data, models
-from reglab.batches import derived_seed
-from reglab.events import Epoch, Finished, Snapshot
+from reglab import models
+from reglab.batches import ImageSet, Normalize, prepared
+from reglab.cli import build_parser, config_values
+from reglab.config import RunConfig
+from reglab.errors import ConfigError
+from reglab.events import Best, Epoch, Failed, Finished, Snapshot, Step
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer
-from reglab.train import train
+from reglab.train import Resume, train
+from reglab.ui.controls import Controls
 
 every = pytest.mark.parametrize("key", CATALOGUE)
+
+
+def config_with(*keys: str, **changes) -> RunConfig:
+    """A tiny config with these techniques, on the first network that takes them. Raises `ConfigError` where none does."""
+    refused = None
+    for name in models.MODELS:
+        try:
+            return tiny_config(model=name, regularizers=dict.fromkeys(keys, True), **changes)
+        except ConfigError as error:
+            refused = error
+    raise refused
+
+
+def is_trainable(key: str) -> bool:
+    try:
+        config_with(key)
+    except ConfigError:
+        return False
+    return True
+
+
+TRAINABLE = [key for key in CATALOGUE if is_trainable(key)]
+every_trainable = pytest.mark.parametrize("key", TRAINABLE)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -38,15 +69,19 @@ def targets(n: int = 16, classes: int = 10) -> torch.Tensor:
     return one_hot(torch.arange(n) % classes, classes).float()
 
 
-def story(config, split) -> list:
-    """What a run says, snapshots left out, weights of the last snapshot to the byte."""
+def logits(n: int = 16, classes: int = 10) -> torch.Tensor:
+    return torch.randn(n, classes, generator=rng(n))
+
+
+def story(config, split, resume=None) -> list:
+    """What a run says, snapshots left out, and the last snapshot (weights, optimizer, memory) to the byte."""
     told, last = [], {}
-    for event in train(config, split):
+    for event in train(config, split, resume=resume):
         if isinstance(event, Snapshot):
-            last = {k: v.clone() for k, v in event.tensors.items() if k.startswith("model/")}
+            last = {k: v.detach().clone() for k, v in event.tensors.items()}
         else:
             told.append(event.to_json())
-    return [told, {k: v.numpy().tobytes() for k, v in last.items()}]
+    return [told, {k: v.numpy().tobytes() for k, v in sorted(last.items())}]
 
 
 # ---- laws over all of them ---------------------------------------------------------------------------------------
@@ -62,9 +97,14 @@ def test_the_card_is_complete(key):
     technique = CATALOGUE[key]
     assert technique.group in GROUPS
     assert technique.title and technique.hint and technique.paper and technique.formula
-    assert "What you will see" in technique.__doc__ and len(technique.__doc__.splitlines()[0]) <= 120
+    assert technique.pytorch and technique.keras and len(technique.hint) <= 48
+    idea, *sections = technique.__doc__.split("\n\n")
+    assert idea.count(". ") == 0 and len(idea.splitlines()[0]) <= 120, "the idea is one sentence"
+    for section in ("What you will see:", "When it helps:", "When it does not:"):
+        assert sum(part.strip().startswith(section) for part in sections) == 1, section
     assert any(character.isdigit() for character in technique.paper), "a year or an arXiv number"
-    assert set(technique.advice) <= set(CATALOGUE) - {key}
+    assert set(technique.advice) | set(technique.excludes) <= set(CATALOGUE) - {key}
+    assert not set(technique.advice) & set(technique.excludes)
     for name, info in technique.model_fields.items():
         assert info.title, name
 
@@ -108,7 +148,7 @@ def test_augmented_images_keep_their_shape_and_range(key):
 def test_mixed_and_softened_targets_still_are_distributions(key, seed, n):
     technique = CATALOGUE[key]()
     images, mixed = technique.mix(batch(n), targets(n), rng(seed))
-    softened = technique.soften(mixed)
+    softened = technique.soften(mixed, logits(n))
     assert images.shape == (n, 3, 32, 32) and softened.shape == (n, 10)
     assert (softened >= 0).all() and torch.allclose(softened.sum(1), torch.ones(n), atol=1e-6)
 
@@ -117,17 +157,18 @@ def test_mixed_and_softened_targets_still_are_distributions(key, seed, n):
 @given(share=st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
 def test_softening_is_affine_so_that_it_commutes_with_mixing(key, share):
-    soften = CATALOGUE[key]().soften
+    soften, said = CATALOGUE[key]().soften, logits()
     one, other = targets(), targets().flip(0)
     mixed = share * one + (1 - share) * other
-    torch.testing.assert_close(soften(mixed), share * soften(one) + (1 - share) * soften(other))
+    torch.testing.assert_close(soften(mixed, said), share * soften(one, said) + (1 - share) * soften(other, said))
 
 
 @every
 def test_a_penalty_is_a_finite_number_with_a_finite_gradient(key):
-    technique = CATALOGUE[key]()
-    network = models.build(tiny_config(regularizers={key: True}).spec(10))
-    penalty = technique.penalty(network, network(batch(4)))
+    technique, memory = CATALOGUE[key](), {}
+    network = models.build(config_with(key).spec(10) if key in TRAINABLE else ModelSpec())
+    technique.begin(network, memory)
+    penalty = technique.penalty(network, network(batch(4)), memory)
     if penalty is None:
         return
     assert penalty.shape == () and penalty.isfinite() and penalty >= 0
@@ -150,248 +191,249 @@ def test_the_optimizer_gets_every_parameter_once(key):
 @every
 @pytest.mark.parametrize("name", models.MODELS)
 def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, name):
-    spec = CATALOGUE[key]().shape(ModelSpec(name))
-    changed = {f.name for f in fields(spec) if getattr(spec, f.name) != f.default} - {"name"}
+    spec = CATALOGUE[key]().shape(ModelSpec(name, pretrained=True))
+    changed = {f.name for f in fields(spec) if f.name in models.PLACES and getattr(spec, f.name) != f.default}
     if changed <= models.MODELS[name].places:
         assert models.build(spec)(batch(2)).shape == (2, 10)
+    else:
+        with pytest.raises(ConfigError, match=rf"{name} has no .*: choose .*, or switch it off\."):
+            models.build(spec)
 
 
-@every
+@every_trainable
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_network_still_learns_with_it(key, optimizer, tiny_split):
-    config = tiny_config(
-        epochs=5, optimizer=optimizer, lr={"adamw": 3e-3, "sgd": 0.05}[optimizer], regularizers={key: {}}
-    )
+    config = config_with(key, epochs=5, optimizer=optimizer, lr={"adamw": 3e-3, "sgd": 0.05}[optimizer])
     *events, end = train(config, tiny_split)
     untrained = next(e for e in events if isinstance(e, Epoch))
     assert isinstance(end, Finished) and end.last["train_loss"] < untrained.train_loss - 0.01
 
 
-@every
+@every_trainable
 def test_the_same_seed_gives_the_same_bytes(key, tiny_split):
-    config = tiny_config(epochs=1, regularizers={key: True})
+    config = config_with(key, epochs=1)
     assert story(config, tiny_split) == story(config, tiny_split)
 
 
 # A setting with which a technique is no technique at all: the plain run to the byte.
 NOTHING = {
     "dropout": {"rate": 0},
+    "spatial_dropout": {"rate": 0},
+    "dropblock": {"rate": 0},
+    "stochastic_depth": {"rate": 0},
     "weight_decay": {"strength": 0},
+    "l1": {"strength": 0},
+    "orthogonality": {"strength": 0},
+    "confidence_penalty": {"beta": 0},
+    "max_norm": {"max_value": 100},
+    "gradient_clipping": {"max_norm": 1e6},
+    "gradient_noise": {"eta": 0},
     "flip_crop": {"padding": 0, "flip": False},
+    "cutout": {"length": 0},
+    "random_erasing": {"p": 0},
+    "mixup": {"alpha": 0},
+    "cutmix": {"prob": 0},
+    "gaussian_noise": {"sigma": 0},
     "label_smoothing": {"smoothing": 0},
+    "bootstrapping": {"beta": 1},
+    "sam": {"rho": 0},
     "early_stopping": {"patience": 1000},
 }
+NO_ZERO = {"batch_norm", "group_norm", "spectral_norm", "trivial_augment", "ema", "swa", "l2_sp", "layer_freezing"}
 
 
 @pytest.mark.parametrize("key", NOTHING)
 def test_at_zero_strength_it_is_the_plain_run(key, tiny_split):
-    config = tiny_config(epochs=2, regularizers={key: NOTHING[key]})
-    assert story(config, tiny_split) == story(config.plain(), tiny_split)
+    model = config_with(key).model
+    config = tiny_config(epochs=2, model=model, regularizers={key: NOTHING[key]})
+    assert trained_the_same(story(config, tiny_split), story(config.plain(), tiny_split))
 
 
-# ---- dropout -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", models.MODELS)
-def test_dropout_is_one_layer_before_the_classifier(name):
-    config = tiny_config(model=name, regularizers={"dropout": {"rate": 0.4}})
-    layers = [m for m in models.build(config.spec(10)).modules() if not list(m.children())]
-    assert [m.p for m in layers if isinstance(m, torch.nn.Dropout)] == [0.4]
-    assert isinstance(layers[-1], torch.nn.Linear) and isinstance(layers[-2], torch.nn.Dropout)
+def trained_the_same(one: list, other: list) -> bool:
+    """The same events but for a penalty of zero, and the same weights."""
+    weights = [{k: v for k, v in bytes_.items() if not k.startswith("memory/")} for _, bytes_ in (one, other)]
+    return one[0] == other[0] and weights[0] == weights[1]
 
 
-def test_dropout_changes_nothing_in_the_network_that_is_judged():
+def test_every_technique_has_a_zero_or_a_reason_to_have_none():
+    assert set(NOTHING) | NO_ZERO == set(CATALOGUE) and not set(NOTHING) & NO_ZERO
+
+
+@every_trainable
+def test_in_eval_mode_nothing_random_is_left(key):
+    network = models.build(config_with(key).spec(10)).eval()
+    torch.manual_seed(1)
+    first = network(batch(4))
+    torch.manual_seed(2)
+    assert torch.equal(first, network(batch(4)))
+    assert all(torch.equal(v, network.state_dict()[k]) for k, v in network.state_dict().items())
+
+
+@every_trainable
+def test_what_only_drops_is_the_plain_network_in_eval_mode(key):
+    """Where a technique adds layers without weights, and the weights are the same, so is every answer."""
+    spec = config_with(key).spec(10)
     torch.manual_seed(0)
-    plain = models.build(ModelSpec())
-    dropped = models.build(ModelSpec(dropout=0.5))
-    dropped.load_state_dict(dict(zip(dropped.state_dict(), plain.state_dict().values(), strict=True)))
-    assert torch.equal(plain.eval()(batch(4)), dropped.eval()(batch(4)))
-    assert not torch.equal(plain(batch(4)), dropped.train()(batch(4)))
-
-
-# ---- batch normalization -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", models.MODELS)
-def test_batch_norm_follows_every_convolution_and_leaves_it_without_a_bias(name):
-    network = models.build(tiny_config(model=name, regularizers={"batch_norm": True}).spec(10))
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
-    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert [c.out_channels for c in convolutions] == [n.num_features for n in norms]
-    assert all(c.bias is None for c in convolutions)
-
-
-# ---- flip and crop -----------------------------------------------------------------------------------------------
-def flipped_and_cropped_slowly(images: np.ndarray, padding: int, flip: bool, draws: torch.Generator) -> np.ndarray:
-    """One image at a time: put into a black frame, cut out at the place that was drawn, and mirror the outcome."""
-    n, _, height, width = images.shape
-    down, right = (torch.randint(0, 2 * padding + 1, (n, 1), generator=draws) for _ in range(2))
-    mirrored = torch.randint(0, 2, (n, 1), generator=draws) if flip else torch.zeros(n, 1)
-    out = np.empty_like(images)
-    for i, image in enumerate(images):
-        frame = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
-        cut = frame[:, down[i] : down[i] + height, right[i] : right[i] + width]
-        out[i] = cut[:, :, ::-1] if mirrored[i] else cut
-    return out
-
-
-@given(padding=st.integers(0, 8), flip=st.booleans(), seed=st.integers(0, 2**31), n=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
-def test_flip_crop_is_the_slow_version_of_one_image_at_a_time(padding, flip, seed, n):
-    images = torch.rand(n, 3, 12, 10, generator=rng(1))
-    technique = CATALOGUE["flip_crop"](padding=padding, flip=flip)
-    ours = technique.augment(images.to(memory_format=torch.channels_last), rng(seed)).numpy()
-    assert np.array_equal(ours, flipped_and_cropped_slowly(images.numpy(), padding, flip, rng(seed)))
-
-
-def all_cuts(image: np.ndarray, padding: int, flip: bool):
-    _, height, width = image.shape
-    for picture in (image, image[:, :, ::-1]) if flip else (image,):
-        frame = np.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
-        for y in range(2 * padding + 1):
-            for x in range(2 * padding + 1):
-                yield np.ascontiguousarray(frame[:, y : y + height, x : x + width])
-
-
-def test_flip_crop_mirrors_half_of_the_images_and_uses_every_shift():
-    image = torch.arange(3 * 32 * 32.0).view(1, 3, 32, 32) / 4000
-    technique = CATALOGUE["flip_crop"](padding=2)
-    seen = technique.augment(image.expand(4_000, -1, -1, -1), rng()).numpy()
-    upright = {cut.tobytes() for cut in all_cuts(image[0].numpy(), 2, False)}
-    share = np.mean([picture.tobytes() in upright for picture in seen])
-    assert abs(share - 0.5) < 5 * 0.5 / math.sqrt(4_000)
-    assert len({picture.tobytes() for picture in seen}) == 2 * 5 * 5
-
-
-@pytest.mark.parametrize("source", [s for s in data.SOURCES.values() if not s.mirror], ids=lambda s: s.key)
-def test_flip_crop_never_mirrors_what_means_something_else_in_a_mirror(source):
-    suited = CATALOGUE["flip_crop"]().suited(source)
-    image = torch.rand(3, 32, 32, generator=rng())
-    cuts = {cut.tobytes() for cut in all_cuts(image.numpy(), 4, False)}
-    seen = suited.augment(image.expand(500, -1, -1, -1), rng())
-    assert all(picture.numpy().tobytes() in cuts for picture in seen)
-
-
-# ---- label smoothing ---------------------------------------------------------------------------------------------
-@given(smoothing=st.floats(0, 0.9), classes=st.integers(2, 100), seed=st.integers(0, 1000))
-@settings(max_examples=50, deadline=None)
-def test_label_smoothing_is_torchs(smoothing, classes, seed):
-    logits = torch.randn(8, classes, generator=rng(seed))
-    labels = torch.randint(classes, (8,), generator=rng(seed))
-    ours = cross_entropy(
-        logits, CATALOGUE["label_smoothing"](smoothing=smoothing).soften(one_hot(labels, classes).float())
-    )
-    torch.testing.assert_close(ours, torch.nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, labels))
-
-
-# ---- weight decay ------------------------------------------------------------------------------------------------
-@given(strength=st.floats(0, 10), everything=st.booleans())
-@settings(max_examples=20, deadline=None)
-def test_the_l2_penalty_is_that_of_keras_and_so_is_its_gradient(strength, everything):
-    """strength * sum(w^2), without a half; the gradient is 2 * strength * w."""
-    technique = CATALOGUE["weight_decay"](mode="l2", strength=strength, norm_and_bias=everything)
+    plain = models.build(ModelSpec(spec.name)).eval()
     torch.manual_seed(0)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(16, 2)
-    )
-    penalty = technique.penalty(network, torch.zeros(1, 2))
-    decayed = [p for p in network.parameters() if p.ndim > 1 or everything]
-    expected = strength * sum((w.detach().numpy().astype(float) ** 2).sum() for w in decayed)
-    assert penalty.item() == pytest.approx(expected, rel=1e-5)
-    penalty.backward()
-    for p in network.parameters():
-        wanted = 2 * strength * p.detach() if p.ndim > 1 or everything else torch.zeros_like(p)
-        torch.testing.assert_close(p.grad if p.grad is not None else torch.zeros_like(p), wanted)
+    network = models.build(spec).eval()
+    if [v.shape for v in plain.state_dict().values()] == [v.shape for v in network.state_dict().values()]:
+        assert torch.equal(plain(batch(4)), network(batch(4)))
+    else:
+        assert key in ("batch_norm", "group_norm", "spectral_norm")
 
 
-def test_the_l2_penalty_is_what_the_run_tells(tiny_split):
-    """With a rate of next to nothing the weights stay as they were made, so the penalty is that of the first weights."""
-    config = tiny_config(
-        epochs=1, lr=1e-12, schedule="constant", regularizers={"weight_decay": {"mode": "l2", "strength": 0.01}}
-    )
-    torch.manual_seed(derived_seed(0, "weights"))
-    network = models.build(config.spec(10))
-    expected = 0.01 * sum(p.square().sum().item() for p in network.parameters() if p.ndim > 1)
-    told = [e for e in train(config, tiny_split) if isinstance(e, Epoch)][-1]
-    assert told.penalty == pytest.approx(expected, rel=1e-4)
-
-
-def test_decoupled_weight_decay_shrinks_the_weights_and_spares_the_vectors(tiny_split):
-    """A huge decay and nothing else to go by: kernels shrink, biases are those of a run without it."""
-    norms = []
-    for strength in (0.0, 10.0):
-        config = tiny_config(epochs=2, regularizers={"weight_decay": {"strength": strength}})
-        snapshot = [e for e in train(config, tiny_split) if isinstance(e, Snapshot)][-1]
-        norms.append(
-            sum(v.square().sum().item() for k, v in snapshot.tensors.items() if k.startswith("model/") and v.ndim > 1)
-        )
-    assert norms[1] < 0.95 * norms[0]
-
-
-# ---- early stopping ----------------------------------------------------------------------------------------------
-def history(losses, accuracies=None) -> list[Epoch]:
-    accuracies = accuracies or [0.5] * len(losses)
-    return [
-        Epoch(
-            epoch=i,
-            step=i,
-            lr=0.1,
-            train_loss=1,
-            train_accuracy=0.5,
-            val_loss=loss,
-            val_accuracy=accuracy,
-            ece=0,
-            gap=0,
-        )
-        for i, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True))
+# ---- stopping and resuming ---------------------------------------------------------------------------------------
+@every_trainable
+@pytest.mark.parametrize("steps", [2, 7])
+def test_stopped_after_some_steps_and_resumed_it_comes_to_the_same_bytes(key, steps, tiny_split):
+    config = config_with(key, epochs=3)
+    whole, taken = story(config, tiny_split), []
+    history, best, state = [], {}, None
+    for event in train(config, tiny_split, stop=lambda: len(taken) >= steps):
+        if isinstance(event, Step):
+            taken.append(event)
+        elif isinstance(event, Epoch):
+            history.append(event)
+        elif isinstance(event, Best):
+            best = {k: v.clone() for k, v in event.weights.items()}
+        elif isinstance(event, Snapshot):
+            state = event.state, {k: v.detach().clone() for k, v in event.tensors.items()}
+    told, tensors = story(config, tiny_split, Resume(*state, history, best))
+    assert tensors == whole[1]
+    assert [e.to_json() for e in history] + [e for e in told if e["event"] == "epoch"] == [
+        e for e in whole[0] if e["event"] == "epoch"
     ]
+    assert told[-1] == whole[0][-1]
 
 
-def stopped_at(technique, epochs: list[Epoch]) -> int | None:
-    return next((n for n in range(1, len(epochs) + 1) if technique.stop(epochs[:n])), None)
+# ---- said on the screen, on the command line and in JSON ---------------------------------------------------------
+@st.composite
+def any_settings(draw) -> dict:
+    """One technique with settings of which some are not the usual ones."""
+    key = draw(st.sampled_from(TRAINABLE))
+    chosen = {}
+    for name, info in CATALOGUE[key].model_fields.items():
+        extra = info.json_schema_extra or {}
+        if "slider" in extra and draw(st.booleans()):
+            low, high, step = extra["slider"]
+            value = low + step * draw(st.integers(0, round((high - low) / step)))
+            chosen[name] = round(value) if info.annotation is int else float(f"{value:.6g}")
+        elif info.annotation is bool:
+            chosen[name] = draw(st.booleans())
+    return {key: chosen}
 
 
-def stopped_at_slowly(losses, patience: int, min_delta: float) -> int | None:
-    """As Keras' callback counts: one more epoch without improvement, or one that improves and starts anew."""
-    best, waited = losses[0], 0
-    for n, loss in enumerate(losses[1:], 2):
-        if loss < best - min_delta:
-            best, waited = loss, 0
-        else:
-            waited += 1
-        if waited >= patience:
-            return n
-    return None
+@cache
+def controls() -> Controls:
+    with gr.Blocks():
+        made = Controls(RunConfig())
+        for name in RunConfig.model_fields:
+            if name not in ("regularizers", "device"):
+                made.field(name)
+        made.regularizers()
+    return made
 
 
-@given(
-    losses=st.lists(st.floats(0, 3), min_size=1, max_size=30),
-    patience=st.integers(1, 6),
-    least=st.sampled_from([0.0, 0.05]),
-)
+@given(chosen=any_settings())
 @settings(max_examples=100, deadline=None)
-def test_early_stopping_ends_when_the_slow_count_does(losses, patience, least):
-    technique = CATALOGUE["early_stopping"](patience=patience, min_delta=least)
-    assert stopped_at(technique, history(losses)) == stopped_at_slowly(losses, patience, least)
+def test_settings_make_the_round_trip_through_json_the_command_line_and_the_screen(chosen):
+    key = next(iter(chosen))
+    config = RunConfig.parse({"model": config_with(key).model, "train_size": 1000, "regularizers": chosen})
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    args = build_parser().parse_args(["train", *config.flags()])
+    assert RunConfig().override(config_values(args)) == config
+    assert RunConfig.parse(controls().config_values(controls().filled(config))) == config
 
 
-def test_early_stopping_waits_for_its_patience_and_says_why():
-    losses = [2.3, 1.5, 1.0, 1.2, 1.1, 1.0, 1.3, 0.1]
-    technique = CATALOGUE["early_stopping"](patience=3)
-    assert stopped_at(technique, history(losses)) == 6
-    reason = technique.stop(history(losses)[:6])
-    assert "loss has not improved on epoch 2 for 3 epochs" in reason
+@pytest.mark.parametrize("key", sorted(set(CATALOGUE) - set(TRAINABLE)))
+def test_what_needs_a_pretrained_network_is_refused_with_the_way_out(key):
+    with pytest.raises(ConfigError, match=rf"^{key} .* basic_cnn .*: .*switch it off\.$"):
+        RunConfig.parse({"regularizers": {key: True}})
 
 
-def test_early_stopping_can_watch_the_accuracy():
-    accuracies = [0.1, 0.5, 0.4, 0.5, 0.9]
-    technique = CATALOGUE["early_stopping"](patience=2, monitor="accuracy")
-    assert stopped_at(technique, history([1.0] * 5, accuracies)) == 4
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@every_trainable
+def test_on_cuda_it_trains_and_tells_the_same_story_twice(key, tiny_split):
+    config = config_with(key, epochs=2, device="cuda", precision="auto")
+    first, second = (list(train(config, tiny_split)) for _ in range(2))
+    assert isinstance(first[-1], Finished) and first[-1] == second[-1]
 
 
-def test_a_run_that_early_stopping_ends_reports_its_best_epoch(tiny_split):
-    config = tiny_config(
-        epochs=40, lr=3e-3, schedule="constant", regularizers={"early_stopping": {"patience": 2, "min_delta": 0.2}}
+# ---- together ----------------------------------------------------------------------------------------------------
+FEW = make_split(train=32, val=16, test=16)
+
+
+def first_steps(*keys: str) -> None:
+    """Two steps with these on, and finite numbers; or a refusal that says what to do."""
+    try:
+        config = config_with(*keys, epochs=1, batch_size=16)
+    except ConfigError as error:
+        assert any(way in str(error) for way in ("switch one of them off.", "switch it off.")), error
+        return
+    for event in train(config, FEW):
+        assert not isinstance(event, Failed), event
+        if isinstance(event, Epoch) and event.epoch == 1:
+            assert event.step == 2
+            return
+    raise AssertionError("the first epoch never ended")
+
+
+@every
+def test_with_every_other_technique_two_steps_are_finite_or_it_is_refused(key):
+    for other in list(CATALOGUE)[: list(CATALOGUE).index(key)]:
+        first_steps(key, other)
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_in_random_threes_two_steps_are_finite_or_it_is_refused(part):
+    threes = list(itertools.combinations(TRAINABLE, 3))
+    for keys in random.Random(0).sample(threes, 200)[part::10]:
+        first_steps(*keys)
+
+
+def test_both_normalizations_at_once_are_refused():
+    with pytest.raises(ConfigError, match=r"batch_norm and group_norm|group_norm and batch_norm"):
+        RunConfig.parse({"regularizers": {"batch_norm": True, "group_norm": True}})
+
+
+def test_the_order_in_the_config_changes_no_byte_of_the_result(tiny_split):
+    keys = ["mixup", "cutmix", "flip_crop", "gaussian_noise", "label_smoothing", "bootstrapping", "sam", "ema"]
+    keys += ["gradient_clipping", "gradient_noise", "l1", "max_norm"]
+    one, other = (tiny_config(regularizers=dict.fromkeys(k, True)) for k in (keys, keys[::-1]))
+    assert story(one, tiny_split) == story(other, tiny_split)
+
+
+def batches_of(config: RunConfig, n: int = 40) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    images = ImageSet(torch.from_numpy(FEW.train_images), torch.from_numpy(FEW.train_labels))
+    normalize = Normalize.to_device(FEW.mean, FEW.std, torch.device("cpu"))
+    for i in range(n):
+        yield prepared(images, torch.arange(32), 10, list(config.regularizers.values()), normalize, (0, 1, i))
+
+
+def test_with_mixup_and_cutmix_every_batch_is_mixed_by_one_of_them():
+    """Mixup leaves no pixel as it was, CutMix leaves those outside its rectangle."""
+    both = {"mixup": {"alpha": 1.0}, "cutmix": {"prob": 1.0}}
+    plain = [inputs for inputs, _ in batches_of(tiny_config())]
+    pasted = 0
+    for (inputs, labels), before in zip(batches_of(tiny_config(regularizers=both)), plain, strict=True):
+        same = (inputs == before).float().mean().item()
+        moved = (inputs[:, None] == before[None]).all(2).flatten(2).any(1).all(1)  # every pixel is somebody's
+        pasted += bool(moved.all())
+        assert labels.sum(1).allclose(torch.ones(32)) and (moved.all() or same < 0.5)
+    assert 10 < pasted < 30, "each of the two is drawn about half of the time"
+
+
+def test_smoothing_before_mixing_is_smoothing_after_it():
+    mixed = CATALOGUE["mixup"]().mix(batch(), targets(), rng(3))[1]
+    smooth = CATALOGUE["label_smoothing"](smoothing=0.2).soften
+    torch.testing.assert_close(
+        smooth(mixed, logits()), CATALOGUE["mixup"]().mix(batch(), smooth(targets(), logits()), rng(3))[1]
     )
-    *events, end = train(config, tiny_split)
-    epochs = [e for e in events if isinstance(e, Epoch)]
-    assert isinstance(end, Finished) and end.reported == "best" and end.epochs == epochs[-1].epoch < 40
-    assert stopped_at_slowly([e.val_loss for e in epochs], 2, 0.2) == len(epochs)
-    assert end.best["epoch"] == max(epochs, key=lambda e: (e.val_accuracy, -e.epoch)).epoch
-    assert "early stopping" in end.reason
+
+
+@every
+def test_it_has_a_file_and_a_test_file_of_its_own(key):
+    here = Path(__file__).parent
+    assert (here.parent / "reglab" / "regularizers" / f"{key}.py").is_file()
+    assert (here / "regularizers" / f"test_{key}.py").is_file()

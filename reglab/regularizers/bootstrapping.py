@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Bootstrapping(Regularizer):
+    """Believes the labels a little less and the network's own opinion a little more.
+
+    What you will see: with wrong labels, fewer of them are learned by heart; with right ones, hardly anything, but the
+    network becomes surer of itself.
+
+    When it helps: noisy labels, together with something else that keeps the network from learning them by heart first.
+
+    When it does not: right labels; and without other regularization the network's own opinion is soon the wrong label.
+
+    This is the soft version of the paper, which is cross-entropy with a reward for low entropy; the gradient flows
+    through the network's opinion, too.
+    """
+
+    title = "Bootstrapping"
+    group = "Labels"
+    hint = "Trust the network a little over its labels"
+    paper = "Reed et al. 2014, Training deep neural networks on noisy labels with bootstrapping, arXiv:1412.6596"
+    formula = r"L = -\sum_k \big[\beta\, t_k + (1 - \beta)\, q_k\big] \log q_k"
+    order = 1  # after label smoothing: the smoothed label is the one that is believed less
+    pytorch = "targets = 0.95 * targets + 0.05 * logits.softmax(1); loss = F.cross_entropy(logits, targets)"
+    keras = "loss = keras.losses.categorical_crossentropy(0.95 * y + 0.05 * p, p)  # p: probabilities"
+    advice = {
+        "label_smoothing": "Label smoothing makes the network modest, bootstrapping makes it surer: they partly cancel.",
+        "confidence_penalty": "Bootstrapping rewards the low entropy that the confidence penalty charges for: they "
+        "partly cancel.",
+    }
+
+    beta: float = Field(
+        0.95, ge=0, le=1, title="beta", description="trust in the label", json_schema_extra={"slider": [0.5, 1, 0.05]}
+    )
+
+    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
+        return self.beta * targets + (1 - self.beta) * logits.softmax(1)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Memory, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class ConfidencePenalty(Regularizer):
+    """Charges for being too sure: predictions of low entropy cost extra.
+
+    What you will see: much like label smoothing, probabilities become more modest, validation loss stops climbing,
+    and accuracy changes little.
+
+    When it helps: over-confident networks, and labels that are not all right.
+
+    When it does not: a network that is too modest already; its calibration gets worse.
+
+    The penalty shown is beta * (log(classes) - entropy), which is the paper's -beta * entropy plus a constant: zero for
+    a network that knows nothing, and never negative.
+    """
+
+    title = "Confidence penalty"
+    group = "Penalties"
+    hint = "Charge for being too sure"
+    paper = "Pereyra et al. 2017, Regularizing neural networks by penalizing confident outputs, arXiv:1701.06548"
+    formula = r"L - \beta\, H(p),\quad H(p) = -\sum_k p_k \log p_k"
+    pytorch = "loss = loss - 0.1 * torch.distributions.Categorical(logits=logits).entropy().mean()"
+    keras = "loss = loss + 0.1 * keras.ops.mean(keras.ops.sum(p * keras.ops.log(p), axis=-1))  # p: probabilities"
+    advice = {
+        "label_smoothing": "Confidence penalty and label smoothing both make the network modest (one is the reverse KL "
+        "divergence of the other): one of them is enough."
+    }
+
+    beta: float = Field(
+        0.1, ge=0, le=10, title="beta", description="strength", json_schema_extra={"slider": [0, 1, 0.05]}
+    )
+
+    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+        log_p = logits.log_softmax(1)
+        entropy = -(log_p.exp() * log_p).sum(1).mean()
+        return self.beta * (log(logits.shape[1]) - entropy)

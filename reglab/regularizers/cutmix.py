@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class CutMix(Regularizer):
+    """Pastes a rectangle of one training image into another, and mixes the labels by the area.
+
+    What you will see: as with mixup, the loss during training stays high and the gap narrows; pictures stay natural
+    in every spot.
+
+    When it helps: long trainings on top of flip and crop: in its paper PyramidNet went from 3.85 to 2.88 % error.
+
+    When it does not: short trainings, and pictures whose object may lie outside of what is left.
+
+    A batch is mixed with probability prob, 0.5 in the paper's CIFAR-10 recipe; lambda is corrected to the area that was
+    really pasted, since a rectangle may hang over the border.
+    """
+
+    title = "CutMix"
+    group = "Data"
+    hint = "Paste part of another image, mix labels"
+    paper = "Yun et al. 2019, CutMix: regularization strategy to train strong classifiers, arXiv:1905.04899"
+    formula = (
+        r"\tilde{x} = m \odot x_i + (1 - m) \odot x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"
+        r"\quad \lambda = \tfrac{|m|}{HW}"
+    )
+    pytorch = "images, targets = torchvision.transforms.v2.CutMix(alpha=1.0, num_classes=10)(images, labels)"
+    keras = "data = data.map(keras.layers.CutMix())"
+    advice = {"label_smoothing": "CutMix already softens the labels: smooth little on top of it."}
+
+    alpha: float = Field(
+        1.0, gt=0, le=32, title="alpha", description="how evenly sized", json_schema_extra={"slider": [0.1, 4, 0.1]}
+    )
+    prob: float = Field(
+        0.5, ge=0, le=1, title="probability", description="of a batch", json_schema_extra={"slider": [0, 1, 0.05]}
+    )
+
+    def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) and targets (N, classes); one rectangle for the batch, as in the paper's code."""
+        import numpy as np
+        import torch
+
+        host = np.random.default_rng(rng.initial_seed())  # see mixup.py
+        if host.random() >= self.prob:
+            return images, targets
+        height, width = images.shape[2:]
+        half = 0.5 * np.sqrt(1 - host.beta(self.alpha, self.alpha))
+        y, x = int(host.integers(height)), int(host.integers(width))
+        up, aside = int(half * height), int(half * width)
+        rows, columns = slice(max(y - up, 0), min(y + up, height)), slice(max(x - aside, 0), min(x + aside, width))
+        other = torch.randperm(len(images), generator=rng, device=images.device)
+        mixed = images.clone()
+        mixed[:, :, rows, columns] = images[other][:, :, rows, columns]
+        kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+        return mixed, targets[other].lerp(targets, kept)

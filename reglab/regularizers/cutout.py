@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Cutout(Regularizer):
+    """Covers a square of every training image, so that no single detail decides.
+
+    What you will see: training accuracy rises more slowly, since part of every picture is missing; the gap narrows.
+
+    When it helps: on top of flip and crop, in long trainings: in its paper ResNet-18 went from 4.72 to 3.99 % error.
+
+    When it does not: small pictures whose object fills little more than the square; the digits are such.
+
+    The square may hang over the border, as in the paper. It is filled with the mean colour of the batch, which is what
+    the paper's zero is after normalization.
+    """
+
+    title = "Cutout"
+    group = "Data"
+    hint = "Cover a square of every image"
+    paper = "DeVries and Taylor 2017, Improved regularization of CNNs with cutout, arXiv:1708.04552"
+    formula = r"x \leftarrow m \odot x + (1 - m) \odot \bar{x}"
+    order = 2  # after shifting, so that the square stays whole
+    pytorch = "images[i, :, top:top + 16, left:left + 16] = 0  # normalised images, another place for each"
+    keras = "keras.layers.RandomErasing(factor=(1.0, 1.0), scale=(0.25, 0.25), fill_value=127)"
+    advice = {"random_erasing": "Cutout and random erasing cover the image twice: one of them is enough."}
+
+    length: int = Field(
+        16,
+        ge=0,
+        le=64,
+        title="length",
+        description="side of the square in pixels",
+        json_schema_extra={"slider": [0, 24, 1]},
+    )
+
+    def augment(self, images: Tensor, rng: Generator) -> Tensor:
+        """Images (N, C, H, W); the centre of each square is uniform over the pixels."""
+        import torch
+
+        n, _, height, width = images.shape
+        at = images.device
+        top = torch.randint(height, (n, 1, 1), generator=rng, device=at) - self.length // 2
+        left = torch.randint(width, (n, 1, 1), generator=rng, device=at) - self.length // 2
+        row, column = torch.arange(height, device=at).view(1, -1, 1), torch.arange(width, device=at).view(1, 1, -1)
+        covered = (row >= top) & (row < top + self.length) & (column >= left) & (column < left + self.length)
+        return torch.where(covered[:, None], images.mean((0, 2, 3), keepdim=True), images)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Moment, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+
+class GradientClipping(Regularizer):
+    """Shortens the gradient to a maximal length, so that one strange batch cannot throw the weights far away.
+
+    What you will see: at a usual learning rate hardly anything. At one that is too high, a run that would diverge
+    goes on.
+
+    When it helps: high learning rates, small batches, networks without normalization.
+
+    When it does not: against overfitting. It is here since it belongs to every recipe, and as a check: what changes
+    nothing should show no effect.
+
+    AdamW divides by the size of recent gradients anyway, so it feels the clipping less than SGD does.
+    """
+
+    title = "Gradient clipping"
+    group = "Penalties"
+    hint = "Shorten gradients that are too long"
+    paper = "Pascanu et al. 2013, On the difficulty of training recurrent neural networks, arXiv:1211.5063"
+    formula = r"g \leftarrow g \cdot \min\big(1,\; c / \lVert g \rVert_2\big)"
+    order = 1  # clips what SAM has found
+    pytorch = "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # between backward and step"
+    keras = "keras.optimizers.AdamW(global_clipnorm=1.0)"
+
+    max_norm: float = Field(
+        1.0,
+        gt=0,
+        le=1e6,
+        title="largest norm",
+        description="of all gradients together",
+        json_schema_extra={"slider": [0.1, 5, 0.1]},
+    )
+
+    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+        from torch.nn.utils import clip_grad_norm_
+
+        compute()
+        clip_grad_norm_(model.parameters(), self.max_norm)

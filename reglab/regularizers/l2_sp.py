@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.errors import ConfigError
+from reglab.regularizers.base import Memory, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from reglab.models import ModelSpec
+
+
+class L2SP(Regularizer):
+    """Pulls the weights of a pretrained network back to where they started, instead of towards zero.
+
+    What you will see: the network keeps more of what it knew; with few images the validation curve ends higher and the
+    gap is smaller.
+
+    When it helps: fine-tuning on few images.
+
+    When it does not: networks trained from scratch have no starting point worth keeping, so it is refused there.
+
+    The new classifier, which was not pretrained, is pulled towards zero with strength beta.
+    """
+
+    title = "L2-SP"
+    group = "Transfer"
+    hint = "Pull weights back to the pretrained ones"
+    paper = (
+        "Li et al. 2018, Explicit inductive bias for transfer learning with convolutional networks, arXiv:1802.01483"
+    )
+    formula = r"L + \tfrac{\alpha}{2} \lVert w_S - w_S^0 \rVert_2^2 + \tfrac{\beta}{2} \lVert w_{\bar{S}} \rVert_2^2"
+    pytorch = "loss = loss + 0.05 * sum((p - start[n]).square().sum() for n, p in backbone.named_parameters())"
+    keras = "# not in Keras; add the same sum with model.add_loss"
+    advice = {
+        "weight_decay": "L2-SP pulls weights towards the pretrained ones while weight decay pulls them towards zero: "
+        "choose one.",
+    }
+
+    alpha: float = Field(
+        0.1,
+        ge=0,
+        le=100,
+        title="alpha",
+        description="pull to the start",
+        json_schema_extra={"slider": [0, 1, 0.01]},
+    )
+    beta: float = Field(
+        0.01,
+        ge=0,
+        le=100,
+        title="beta",
+        description="pull of the new part to zero",
+        json_schema_extra={"slider": [0, 1, 0.01]},
+    )
+
+    def shape(self, spec: ModelSpec) -> ModelSpec:
+        if not spec.pretrained:
+            raise ConfigError(
+                f"l2_sp pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
+                " use weight_decay, which pulls towards zero, or switch it off."
+            )
+        return spec
+
+    def begin(self, model: nn.Module, memory: Memory) -> None:
+        memory.update({name: p.detach().clone() for name, p in self._pretrained(model).items()})
+
+    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+        import torch
+
+        old, everything = self._pretrained(model), dict(model.named_parameters())
+        new = [p for name, p in everything.items() if name not in old and p.requires_grad]
+        moved = [(p - memory[name]).square().sum() for name, p in old.items() if p.requires_grad]
+        total = logits.new_zeros(())
+        for strength, squares in ((self.alpha, moved), (self.beta, [p.square().sum() for p in new])):
+            if squares:
+                total = total + strength / 2 * torch.stack(squares).sum()
+        return total
+
+    def _pretrained(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """All parameters but those of the classifier."""
+        from reglab.models import weight_layers
+
+        *_, classifier = weight_layers(model)
+        return {n: p for n, p in model.named_parameters() if not n.startswith(classifier + ".")}

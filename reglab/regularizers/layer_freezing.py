@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.errors import ConfigError
+from reglab.regularizers.base import Memory, Moment, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+    from reglab.models import ModelSpec
+
+
+class LayerFreezing(Regularizer):
+    """Leaves the first layers of a pretrained network as they are and trains only the rest.
+
+    What you will see: training is faster, and with few images the gap is smaller; with many, a network whose layers may
+    all move ends higher.
+
+    When it helps: few images that look like those of the pretraining: edges and textures need not be learned again.
+
+    When it does not: networks trained from scratch, whose frozen layers would stay random, so it is refused there; and
+    pictures that look very different.
+
+    Frozen layers keep their batch-normalization statistics, too. The classifier is never frozen.
+    """
+
+    title = "Layer freezing"
+    group = "Transfer"
+    hint = "Keep the first pretrained layers as they are"
+    paper = "Yosinski et al. 2014, How transferable are features in deep neural networks?, arXiv:1411.1792"
+    formula = r"\nabla_{w_l} L := 0 \quad \text{for } l \le s L"
+    pytorch = "for p in early_layers.parameters(): p.requires_grad = False"
+    keras = "for layer in early_layers: layer.trainable = False"
+
+    advice = {"swa": "SWA measures all statistics of batch normalization anew, those of frozen layers, too."}
+
+    share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="share",
+        description="of the layers, from the input on",
+        json_schema_extra={"slider": [0, 1, 0.05]},
+    )
+
+    def shape(self, spec: ModelSpec) -> ModelSpec:
+        if not spec.pretrained:
+            raise ConfigError(
+                f"layer_freezing keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
+                " switch it off."
+            )
+        return spec
+
+    def begin(self, model: nn.Module, memory: Memory) -> None:
+        for layer in self._frozen(model):
+            for p in layer.parameters(recurse=False):
+                p.requires_grad_(False)
+
+    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+        for layer in self._frozen(model):
+            layer.eval()
+        compute()
+
+    def _frozen(self, model: nn.Module) -> list[nn.Module]:
+        """The modules that lie wholly before the first layer that is trained, in the order in which they were built."""
+        from reglab.models import weight_layers
+
+        layers, modules = list(weight_layers(model).values()), list(model.modules())
+        first = layers[min(int(self.share * len(layers)), len(layers) - 1)]
+        return [m for m in modules[: modules.index(first)] if first not in m.modules()]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Memory, Moment, Regularizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class MaxNorm(Regularizer):
+    """Cuts the weights that lead into a unit back to a maximal length after every step.
+
+    What you will see: nothing until a unit's weights grow that long; from then on the training curve is held back.
+    The weight norms of the Inside tab show where it acts.
+
+    When it helps: high learning rates, together with dropout, for which it was proposed: weights cannot explode.
+
+    When it does not: short trainings, in which no unit's weights come near the limit.
+    """
+
+    title = "Max norm"
+    group = "Penalties"
+    hint = "Cut long weight vectors back to a limit"
+    paper = "Srivastava et al. 2014, Dropout, section 5.1, JMLR 15"
+    formula = r"w_j \leftarrow w_j \cdot \min\big(1,\; c / \lVert w_j \rVert_2\big)"
+    pytorch = "layer.weight.data = torch.renorm(layer.weight.data, p=2, dim=0, maxnorm=1.0)  # after every step"
+    keras = "keras.layers.Conv2D(32, 3, kernel_constraint=keras.constraints.MaxNorm(1, axis=[0, 1, 2]))"
+    advice = {
+        "batch_norm": "Behind batch normalization the length of a unit's weights changes nothing but its speed of "
+        "learning: max norm does little there."
+    }
+
+    max_value: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        title="largest norm",
+        description="the paper 4, never reached in short runs",
+        json_schema_extra={"slider": [0.25, 5, 0.25]},
+    )
+
+    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
+        """Units are the rows of a dense layer and the filters of a convolution."""
+        import torch
+
+        from reglab.models import parameter_kind
+
+        with torch.no_grad():
+            for p in model.parameters():
+                if p.requires_grad and parameter_kind(p) == "weight":
+                    p.copy_(torch.renorm(p, p=2, dim=0, maxnorm=self.max_value))

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Mixup(Regularizer):
+    """Trains on blends of two images with blended labels: 70 % of this cat and 30 % of that ship.
+
+    What you will see: the loss during training stays high, since no label is certain; the clean training accuracy
+    rises more slowly, the gap narrows, and wrong labels are hardly learned by heart.
+
+    When it helps: long trainings of networks that would fit everything, and noisy labels: with 20 % of them wrong its
+    paper brings the last epoch's error from 16.6 to 6.4 %.
+
+    When it does not: trainings so short that the network underfits anyway. It also leaves a network too modest.
+
+    One lambda is drawn for a batch, as in the paper's code. alpha = 1 is uniform, alpha = 0 does not mix.
+    """
+
+    title = "Mixup"
+    group = "Data"
+    hint = "Blend two images and their labels"
+    paper = "Zhang et al. 2018, mixup: beyond empirical risk minimization, arXiv:1710.09412"
+    formula = (
+        r"\tilde{x} = \lambda x_i + (1 - \lambda) x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"
+        r"\quad \lambda \sim \mathrm{Beta}(\alpha, \alpha)"
+    )
+    pytorch = "images, targets = torchvision.transforms.v2.MixUp(alpha=1.0, num_classes=10)(images, labels)"
+    keras = "data = data.map(keras.layers.MixUp(alpha=1.0))"
+    advice = {
+        "cutmix": "With mixup and CutMix on, each batch is mixed by one of them, drawn at random.",
+        "label_smoothing": "Mixup already softens the labels: smooth little on top of it.",
+    }
+
+    alpha: float = Field(
+        1.0,
+        ge=0,
+        le=32,
+        title="alpha",
+        description="how evenly; noisy labels like 8",
+        json_schema_extra={"slider": [0, 8, 0.1]},
+    )
+
+    def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) and targets (N, classes), each blended with those of another of the batch."""
+        import numpy as np
+        import torch
+
+        if not self.alpha:
+            return images, targets
+        # torch cannot draw from a beta distribution with a generator, and a number on the host costs the device nothing.
+        weight = float(np.random.default_rng(rng.initial_seed()).beta(self.alpha, self.alpha))
+        other = torch.randperm(len(images), generator=rng, device=images.device)
+        return images[other].lerp(images, weight), targets[other].lerp(targets, weight)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Moment, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+
+class SAM(Regularizer):
+    """Looks for flat valleys: every step climbs to the worst point nearby and takes the gradient from there.
+
+    What you will see: training takes twice as long; the loss falls a little more slowly, the gap is smaller and the
+    validation loss climbs later. Wrong labels are learned later.
+
+    When it helps: whenever time does not matter: in its paper WideResNet-28-10 went from 3.5 to 2.7 % error, and with
+    wrong labels it does as well as methods made for them.
+
+    When it does not: when time does: the plain network may train for twice the epochs.
+
+    Both passes of a step see the same images with the same units dropped. The statistics of batch normalization are
+    those of the first pass.
+    """
+
+    title = "SAM"
+    group = "Optimisation"
+    hint = "Look for flat valleys; twice the time"
+    paper = "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization, arXiv:2010.01412"
+    formula = (
+        r"\min_w \max_{\lVert \epsilon \rVert \le \rho} L(w + \epsilon),"
+        r"\quad \hat{\epsilon} = \rho\, \frac{\nabla L(w)}{\lVert \nabla L(w) \rVert_2}"
+    )
+    pytorch = "loss(model(x)).backward(); climb(rho=0.05); loss(model(x)).backward(); climb_back(); optimizer.step()  # not in torch"
+    keras = "# not in Keras; override train_step with two gradient tapes"
+
+    rho: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        title="rho",
+        description="how far to climb",
+        json_schema_extra={"slider": [0, 0.5, 0.01]},
+    )
+
+    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+        """Compute, climb, compute again, climb back: algorithm 1 of the paper."""
+        import torch
+
+        compute()
+        slopes = [(p, p.grad) for p in model.parameters() if p.grad is not None]
+        with torch.no_grad():
+            norm = torch.nn.utils.get_total_norm([slope for _, slope in slopes])
+            before = [p.clone() for p, _ in slopes]  # adding and subtracting would not come back to the same bits
+            for p, slope in slopes:
+                p.add_(slope * (self.rho / (norm + 1e-12)))
+        with frozen_statistics(model):
+            compute()
+        with torch.no_grad():
+            for (p, _), old in zip(slopes, before, strict=True):
+                p.copy_(old)
+
+
+@contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Batch normalization goes on normalising by the batch, but does not remember it."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reglab.regularizers.base import Memory, Moment, Regularizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class SWA(Regularizer):
+    """Keeps the learning rate up near the end, and takes the average of the weights after each of the last epochs.
+
+    What you will see: nothing until averaging begins; then the validation curve jumps up and turns smooth.
+
+    When it helps: long trainings: in its paper VGG16 went from 93.25 to 93.59 % in the same time.
+
+    When it does not: short ones, in which the learning rate that it keeps up is missed at the end.
+
+    The statistics of batch normalization do not fit averaged weights. They are measured anew on up to 2,000 training
+    images, without augmentation, whenever the network is judged.
+    """
+
+    title = "SWA"
+    group = "Optimisation"
+    hint = "Average the weights of the last epochs"
+    paper = "Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, arXiv:1803.05407"
+    formula = r"\bar{w} \leftarrow \frac{n\, \bar{w} + w}{n + 1}\quad \text{after every epoch from } t_0 \text{ on}"
+    pytorch = "averaged = torch.optim.swa_utils.AveragedModel(model); torch.optim.swa_utils.update_bn(loader, averaged)"
+    keras = "callbacks=[keras.callbacks.SwapEMAWeights()]  # the nearest: an exponential average"
+    advice = {"early_stopping": "Early stopping may end the run before SWA has begun to average: give it patience."}
+
+    start: float = Field(
+        0.75,
+        ge=0,
+        lt=1,
+        title="start",
+        description="share of training before it",
+        json_schema_extra={"slider": [0, 0.95, 0.05]},
+    )
+    lr_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        title="learning rate",
+        description="from then on, of the highest",
+        json_schema_extra={"slider": [0.05, 1, 0.05]},
+    )
+
+    def schedule(self, lr: float, peak: float, moment: Moment) -> float:
+        """Constant while weights are averaged; 0.2 is the paper's 0.01 of 0.05 for VGG16 on CIFAR-10."""
+        return self.lr_share * peak if moment.share >= self.start else lr
+
+    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
+        """`memory` holds the averaged parameters by name, and how many networks they are the average of."""
+        import torch
+
+        if not moment.ends_epoch or (moment.step + 1) / moment.steps <= self.start:
+            return
+        with torch.no_grad():
+            now = {name: p.detach() for name, p in model.named_parameters()}
+            if not memory:
+                memory.update({name: p.clone() for name, p in now.items()}, networks=torch.ones((), dtype=torch.long))
+                return
+            memory["networks"] += 1
+            for name, p in now.items():
+                memory[name] += (p - memory[name]) / int(memory["networks"])
+
+    def judged(self, model: nn.Module, memory: Memory, batches: Iterable[Tensor]) -> nn.Module:
+        from torch.optim.swa_utils import update_bn
+
+        from reglab.models.layers import settle_spectrum
+
+        if not memory:
+            return model
+        averaged = deepcopy(model)
+        averaged.load_state_dict({k: v for k, v in memory.items() if k != "networks"}, strict=False)
+        settle_spectrum(averaged)
+        update_bn(batches, averaged)
+        return averaged

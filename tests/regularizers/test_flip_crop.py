@@ -1,0 +1,66 @@
+"""Flip and crop against the slow version of one image at a time, and never on digits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import rng
+
+from reglab import data
+from reglab.regularizers import CATALOGUE
+
+FlipCrop = CATALOGUE["flip_crop"]
+
+
+def flipped_and_cropped_slowly(images: np.ndarray, padding: int, flip: bool, draws: torch.Generator) -> np.ndarray:
+    """One image at a time: put into a black frame, cut out at the place that was drawn, and mirror the outcome."""
+    n, _, height, width = images.shape
+    down, right = (torch.randint(0, 2 * padding + 1, (n, 1), generator=draws) for _ in range(2))
+    mirrored = torch.randint(0, 2, (n, 1), generator=draws) if flip else torch.zeros(n, 1)
+    out = np.empty_like(images)
+    for i, image in enumerate(images):
+        frame = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+        cut = frame[:, down[i] : down[i] + height, right[i] : right[i] + width]
+        out[i] = cut[:, :, ::-1] if mirrored[i] else cut
+    return out
+
+
+@given(padding=st.integers(0, 8), flip=st.booleans(), seed=st.integers(0, 2**31), n=st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_it_is_the_slow_version_of_one_image_at_a_time(padding, flip, seed, n):
+    images = torch.rand(n, 3, 12, 10, generator=rng(1))
+    technique = FlipCrop(padding=padding, flip=flip)
+    ours = technique.augment(images.to(memory_format=torch.channels_last), rng(seed)).numpy()
+    assert np.array_equal(ours, flipped_and_cropped_slowly(images.numpy(), padding, flip, rng(seed)))
+
+
+def all_cuts(image: np.ndarray, padding: int, flip: bool):
+    _, height, width = image.shape
+    for picture in (image, image[:, :, ::-1]) if flip else (image,):
+        frame = np.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
+        for y in range(2 * padding + 1):
+            for x in range(2 * padding + 1):
+                yield np.ascontiguousarray(frame[:, y : y + height, x : x + width])
+
+
+def test_it_mirrors_half_of_the_images_and_uses_every_shift():
+    image = torch.arange(3 * 32 * 32.0).view(1, 3, 32, 32) / 4000
+    seen = FlipCrop(padding=2).augment(image.expand(4_000, -1, -1, -1), rng()).numpy()
+    upright = {cut.tobytes() for cut in all_cuts(image[0].numpy(), 2, False)}
+    share = np.mean([picture.tobytes() in upright for picture in seen])
+    assert abs(share - 0.5) < 5 * 0.5 / math.sqrt(4_000)
+    assert len({picture.tobytes() for picture in seen}) == 2 * 5 * 5
+
+
+@pytest.mark.parametrize("source", [s for s in data.SOURCES.values() if not s.mirror], ids=lambda s: s.key)
+def test_it_never_mirrors_what_means_something_else_in_a_mirror(source):
+    suited = FlipCrop().suited(source)
+    image = torch.rand(3, 32, 32, generator=rng())
+    cuts = {cut.tobytes() for cut in all_cuts(image.numpy(), 4, False)}
+    seen = suited.augment(image.expand(500, -1, -1, -1), rng())
+    assert all(picture.numpy().tobytes() in cuts for picture in seen)
