@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, environment, reglab
+
+from reglab.errors import ConfigError
+from reglab.regularizers import Regularizer
+from reglab.store import Run, Store
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import cost
+import effects
+
+TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
 
 
 def benchmark(script: str, *arguments: object) -> str:
@@ -47,3 +61,172 @@ def test_startup_prints_a_table_of_what_it_measured():
     )
     assert 0 < first <= trained
     assert all(verdict in ("met", "**not met**", "") for what, _, _, _, verdict in rows[2:] if what in figures)
+
+
+# ---- effects.py --------------------------------------------------------------------------------------------------
+def cells(printed: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
+
+
+def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
+    def left() -> set[tuple[str, int]]:
+        kept = [ROOT / "benchmarks/effects.json", *(ROOT / "build/effects").glob("*/summary.json")]
+        return {(str(path), path.stat().st_mtime_ns) for path in kept if path.exists()}
+
+    before = left()
+    rows = cells(benchmark("effects.py", "--quick", "--only", "dropout,weight_decay"))
+    assert left() == before
+
+    clean, noise = ([row for row in rows if len(row) == width] for width in (9, 10))
+    for named in (clean, noise):
+        assert [row[0] for row in named[:3]] == ["", "---", "plain"]
+        assert {row[0] for row in named[3:]} == {"Dropout", "Weight decay"}
+        for technique in named[3:]:
+            test, difference, plain = float(technique[2]), float(technique[3]), float(named[2][2])
+            assert technique[1] == "1" and difference == pytest.approx(test - plain, abs=0.11)
+    differences = [float(row[3]) for row in clean[3:]]
+    assert differences == sorted(differences, reverse=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to be polite with")
+def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path):
+    paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "effects.json")]
+    arguments = ["--quick", "--only", "dropout", "--epochs", "6", *paths]
+
+    def told() -> dict:
+        return json.loads((tmp_path / "effects.json").read_text())["rows"]
+
+    def written(run: Run) -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != ".lock"}
+
+    store = Store(tmp_path / "runs")
+    command = [sys.executable, str(ROOT / "benchmarks/effects.py"), *arguments]
+    script = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not any(run.name == "clean, dropout, seed 0" and len(run.history()) > 1 for run in store.runs()):
+            assert script.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        script.send_signal(signal.SIGTERM)
+        assert script.wait(60) == 128 + signal.SIGTERM
+    finally:
+        script.kill()
+    by_name = {run.name: run for run in store.runs()}
+    first, second = by_name["clean, plain, seed 0"], by_name["clean, dropout, seed 0"]
+    assert (first.status(), second.status(), len(by_name)) == ("finished", "stopped", 2)
+    assert told()["noise"] == {} and told()["clean"].keys() == {"plain"}
+    before = written(first)
+
+    benchmark("effects.py", *arguments)
+    assert written(first) == before
+    by_name |= {run.name: run for run in store.runs()}
+    assert by_name["clean, dropout, seed 0"].id == second.id and len(store.runs()) == len(by_name) == 4
+    assert {run.status() for run in by_name.values()} == {"finished"}
+    assert [(condition, *rows) for condition, rows in told().items()] == [
+        (condition, "plain", "dropout") for condition in ("clean", "noise")
+    ]
+    whole = reglab("train", "--config", second.path / "config.json", "--runs", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    [other] = Store(tmp_path / "whole").runs()
+    for file in ("metrics.jsonl", "model.safetensors"):
+        assert (second.path / file).read_bytes() == (other.path / file).read_bytes()
+
+
+def test_what_the_seeds_say_together_agrees_with_numpy():
+    trials, _ = effects.plan(TINY, seeds=3)
+    rng = np.random.default_rng(0)
+    numbers = {
+        trial: dict(zip((*effects.MEASURED, "seconds_per_epoch"), rng.random(5).tolist(), strict=True))
+        for trial in trials
+        if (trial.row, trial.seed) != ("plain", 1)  # not there yet
+    }
+    told = effects.rows(numbers)
+
+    def values(condition: str, row: str, name: str) -> np.ndarray:
+        mine = [t for t in trials if (t.condition, t.row) == (condition, row) and t in numbers]
+        return np.array([numbers[t][name] for t in mine])
+
+    for condition in ("clean", "noise"):
+        row, plain = told[condition]["dropout"], told[condition]["plain"]
+        assert (row["n"], row["seeds"], plain["n"], plain["seeds"]) == (3, [0, 1, 2], 2, [0, 2])
+        assert plain["test_difference"] is None and (row["baseline"], plain["baseline"]) == ("plain", None)
+        assert row["seconds_per_epoch"]["median"] == pytest.approx(
+            np.median(values(condition, "dropout", "seconds_per_epoch")), abs=1e-3
+        )
+        for name in effects.MEASURED:
+            ours = values(condition, "dropout", name)
+            assert row[name]["values"] == pytest.approx(ours, abs=1e-6)
+            assert (row[name]["mean"], row[name]["sd"]) == pytest.approx((ours.mean(), ours.std(ddof=1)), abs=1e-6)
+        for name, difference in effects.COMPARED.items():
+            paired = values(condition, "dropout", name)[[0, 2]] - values(condition, "plain", name)
+            assert row[difference]["values"] == pytest.approx(paired, abs=1e-6)
+            assert row[difference]["sd"] == pytest.approx(paired.std(ddof=1), abs=1e-6)
+    assert effects.spread([0.5]) == {"mean": 0.5, "sd": None, "values": [0.5]}
+
+
+def test_a_technique_is_measured_where_it_has_a_place_or_left_out_with_the_reason(technique):
+    class Residual(Regularizer):
+        group = "Structure"
+
+        def shape(self, spec):
+            if spec.name != "resnet20":
+                raise ConfigError("There is nothing residual here: choose resnet20.")
+            return spec
+
+    class Nowhere(Regularizer):
+        group = "Structure"
+
+        def shape(self, spec):
+            raise ConfigError(f"Not in {spec.name}: switch it off.")
+
+    technique(Residual), technique(Nowhere)
+    trials, skipped = effects.plan(TINY, seeds=2)
+
+    assert skipped["nowhere"] == "Not in basic_cnn: switch it off." and "residual" not in skipped
+    [residual] = [t for t in trials if (t.condition, t.row, t.seed) == ("noise", "residual", 1)]
+    assert (residual.baseline, residual.config.model) == ("plain:resnet20", "resnet20")
+    [beside] = [t for t in trials if (t.condition, t.row, t.seed) == ("noise", "plain:resnet20", 1)]
+    assert beside.config == residual.config.plain() and beside.config.label_noise == 0.3
+    order = list(dict.fromkeys((t.condition, t.seed) for t in trials))
+    assert order == [("clean", 0), ("clean", 1), ("noise", 0), ("noise", 1)]
+    assert [t.row for t in trials[:3]] == ["plain", "plain:resnet20", next(iter(effects.CATALOGUE))]
+
+
+# ---- cost.py -----------------------------------------------------------------------------------------------------
+def test_cost_tells_of_every_technique_asked_for(tmp_path):
+    printed = benchmark("cost.py", "--quick", "--only", "dropout,early_stopping", "--output", tmp_path / "cost.json")
+    told = json.loads((tmp_path / "cost.json").read_text())
+
+    assert {row[0] for row in cells(printed)[2:]} == {"Dropout", "Early stopping"}
+    assert told["rows"].keys() == {"dropout", "early_stopping"} and told["skipped"] == {}
+    for row in told["rows"].values():
+        [ratio], [own], [plain] = (row[k]["values"] for k in ("ratio", "seconds_per_step", "plain_seconds_per_step"))
+        assert ratio == pytest.approx(own / plain, rel=0.02) and row["limit"] == 1.15
+
+
+def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, monkeypatch, capsys):
+    class Slow(Regularizer):
+        title, group = "Slow", "Structure"
+
+        def augment(self, images, rng):
+            time.sleep(0.25)
+            return images
+
+    class Late(Regularizer):
+        title, group = "Late", "Structure"
+
+        def judged(self, model, *rest):
+            time.sleep(0.25)
+            return model
+
+    technique(Slow), technique(Late)
+    monkeypatch.setattr(cost.machine, "cpu_count", lambda: 1)
+    small = ["--dataset", "digits", "--steps", "2", "--batch", "16", "--output", str(tmp_path / "cost.json")]
+
+    assert cost.main([*small, "--rounds", "4", "--only", "slow,late"]) == 1
+    rows = json.loads((tmp_path / "cost.json").read_text())["rows"]
+    slow, late = rows["slow"], rows["late"]
+    assert slow["seconds_per_step"]["median"] > slow["plain_seconds_per_step"]["median"] + 0.24
+    assert "| Slow |" in capsys.readouterr().out and slow["ratio"]["median"] > cost.LIMIT
+    assert late["seconds_per_epoch_end"]["n"] == 1 and late["seconds_per_epoch_end"]["median"] > 0.25
+    assert late["seconds_per_step"]["median"] < 0.24  # what happens at the end of an epoch is in no step
