@@ -21,7 +21,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from reglab.cli import markdown_table
+from reglab.cards import markdown_table
 from reglab.store import Run, checkpoints_store, read_json, seal, write_json
 
 ROOT = Path(__file__).parent.parent

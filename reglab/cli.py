@@ -21,6 +21,7 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from reglab import __version__
+from reglab.cards import card, markdown_table
 from reglab.config import RunConfig, flag, from_json
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.regularizers import CATALOGUE
@@ -86,8 +87,9 @@ def build_parser() -> Parser:
     _runs_option(runs)
     _json_option(runs)
 
-    cards = command("cards", cards_command, "explain every regularizer")
-    cards.add_argument("--markdown", action="store_true", help="the table that stands in the README")
+    cards = command("cards", cards_command, "explain every regularizer, or one")
+    cards.add_argument("key", nargs="?", metavar="KEY", help="the regularizer, such as dropout (default: all)")
+    cards.add_argument("--markdown", action="store_true", help="the table that stands in the README, or one card")
     _json_option(cards)
     return parser
 
@@ -311,42 +313,13 @@ def runs_command(args: argparse.Namespace) -> int:
 
 # ---- cards -------------------------------------------------------------------------------------------------------
 def cards_command(args: argparse.Namespace) -> int:
-    if args.markdown:
+    if args.markdown and args.key is None:
         print(markdown_table())
         return 0
-    for key, technique in CATALOGUE.items():
-        settings = {
-            name: {"default": info.default, "about": info.description or info.title}
-            for name, info in technique.model_fields.items()
-        }
-        card = {
-            "key": key,
-            "title": technique.title,
-            "group": technique.group,
-            "hint": technique.hint,
-            "formula": technique.formula,
-            "paper": technique.paper,
-            "settings": settings,
-            "about": "\n".join(line.strip() for line in (technique.__doc__ or "").strip().splitlines()),
-        }
-        if args.json:
-            print(json.dumps(card))
+    for key in CATALOGUE if args.key is None else [args.key.replace("-", "_")]:
+        told = card(key)
+        if args.markdown:
+            print(told.to_markdown())
         else:
-            print(
-                f"{card['title']} (--{key.replace('_', '-')})\n\n{card['about']}\n\nFormula: {card['formula']}\nPaper: {card['paper']}"
-            )
-            for name, about in settings.items():
-                print(f"  {name} (default {about['default']}): {about['about']}")
-            print()
+            print(json.dumps(told.to_json()) if args.json else told.to_text() + "\n\n")
     return 0
-
-
-def markdown_table() -> str:
-    """The regularizers as a table; the README holds what this prints, and a test compares the two."""
-    rows = ["| regularizer | flag | settings | what it does | paper |", "|---|---|---|---|---|"]
-    for key, technique in CATALOGUE.items():
-        settings = ", ".join(f"`{name}` {_default(info)}" for name, info in technique.model_fields.items()) or "-"
-        rows.append(
-            f"| {technique.title} | `{flag(key)}` | {settings} | {technique.hint} | {technique.paper.split(',')[0]} |"
-        )
-    return "\n".join(rows)

@@ -98,13 +98,18 @@ def classify(run_path: str, picture: np.ndarray) -> dict[str, float]:
     from reglab.train import predict
 
     run = Run(Path(run_path))
-    network, mean, std = _network(run_path, _stamp(run))
+    network, mean, std = network_of(run)
     device = torch.device("cpu")  # one small picture is not worth waking a GPU
     part = ImageSet.to_device(picture[None], _no_labels(), device)
     logits = predict(network, part, Normalize.to_device(mean, std, device), machine.choose_precision("fp32", device))
     probabilities = logits[0].double().softmax(0).tolist()
     named = zip(data.source(run.config.dataset).classes, probabilities, strict=True)
     return dict(sorted(named, key=lambda item: -item[1]))
+
+
+def network_of(run: Run) -> tuple[nn.Module, np.ndarray, np.ndarray]:
+    """The run's network in eval mode, with the mean and deviation of its images. Shared: do not change it."""
+    return _network(str(run.path), _stamp(run))
 
 
 def _no_labels() -> np.ndarray:

@@ -358,8 +358,9 @@ class Lab:
         wait_until(lambda: self.statuses() == [*statuses], f"not {statuses}", more=self.text)
 
     def points(self, chart: str) -> list[int]:
-        """How many points each curve of a chart has."""
-        return self.page.locator(f"#chart [data-chart={chart}] svg[role=img] .lines path").evaluate_all(
+        """How many points each curve of a chart has; not those of wrong labels, which only some runs have."""
+        curves = ".lines path:not([data-split=corrupted])"
+        return self.page.locator(f"#chart [data-chart={chart}] svg[role=img] {curves}").evaluate_all(
             "paths => paths.map(p => (p.getAttribute('d').match(/[ML]/g) || []).length)"
         )
 

@@ -44,7 +44,9 @@ SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 # ---- a first visit -----------------------------------------------------------------------------------------------
 def test_a_first_visit_shows_a_page_one_can_use(lab):
     page = lab.page
-    expect(page.get_by_role("tab")).to_have_text(["Train", "Predict", "Runs"])
+    expect(page.locator("#tabs > .tab-wrapper").get_by_role("tab")).to_have_text(
+        ["Train", "Inside", "Predict", "Learn", "Runs"]
+    )
     expect(lab.train).to_be_enabled()
     expect(lab.stop).to_be_disabled()
     expect(page.locator("#control-dataset input")).to_have_value("CIFAR-10")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +87,35 @@ def test_a_network_learns_real_photographs(tmp_path):
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["status"] == "finished" and summary["test_images"] == 10_000
     assert summary["test_accuracy"] > 0.25
+
+
+def test_the_regularizer_that_the_readme_adds_is_one(tmp_path):
+    """In a process of its own, with the file where the README says, in a copy of the package."""
+    package = tmp_path / "reglab"
+    shutil.copytree(ROOT / "reglab", package, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    file, code = re.search(r"Write `reglab/(regularizers/\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL).groups()
+    (package / file).write_text(code, encoding="utf-8")
+    asked = [
+        "--dataset",
+        "digits",
+        "--train-size",
+        "20",
+        "--val-size",
+        "20",
+        "--epochs",
+        "1",
+        "--random-grayscale.p",
+        "1",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "reglab", "train", *asked, "--json", "--runs", str(tmp_path / "runs")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["status"] == "finished" and summary["regularizers"] == {"random_grayscale": {"p": 1.0}}

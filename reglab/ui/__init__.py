@@ -16,7 +16,9 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import ConfigError
+from reglab.ui.inside_tab import inside_tab
 from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.learn_tab import learn_tab
 from reglab.ui.predict_tab import predict_tab
 from reglab.ui.runs_tab import runs_tab
 from reglab.ui.train_tab import loaded, machine_html, train_tab
@@ -34,8 +36,12 @@ def build(lab: Lab) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab(lab, header)
+            with gr.Tab("Inside", id="inside") as inside:
+                refresh_inside = inside_tab(lab, train)
             with gr.Tab("Predict", id="predict") as predict:
                 refresh_predict = predict_tab(lab)
+            with gr.Tab("Learn", id="learn") as learn:
+                refresh_learn = learn_tab(lab, train, tabs)
             with gr.Tab("Runs", id="runs") as runs:
                 refresh_runs = runs_tab(lab, train, tabs)
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -44,7 +50,9 @@ def build(lab: Lab) -> gr.Blocks:
         # Gradio puts the copy button into the label, which then names the button instead of the text.
         name = "'The same on the command line'"
         page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
+        inside.select(*refresh_inside, **private)
         predict.select(*refresh_predict, **private)
+        learn.select(*refresh_learn, **private)
         runs.select(*refresh_runs, **private)
         endpoints(lab)
     return page
@@ -127,7 +135,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     return page.launch(
         theme=theme(),
-        css_paths=[STATIC / "style.css"],
+        css_paths=[path for path in sorted(STATIC.glob("*.css")) if path.name != "chart.css"],  # which the chart brings
         footer_links=["api", "settings"],
         run_history=False,
         enable_monitoring=False,

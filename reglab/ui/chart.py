@@ -4,18 +4,22 @@ The dictionary is sent anew about once a second; every key may be missing. `run`
 
     title, note     heading line, and muted words beside it
     x               {"label": "epoch", "max": 20}
-    runs            [{"role": "plain" | "regularized" | "run", "name", "detail",
+    runs            [{"role": "plain" | "regularized" | "run" | "a" | "b" | "c" | "d" | "e", "name", "detail",
                       "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted",
                       "place", "epoch", "epochs", "images_per_second", "seconds_left", "message"}]
-    accuracy, loss  [{"run": 0, "split": "train" | "val", "x": [...], "y": [...]}]   fractions; None or NaN breaks the line
+    accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
+                    accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the legend's
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
     memorised       the same shape; left out unless labels are noisy
     diagnosis       [{"run": 0, "kind": "overfitting" | "fine" | "wait" | ..., "text"}]
     table           {"columns": ["", "train", ...], "rows": [{"run": 0, "cells": [...]}], "hint": {column: words}, "caption"}
     verdict         one sentence
 
-Colour says which run, line style says which split (train dashed, validation solid). The colours are the custom
-properties `--reglab-plain`, `--reglab-regularized` and `--reglab-run`; any tab may write `color: var(--reglab-plain)`.
+Colour says which run, line style says which split: train dashed, validation solid, and dotted the labels that are wrong
+on purpose ("corrupted"). The colours are the custom properties `--reglab-plain`, `--reglab-regularized`, `--reglab-run`
+and, for up to five runs side by side, `--reglab-a` (the baseline) to `--reglab-e`; any tab may write
+`color: var(--reglab-plain)`. With more than two runs, or dotted curves, the legend is a table: a head with the line
+styles, then a line for each run.
 """
 
 from __future__ import annotations
@@ -64,11 +68,11 @@ SKELETON = """
   <div class="charts">
     <figure data-chart="accuracy">
       <figcaption><b>Accuracy</b><output></output></figcaption>
-      <div class="legend" role="group" aria-label="Accuracy: show or hide a curve"></div>
+      <div class="legend" role="group" aria-label="Accuracy: show or hide a curve"><div class="head"><span></span></div></div>
     </figure>
     <figure data-chart="loss">
       <figcaption><b>Loss</b><output></output><label><input type="checkbox" data-part="log"> log scale</label></figcaption>
-      <div class="legend" role="group" aria-label="Loss: show or hide a curve"></div>
+      <div class="legend" role="group" aria-label="Loss: show or hide a curve"><div class="head"><span></span></div></div>
     </figure>
     <p class="invitation">Press Train, and the accuracy and loss of your network
       appear here epoch by epoch, with and without regularization.</p>

@@ -76,7 +76,7 @@ class Controls:
                     self._technique(key, technique)
 
     def _technique(self, key: str, technique: type[Regularizer]) -> None:
-        with gr.Column(elem_classes="technique"):
+        with gr.Column(elem_classes="technique", elem_id=f"technique-{key}"):
             self.by_name[key] = gr.Checkbox(
                 label=technique.title,
                 info=technique.hint,
@@ -99,6 +99,10 @@ class Controls:
 
     def components(self) -> list[Any]:
         return list(self.by_name.values())
+
+    def techniques(self) -> list[str]:
+        """The names of the toggles and of their settings: what a preset decides over."""
+        return [name for name in self.by_name if name.partition(".")[0] in CATALOGUE]
 
     def config_values(self, values: Sequence[Any]) -> dict[str, Any]:
         """What the controls say, as `RunConfig.parse` takes it; a technique's settings count only while it is on."""

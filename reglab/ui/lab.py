@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reglab import data, predict
+from reglab import data, lessons, look, predict
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.fetch import Fetch
@@ -77,6 +77,15 @@ class Lab:
         group = os.urandom(6).hex() if len(configs) > 1 else ""
         return [run.id for run in self.jobs.submit(configs, owner=owner, group=group)]
 
+    def start_lesson(self, key: str, seed: int, owner: str) -> list[str]:
+        """Queue the runs of a lesson as one job. Returns their ids. Raises like `start`."""
+        lesson = lessons.lesson(key)
+        arms = lesson.arms(self.first_dataset(), seed)
+        runs = self.jobs.submit(list(arms.values()), owner=owner, group=os.urandom(6).hex())
+        for name, run in zip(arms, runs, strict=True):
+            run.rename(f"{lesson.title}, {name}")
+        return [run.id for run in runs]
+
     def _ready(self, dataset: str) -> None:
         if data.is_local(dataset):
             return
@@ -122,6 +131,13 @@ class Lab:
         note = "A finished example. Press Train to make your own." if shipped else ""
         return view.chart_of(runs, self.jobs, note) if runs else {"runs": []}
 
+    def lesson_chart(self, key: str, ids: Sequence[str]) -> dict[str, Any]:
+        lesson = lessons.lesson(key)
+        arms = lessons.arms_of(lesson, self.open(ids))
+        names = {run.id: name for name, run in arms.items()}
+        chart = view.chart_of(list(arms.values()), self.jobs, names=names) if arms else {"runs": []}
+        return chart | {"title": lesson.title}
+
     def example(self) -> list[str]:
         """The pair of finished runs that a first visit shows."""
         for run in self.shipped.runs():
@@ -139,6 +155,13 @@ class Lab:
         running, waiting = self.jobs.counts()
         busy = "training" if running else "idle"
         return " · ".join([machine["name"], machine["precision"], busy + (f", {waiting} waiting" if waiting else "")])
+
+    def look(self, values: Mapping[str, Any]) -> look.Look:
+        """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
+        config = RunConfig.parse(values)
+        self._ready(config.dataset)
+        seen: look.Look = self.pictures.call(look.look, config.model_dump(mode="json"))
+        return seen
 
     # ---- predictions
     def networks(self) -> list[tuple[str, str]]:

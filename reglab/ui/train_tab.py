@@ -6,17 +6,24 @@ import html
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from reglab import cards
 from reglab.config import RunConfig
 from reglab.errors import RunError
+from reglab.presets import PRESETS, Preset
 from reglab.ui import view
 from reglab.ui.chart import lab_chart
-from reglab.ui.controls import MAIN, MORE, Controls, preset
+from reglab.ui.controls import MAIN, MORE, Controls, preset, values_of
 from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.sees import sees_html
 
+SEARCH = '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
+SEARCH_JS = (Path(__file__).parent / "static" / "search.js").read_text("utf-8")
 TICK = 0.7  # seconds between looks at the runs' folders
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
@@ -41,7 +48,7 @@ class TrainTab:
             gr.update(interactive=not live),
             gr.update(interactive=live),
             warning(notice),
-            gr.update(active=live or self.lab.is_fetching() or not self.lab.jobs.machine()),
+            gr.update(active=True),  # a look that finds nothing new stops it; one from before may still be on its way
         ]
 
 
@@ -80,7 +87,14 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             data_line = gr.HTML("", elem_id="data-notice")
             again = gr.Button("Try again", size="sm", visible=False, elem_id="try-again")
             with gr.Column(elem_id="board"):
+                with gr.Row(elem_id="presets"):
+                    recipes = [
+                        (recipe, gr.Button(recipe.title, size="sm", elem_id=f"preset-{i}"))
+                        for i, recipe in enumerate(PRESETS)
+                    ]
+                    gr.HTML(html_template=SEARCH, js_on_load=SEARCH_JS, apply_default_css=False, elem_id="search")
                 controls.regularizers()
+            advice = gr.HTML("", elem_id="advice")
             with gr.Column(elem_id="go"):
                 compare = gr.Checkbox(
                     True,
@@ -102,8 +116,15 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                     max_lines=3,
                     elem_id="command",
                 )
-        with gr.Column(scale=1, min_width=340, elem_id="stage"):
-            chart = lab_chart(elem_id="chart")
+        with (
+            gr.Column(scale=1, min_width=340, elem_id="stage"),
+            gr.Tabs(selected="curves", elem_id="stage-tabs") as stage,
+        ):
+            with gr.Tab("Curves", id="curves") as curves:
+                chart = lab_chart(elem_id="chart")
+            with gr.Tab("What the network sees", id="sees") as sees:
+                sight = gr.HTML("", elem_id="sees", apply_default_css=False)
+    looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
     tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab)
     inputs = controls.components()
 
@@ -117,6 +138,8 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         return tab.follow(ids, visitor)
 
     start.click(begin, [visitor, compare, *inputs], tab.shown, trigger_mode="once", **QUIET)
+
+    start.click(lambda: (gr.update(selected="curves"), False), None, [stage, looking], **QUIET)
 
     def halt(visitor: Any) -> list[Any]:
         lab.stop(ids_of(visitor))
@@ -148,14 +171,53 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
-    def tell(*values: Any) -> str:
-        """The command line of what the controls say, or why it cannot be."""
+    def tell(*values: Any) -> tuple[str, str]:
+        """The command line of what the controls say, or why it cannot be; and a word on techniques that meet."""
+        asked = controls.config_values(values)
+        said = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in cards.advice(asked["regularizers"]))
         try:
-            return RunConfig.parse(controls.config_values(values)).command()
+            command = RunConfig.parse(asked).command()
         except PROBLEMS as error:
-            return str(error)
+            command = str(error)
+        return command, f"<ul>{said}</ul>" if said else ""
 
-    gr.on([c.change for c in inputs], tell, inputs, command, trigger_mode="always_last", **QUIET)
+    changes = [c.change for c in inputs]
+    gr.on(changes, tell, inputs, [command, advice], trigger_mode="always_last", **QUIET)
+
+    def see(looking: bool, *values: Any) -> Any:
+        """What the network sees, for whoever has that tab open."""
+        if not looking:
+            return gr.skip()
+        asked = controls.config_values(values)
+        try:
+            return sees_html(lab.look(asked), int(asked["batch_size"]))
+        except PROBLEMS as error:
+            return warning(str(error))
+
+    watching: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
+    gr.on(changes, see, [looking, *inputs], sight, trigger_mode="always_last", **watching)
+    sees.select(lambda *values: (True, see(True, *values)), inputs, [looking, sight], **watching)
+    curves.select(lambda: False, None, looking, **QUIET)
+
+    toggles = controls.techniques()
+
+    def use(recipe: Preset, dataset: str, model: str) -> list[Any]:
+        """The toggles and settings of a recipe; everything else stays as it is."""
+        try:
+            chosen = values_of(
+                RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
+            )
+        except PROBLEMS as error:
+            return [*[gr.skip() for _ in toggles], warning(str(error))]
+        return [*[chosen[name] for name in toggles], ""]
+
+    for recipe, button in recipes:
+        button.click(
+            partial(use, recipe),
+            [controls.by_name["dataset"], controls.by_name["model"]],
+            [*[controls.by_name[name] for name in toggles], notice],
+            **QUIET,
+        )
 
     def choose(dataset: str) -> list[Any]:
         """Another data set: its preset, and its download if it is not here."""

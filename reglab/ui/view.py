@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reglab import metrics
@@ -12,6 +12,7 @@ from reglab.jobs import Jobs
 from reglab.store import Run
 
 POINTS = 300  # a curve; more would cost time and show nothing
+ROLES = ("a", "b", "c", "d", "e")  # the colours of runs side by side; "a" is the baseline
 
 HINTS = {
     "train": "accuracy on a fixed slice of the training images, without augmentation, against their true labels",
@@ -22,10 +23,32 @@ HINTS = {
     "wrong labels learned": "share of the deliberately wrong training labels that the network reproduces",
 }
 
+# Under label noise there are two fit curves, as in Zhang et al. 2017 (arXiv:1611.03530), and words that say so.
+TRUE_LABELS = (
+    "true labels",
+    "training images, all of them, judged by what they really show: what the network understood, whatever it was told",
+)
+WRONG_LABELS = (
+    "wrong labels",
+    "training images whose label was made wrong on purpose: how often the network repeats that wrong label. "
+    "Nothing in a picture explains it, so whatever rises here is learned by heart",
+)
 
-def chart_of(runs: Sequence[Run], jobs: Jobs, note: str = "") -> dict[str, Any]:
-    """The value of the live chart for one run, or for two that are compared."""
-    runs = sorted(runs, key=lambda run: _is_regularized(run))
+
+def chart_of(
+    runs: Sequence[Run],
+    jobs: Jobs,
+    note: str = "",
+    names: Mapping[str, str] | None = None,
+    keep_order: bool = False,
+) -> dict[str, Any]:
+    """The value of the live chart for one run, for two that are compared, or for up to five under names of their own.
+
+    `names` (run id -> a short name such as "rate 0.25") keeps the runs in the order given and colours them a to e, the
+    first as the baseline. Without it they are called plain and regularized, the plain one first unless `keep_order`.
+    """
+    if names is None and not keep_order:
+        runs = sorted(runs, key=lambda run: _is_regularized(run))
     summaries = [run.summary() | {"status": jobs.status(run)} for run in runs]
     histories = [run.history() for run in runs]
     readable = [i for i, s in enumerate(summaries) if s["status"] != "unreadable"]
@@ -36,17 +59,14 @@ def chart_of(runs: Sequence[Run], jobs: Jobs, note: str = "") -> dict[str, Any]:
         "title": first.title(),
         "note": note,
         "x": {"label": "epoch", "max": max(runs[i].config.epochs for i in readable)},
-        "runs": [_progress(runs[i], summaries[i], jobs) for i in readable],
+        "runs": [_progress(runs[i], summaries[i], jobs) | _called(runs[i], i, names) for i in readable],
+        "accuracy": [{"run": n} | each for n, i in enumerate(readable) for each in _accuracies(runs[i], histories[i])],
+        "loss": [{"run": n} | each for n, i in enumerate(readable) for each in _losses(runs[i], histories[i])],
     }
-    for kind in ("accuracy", "loss"):
-        chart[kind] = [
-            {"run": n, "split": split} | _points(histories[i], f"{split}_{kind}")
-            for n, i in enumerate(readable)
-            for split in ("train", "val")
-        ]
     told = [(n, histories[i][-1]) for n, i in enumerate(readable) if histories[i]]
     chart["gaps"] = [{"run": n, "value": e.gap, "text": f"{e.gap * 100:.1f} points"} for n, e in told]
-    if first.label_noise:
+    noisy = any(runs[i].config.label_noise for i in readable)
+    if noisy:
         chart["memorised"] = [
             {"run": n, "value": e.memorised, "text": f"{e.memorised:.0%}"} for n, e in told if e.memorised is not None
         ]
@@ -55,8 +75,8 @@ def chart_of(runs: Sequence[Run], jobs: Jobs, note: str = "") -> dict[str, Any]:
     ]
     ended = [(n, summaries[i]) for n, i in enumerate(readable) if summaries[i]["status"] == "finished"]
     if ended:
-        chart["table"] = _table(ended, chart["runs"], bool(first.label_noise))
-    if len(ended) == 2 and not _is_regularized(runs[0]) and _is_regularized(runs[1]):
+        chart["table"] = _table(ended, chart["runs"], noisy)
+    if names is None and len(ended) == 2 and not _is_regularized(runs[0]) and _is_regularized(runs[1]):
         chart["verdict"] = metrics.bought(ended[0][1], ended[1][1])
     return chart
 
@@ -107,6 +127,13 @@ def _progress(run: Run, summary: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
     return {key: value for key, value in shown.items() if value is not None}
 
 
+def _called(run: Run, place: int, names: Mapping[str, str] | None) -> dict[str, str]:
+    """The colour and the name of the run at this place, where the runs have names of their own."""
+    if names is None:
+        return {}
+    return {"role": ROLES[place] if place < len(ROLES) else "run", "name": names.get(run.id) or run.name}
+
+
 def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> metrics.Diagnosis:
     status = summary["status"]
     if status == "failed":
@@ -114,12 +141,35 @@ def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> m
     return metrics.diagnose(history, tuple(run.config.regularizers), done=status == "finished")
 
 
-def _points(history: Sequence[Epoch], key: str) -> dict[str, list[float]]:
+def _accuracies(run: Run, history: Sequence[Epoch]) -> list[dict[str, Any]]:
+    """Train and validation; where labels are wrong on purpose, the wrong ones apart from the true ones."""
+    train, val = _curve("train", history, "train_accuracy"), _curve("val", history, "val_accuracy")
+    if not run.config.label_noise:
+        return [train, val]
+    return [train | _words(*TRUE_LABELS), _curve("corrupted", history, "memorised") | _words(*WRONG_LABELS), val]
+
+
+def _losses(run: Run, history: Sequence[Epoch]) -> list[dict[str, Any]]:
+    train, val = _curve("train", history, "train_loss"), _curve("val", history, "val_loss")
+    return [train | _words(*TRUE_LABELS) if run.config.label_noise else train, val]
+
+
+def _words(label: str, hint: str) -> dict[str, str]:
+    return {"label": label, "hint": hint}
+
+
+def _curve(split: str, history: Sequence[Epoch], key: str) -> dict[str, Any]:
+    hint = {"hint": HINTS[split]} if split in HINTS else {}
+    return {"split": split, **hint, **_points(history, key)}
+
+
+def _points(history: Sequence[Epoch], key: str) -> dict[str, list[float | None]]:
     step = max(1, -(-len(history) // POINTS))
     kept = list(history[::step])
     if history and kept[-1] is not history[-1]:
         kept.append(history[-1])
-    return {"x": [e.epoch for e in kept], "y": [round(getattr(e, key), 4) for e in kept]}
+    values = [getattr(e, key) for e in kept]
+    return {"x": [e.epoch for e in kept], "y": [None if value is None else round(value, 4) for value in values]}
 
 
 def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str, Any]], noisy: bool) -> dict[str, Any]:

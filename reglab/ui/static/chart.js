@@ -6,12 +6,13 @@
 
 const HEIGHT = 228;
 const EDGE = { top: 8, right: 10, bottom: 36, left: 42 };
-const SPLITS = { train: "training", val: "validation" };
+const SPLITS = { train: "training", corrupted: "wrong-label", val: "validation" };   // in the order of the legend
 
 // What outlives an update: where the reader points, what they switched on and off, and what was said to them last.
 const view = { cursor: null, hidden: new Set(), log: recall("reglab.log") === "yes", statuses: null, hint: null, caption: "" };
 const charts = ["accuracy", "loss"].map(makeChart);
 let runs = [];
+let many = false;         // more than two runs, or three curves each: a legend with a head, and names that wrap
 let epochs = { label: "epoch", max: 20 };
 
 part("log").checked = view.log;
@@ -30,7 +31,10 @@ function draw() {
   const ofRun = items => list(items).filter(item => runs[item.run])
     .map(item => ({ ...item, role: runs[item.run].role, name: runs[item.run].name }));
 
+  many = runs.length > 2 || list(value.accuracy).some(series => series.split === "corrupted");
   set(part("root"), "data-empty", runs.length === 0);
+  set(part("root"), "data-many", many);
+  part("root").style.setProperty("--runs", runs.length);
   write(part("title"), value.title);
   write(part("note"), value.note);
   epochs = { label: "epoch", max: 20, ...value.x };
@@ -49,9 +53,9 @@ function draw() {
 
 function readSeries(series) {
   const y = list(series.y).map(number);
-  const split = series.split === "train" ? "train" : "val";
+  const split = series.split in SPLITS ? series.split : "val";
   const x = list(series.x).length ? list(series.x) : y.map((_, epoch) => epoch);
-  return { ...series, x, y, split, key: `${series.run} ${split}` };
+  return { ...series, x, y, split, label: series.label || split, key: `${series.run} ${split}` };
 }
 
 
@@ -161,6 +165,14 @@ function drawGrid(chart) {
 
 function drawLegend(chart) {
   const legend = chart.figure.querySelector(".legend");
+  const splits = Object.keys(SPLITS).filter(split => chart.series.some(series => series.split === split));
+  legend.style.setProperty("--splits", splits.length || 1);
+  rows(legend.firstElementChild, splits, headOfColumn, (head, split) => {            // seen where there are many curves
+    const series = chart.series.find(series => series.split === split);
+    set(head, "data-split", split);
+    set(head, "title", series.hint);
+    write(head.lastChild, series.label);
+  }, 1);
   rows(legend, runs, () => make("div", make("span")), (row, run, index) => {         // a row also for a run still waiting
     paintName(row.firstChild, run);
     rows(row, chart.series.filter(series => series.run === index), legendButton, (button, series) => {
@@ -170,19 +182,29 @@ function drawLegend(chart) {
       set(button, "data-split", series.split);
       set(button, "aria-pressed", visible(series));
       set(button, "aria-label", `${series.name}, ${SPLITS[series.split]} ${chart.name}`);
-      write(button.children[1], series.split);
+      set(button, "title", series.hint);
+      button.style.gridColumn = many ? 2 + splits.indexOf(series.split) : "";        // a run may lack one of the curves
+      write(button.children[1], series.label);
       write(button.children[2], spot < 0 ? "–" : words(chart, series.y[spot]));
     }, 1);
-  });
+  }, 1);
   const moment = chart.figure.querySelector("output");
   set(moment, "data-pointing", view.cursor !== null);
   write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}` : chart.series.length ? "latest" : "");
 }
 
-function legendButton() {
+function headOfColumn() {
+  return make("span", lineSample(), make("span"));
+}
+
+function lineSample() {
   const sample = draft("svg", { width: 22, height: 8 });
   sample.append(draft("line", { x1: 1, x2: 21, y1: 4, y2: 4 }));
-  const button = make("button", sample, make("span"), make("span"));
+  return sample;
+}
+
+function legendButton() {
+  const button = make("button", lineSample(), make("span"), make("span"));
   button.type = "button";
   button.addEventListener("click", () => {
     view.hidden.delete(button.series.key) || view.hidden.add(button.series.key);
@@ -339,7 +361,8 @@ function drawProgress() {
     write(epoch, inMotion ? ofEpochs || "starting" : statusInWords(run));
     write(speed, inMotion && run.images_per_second ? `${Math.round(run.images_per_second).toLocaleString("en")} images/s` : "");
     write(end, run.status === "finished" ? "finished" : inMotion && Number.isFinite(run.seconds_left) ? `${clock(run.seconds_left)} left` : "");
-    write(detail, [run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
+    write(detail, [!many && run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
+    set(row, "title", many ? run.detail : null);                                     // five recipes would fill the screen
   });
 }
 

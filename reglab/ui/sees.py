@@ -1,0 +1,51 @@
+"""What the network sees, as HTML: a `Look` in, figures out. Knows nothing of Gradio."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+from reglab.look import Look, Picture
+
+
+def sees_html(look: Look, batch_size: int) -> str:
+    """The pictures of the batch with their labels, and below them what the network hides from the first one."""
+    shown = len(look.batch)
+    of = f"{shown} of the {batch_size}" if shown < batch_size else f"All {shown}"
+    wrong = (
+        " A dashed frame: the label is wrong, as asked for; point at it." if any(p.about for p in look.batch) else ""
+    )
+    parts = [
+        "<h4>The first batch</h4>",
+        f"<p>{of} images of the first step, just as training will see them, with the labels it will ask for.{wrong}</p>",
+        f'<div class="batch">{_figures(look.batch)}</div>',
+    ]
+    if look.inside:
+        parts += [
+            "<h4>Inside the network</h4>",
+            "<p>What is switched off (orange) while it looks at the first of these images. Drawn anew in every step.</p>",
+            f'<div class="inside">{_figures(look.inside)}</div>',
+        ]
+    return f'<section class="sees">{"".join(parts)}</section>'
+
+
+def _figures(pictures: Sequence[Picture]) -> str:
+    return "".join(_figure(p) for p in pictures)
+
+
+def _figure(picture: Picture) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture.pixels).save(file, "png")
+    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    caption, about = html.escape(picture.caption), html.escape(picture.about)
+    height, width = picture.pixels.shape[:2]
+    mark = f' title="{about}"' if about else ""
+    kind = ' class="wrong"' if about.startswith("wrong") else ""
+    return (
+        f'<figure{kind}{mark}><img src="{source}" width="{width}" height="{height}" alt="{caption}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

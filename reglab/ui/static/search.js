@@ -1,0 +1,30 @@
+// Filters the toggle board while one types: every word must occur in a technique's name, hint, key or group.
+// Gradio runs this as the body of a function that is given `element`. Toggles that are passed over stay as they are.
+const input = element.querySelector("input");
+
+input.addEventListener("input", filter);
+input.addEventListener("keydown", event => {
+  if (event.key !== "Escape") return;
+  input.value = "";
+  filter();
+});
+
+function filter() {
+  const board = document.querySelector("#board");
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let found = 0;
+  for (const section of board.querySelectorAll(".section")) {
+    const group = section.querySelector("h4").textContent.toLowerCase();
+    let here = 0;
+    for (const technique of section.querySelectorAll(".technique")) {
+      const toggle = technique.querySelector(".toggle");
+      const says = `${group} ${technique.id} ${toggle.textContent}`.toLowerCase().replaceAll("_", " ");
+      const hit = words.every(word => says.includes(word));
+      technique.classList.toggle("passed-over", !hit);
+      here += hit;
+    }
+    section.classList.toggle("passed-over", here === 0);
+    found += here;
+  }
+  board.dataset.found = found;
+}

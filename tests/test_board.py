@@ -1,0 +1,120 @@
+"""The toggle board in a real browser: search, recipes, advice, and what the network sees while one toggles."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browser import (  # noqa: F401  (fixtures need only be here)
+    chromium_fixture,
+    expect,
+    lab_fixture,
+    server_fixture,
+    session_server_fixture,
+    visitor_fixture,
+    visitors_fixture,
+)
+
+from reglab.presets import PRESETS
+from reglab.regularizers import CATALOGUE
+
+
+def recipe(lab, title: str) -> None:
+    lab.page.locator("#presets").get_by_role("button", name=title, exact=True).click()
+
+
+def shown(lab) -> list[str]:
+    return lab.page.locator("#board .technique:visible").evaluate_all(
+        "all => all.map(t => t.id.replace('technique-', ''))"
+    )
+
+
+def toggle(lab, key: str, on: bool = True) -> None:
+    lab.page.locator(f"#control-{key} input[type=checkbox]").set_checked(on)
+
+
+def test_every_technique_has_its_toggle_and_its_group(lab):
+    assert shown(lab) == list(CATALOGUE)
+    groups = lab.page.locator("#board h4").all_inner_texts()
+    assert groups == list(dict.fromkeys(t.group for t in CATALOGUE.values()))
+
+
+def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
+    box = lab.page.get_by_role("searchbox", name="Search techniques", exact=True)
+    for words, found in (
+        ("stochastic", {"stochastic_depth"}),
+        ("LABELS", {"label_smoothing", "bootstrapping", "mixup", "cutmix"}),
+        ("batch norm", {"batch_norm"}),
+    ):
+        box.fill(words)
+        assert found <= set(shown(lab)) < set(CATALOGUE), words
+    box.fill("no such thing")
+    assert shown(lab) == [] and lab.page.locator("#board").get_attribute("data-found") == "0"
+    box.press("Escape")
+    assert shown(lab) == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.title)
+def test_a_recipe_sets_the_toggles_and_nothing_else(lab, preset):
+    lab.number("epochs").fill("7")
+    lab.number("epochs").blur()
+    expect(lab.command).to_have_value(re.compile("--epochs 7"))
+    recipe(lab, "None")
+    expect(lab.command).to_have_value("python -m reglab train --dataset cifar10 --train-size 5000 --epochs 7")
+    recipe(lab, preset.title)
+    for key, settings in preset.regularizers.items():
+        flag = f"--{key.replace('_', '-')}"
+        expect(lab.command).to_have_value(re.compile(rf"{flag}( |$)"))
+        for name, value in settings.items():
+            expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
+    on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
+    assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
+
+
+def test_two_that_meet_get_a_word_of_advice(lab):
+    recipe(lab, "None")
+    expect(lab.page.locator("#advice li")).to_have_count(0)
+    toggle(lab, "mixup")
+    toggle(lab, "cutmix")
+    expect(lab.page.locator("#advice li")).to_have_text([CATALOGUE["mixup"].advice["cutmix"]])
+
+
+def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(lab):
+    page = lab.page
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    expect(page.locator(".sees .batch img")).to_have_count(24)
+    expect(page.locator(".sees .inside")).to_have_count(0)
+    first = page.locator(".sees img").first.get_attribute("src")
+    toggle(lab, "dropblock")
+    expect(page.locator(".sees .inside img")).to_have_count(2)
+    toggle(lab, "cutout")
+    expect(page.locator(".sees img").first).not_to_have_attribute("src", first)
+    toggle(lab, "mixup")
+    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+%, "))
+    assert lab.sideways() <= 0
+    lab.train.click()
+    expect(page.locator("#chart")).to_be_visible()
+    lab.expect_statuses("finished", "finished")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("batch_norm", "group_norm"), "switch one of them off"),
+        (("stochastic_depth",), "choose resnet20, or switch it off"),
+        (("l2_sp",), "trained from scratch"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_trained(lab, server, keys, words):
+    recipe(lab, "None")
+    for key in keys:
+        toggle(lab, key)
+    expect(lab.command).to_have_value(re.compile(words))
+    lab.tab("What the network sees")
+    expect(lab.page.locator("#sees .warning")).to_contain_text(words)
+    before = len(server.runs())
+    lab.train.click()
+    expect(lab.notice).to_contain_text(words)
+    assert len(server.runs()) == before

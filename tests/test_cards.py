@@ -1,0 +1,210 @@
+"""The cards: everything on them comes from the class or from the measurements, and nothing of either is lost."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from itertools import combinations
+
+import pytest
+from conftest import environment, reglab
+from pydantic import ValidationError
+
+from reglab import cards, cli
+from reglab.cards import SECTIONS, advice, alone, card, markdown_table, measured
+from reglab.config import RunConfig, flag
+from reglab.errors import ConfigError
+from reglab.regularizers import CATALOGUE, regularizer
+
+every = pytest.mark.parametrize("key", CATALOGUE)
+
+
+# ---- from the class ----------------------------------------------------------------------------------------------
+@every
+def test_a_card_is_whole(key):
+    told = card(key)
+    for part in ("title", "group", "hint", "idea", "see", "helps", "not_helps", "formula", "pytorch", "keras", "paper"):
+        assert getattr(told, part).strip(), f"the card of {key} has no {part}"
+    assert "\n" not in told.idea
+
+
+@every
+def test_no_word_of_the_docstring_is_lost(key):
+    told = card(key)
+    said = [told.idea, *told.notes]
+    said += [f"{name} {getattr(told, part)}" for part, name in SECTIONS.items() if getattr(told, part)]
+    words = inspect.cleandoc(CATALOGUE[key].__doc__).split()
+    assert sorted(" ".join(said).lower().split()) == sorted(" ".join(words).lower().split())
+
+
+@every
+def test_settings_say_what_is_refused(key):
+    told = card(key)
+    assert [s.name for s in told.settings] == list(CATALOGUE[key].model_fields)
+    for s in told.settings:
+        assert regularizer(key, {s.name: s.default}) == regularizer(
+            key, {s.name: regularizer(key).model_dump()[s.name]}
+        )
+        for beyond in (s.most + 1 if s.most is not None else None, s.least - 1 if s.least is not None else None):
+            if beyond is not None:
+                with pytest.raises(ValidationError):
+                    regularizer(key, {s.name: beyond})
+        for choice in s.choices:
+            regularizer(key, {s.name: choice})
+
+
+@every
+def test_the_flags_are_those_of_the_command_line(key):
+    words = card(key).flags.replace("[", "").replace("]", "").split()
+    args = cli.build_parser().parse_args(["train", *words])
+    given = cli.config_values(args)
+    settings = regularizer(key).model_dump()
+    assert given.pop(key) is True and set(given) == {f"{key}.{name}" for name in settings}
+    assert regularizer(key, {name.partition(".")[2]: value for name, value in given.items()}) == regularizer(key)
+
+
+@every
+def test_what_two_techniques_say_of_each_other_stands_on_both_cards(key):
+    for i in card(key).interactions:
+        back = [j for j in card(i.key).interactions if j.key == key]
+        assert (i.sentence, i.refused) in [(j.sentence, j.refused) for j in back]
+        assert i.title == CATALOGUE[i.key].title
+    told = {(i.key, i.sentence) for i in card(key).interactions}
+    own = {*CATALOGUE[key].advice.items(), *CATALOGUE[key].excludes.items()}
+    assert own <= told, "about a technique that is not there"
+
+
+def test_advice_stands_once_for_every_pair_whatever_the_order():
+    keys = list(CATALOGUE)
+    said = advice(keys)
+    assert said == advice(reversed(keys)) == advice([*keys, *keys])
+    pairs = [(a, b) for a, b in combinations(keys, 2) if b in CATALOGUE[a].advice or a in CATALOGUE[b].advice]
+    assert len(said) == len(pairs) > 0
+    for a, b in pairs:
+        [sentence] = advice([b, a])
+        assert sentence in (CATALOGUE[a].advice.get(b), CATALOGUE[b].advice.get(a))
+    assert advice([]) == advice(keys[:1]) == []
+
+
+@every
+def test_a_technique_can_be_tried_alone_or_says_why_not(key):
+    base = RunConfig.parse({"dataset": "digits", "regularizers": {"dropout": True, "flip_crop": True}})
+    if CATALOGUE[key].group == "Transfer":
+        with pytest.raises(ConfigError, match=rf"^{key} .*pretrained.*\.$"):
+            alone(key, base)
+    else:
+        assert list(alone(key, base).regularizers) == [key]
+
+
+def test_an_unknown_card_is_a_sentence():
+    with pytest.raises(ConfigError, match="did you mean dropout"):
+        card("dropuot")
+
+
+# ---- from the measurements ---------------------------------------------------------------------------------------
+def figure(mean: float, sd: float | None) -> dict:
+    return {"mean": mean, "sd": sd, "values": [mean]}
+
+
+def row(
+    test: float, sd: float | None = 0.006, n: int = 3, baseline: str | None = "plain", seconds: float = 2.2
+) -> dict:
+    told = {"n": n, "baseline": baseline, "model": "resnet20" if baseline == "plain:resnet20" else "basic_cnn"}
+    told["seconds_per_epoch"] = {"median": seconds, "values": [seconds]}
+    if baseline:
+        told |= {"test_difference": figure(test, sd), "gap_difference": figure(-0.21, 0.011)}
+        told |= {"ece_difference": figure(-0.051, 0.004)}
+    return told
+
+
+@pytest.fixture
+def effects(tmp_path, monkeypatch):
+    """Puts measurements in place of the recorded ones."""
+
+    def write(clean: dict, noise: dict | None = None) -> None:
+        plain = {"plain": row(0, baseline=None, seconds=2.0), "plain:resnet20": row(0, baseline=None, seconds=11.0)}
+        rows = {"clean": plain | clean, "noise": plain | (noise or {})}
+        conditions = {"sentence": "basic_cnn on 2,000 images.", "label_noise": 0.3}
+        file = tmp_path / "effects.json"
+        file.write_text(json.dumps({"conditions": conditions, "rows": rows}))
+        monkeypatch.setattr(cards, "EFFECTS", file)
+
+    return write
+
+
+def test_a_card_tells_what_was_measured_and_whether_it_helped(effects):
+    effects({"dropout": row(0.023), "mixup": row(0.004), "sam": row(-0.01)}, {"dropout": row(0.101)})
+    clean, noise = card("dropout").measured.effects
+    assert clean.helped and noise.helped and clean.verdict == "Helped here"
+    assert clean.sentence() == (
+        "+2.3 ± 0.6 points of test accuracy with clean labels (3 seeds), gap −21.0 ± 1.1 points,"
+        " calibration error −0.051 ± 0.004, an epoch takes 1.10 times as long."
+    )
+    assert noise.sentence().startswith("+10.1 ± 0.6 points of test accuracy with 30 % wrong labels (3 seeds)")
+    for key in ("mixup", "sam"):  # within the spread, and below zero
+        [effect] = card(key).measured.effects
+        assert not effect.helped
+        assert effect.sentence().startswith("Did not help here: ")
+        assert "Did not help here" in card(key).to_text() and "Did not help here" in card(key).to_markdown()
+    assert card("label_smoothing").measured is None
+
+
+def test_one_seed_is_called_one_seed_and_another_network_by_its_name(effects):
+    effects({"dropout": row(0.02, sd=None, n=1), "stochastic_depth": row(0.03, baseline="plain:resnet20", seconds=5.5)})
+    [effect] = card("dropout").measured.effects
+    assert effect.verdict == "One seed only, so not certain"
+    assert "+2.0 points" in effect.sentence() and "one seed, so chance is not ruled out" in effect.sentence()
+    [effect] = card("stochastic_depth").measured.effects
+    assert effect.time == 0.5 and "with clean labels on resnet20" in effect.sentence()
+
+
+def test_without_measurements_a_card_says_nothing_of_them(tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    assert measured("dropout", tmp_path / "missing.json") is measured("dropout", tmp_path / "broken.json") is None
+
+
+def test_the_table_has_columns_for_what_was_measured(effects, tmp_path, monkeypatch):
+    effects({"dropout": row(0.023)}, {"dropout": row(-0.002)})
+    head, _, *rows = markdown_table().split("\n\n")[0].splitlines()
+    assert "| test, clean | test, 30 % wrong labels |" in head
+    [dropout] = [r for r in rows if "`--dropout`" in r]
+    assert "| +2.3 ± 0.6 | −0.2 ± 0.6 |" in dropout
+    assert all(r.count("|") == head.count("|") for r in rows) and len(rows) == len(CATALOGUE)
+    assert markdown_table().endswith("basic_cnn on 2,000 images.")
+    monkeypatch.setattr(cards, "EFFECTS", tmp_path / "missing.json")
+    assert "test, clean" not in markdown_table() and len(markdown_table().splitlines()) == len(CATALOGUE) + 2
+
+
+# ---- printed -----------------------------------------------------------------------------------------------------
+@every
+def test_all_forms_of_a_card_say_the_same(key, capsys):
+    told = card(key)
+    assert cli.main(["cards", key.replace("_", "-"), "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == json.loads(json.dumps(told.to_json()))
+    text, page = " ".join(told.to_text().split()), told.to_markdown()
+    for part in (told.idea, told.see, told.helps, told.not_helps, told.formula, *told.notes):
+        assert " ".join(part.split()) in text and part in page
+    for s in told.settings:
+        assert f"{s.flag} {s.default} ({s.range()})" in text and f"| {s.title} | {s.default} | {s.range()} |" in page
+    for i in told.interactions:
+        assert " ".join(i.sentence.split()) in text and i.sentence in page
+    assert f"```python\n{told.pytorch}\n```" in page and flag(key) in text
+
+
+def test_one_card_is_printed_and_an_unknown_one_refused(capsys):
+    assert cli.main(["cards", "label-smoothing"]) == 0
+    assert capsys.readouterr().out.startswith("Label smoothing (--label-smoothing [--label-smoothing.smoothing 0.1])\n")
+    assert cli.main(["cards", "label_smoothing", "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("## Label smoothing\n")
+    done = reglab("cards", "dropuot")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "There is no regularizer called 'dropuot': did you mean dropout?\n"
+
+
+def test_cards_and_lessons_wait_for_neither_torch_nor_gradio():
+    script = "import sys, reglab.cards, reglab.lessons; reglab.cards.markdown_table();"
+    script += "sys.exit(len({'torch', 'gradio'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], env=environment()).returncode == 0
