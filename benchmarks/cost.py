@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it ru
 from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
 
-from effects import counted, named, network_for
-from reglab import data, machine
+from effects import counted, named
+from reglab import cards, data, machine
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.events import Snapshot, Step
@@ -94,10 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def configs_of(keys: Sequence[str], common: dict[str, Any]) -> tuple[dict[str, RunConfig], dict[str, str]]:
     """A config for every technique, on the network that has a place for it, and the reasons of those without one."""
+    base = RunConfig.parse(common)
     configs, skipped = {}, {}
     for key in keys:
         try:
-            chosen = {"model": network_for(key, common), "regularizers": {key: SETTINGS.get(key, {})}}
+            chosen = {"model": cards.network_for(key, base), "regularizers": {key: SETTINGS.get(key, {})}}
             configs[key] = RunConfig.parse({**common, **chosen})
         except ConfigError as error:
             skipped[key] = str(error)

@@ -30,12 +30,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import data
+from reglab import cards, data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.events import Epoch, Event
 from reglab.jobs import work
-from reglab.models import MODELS
 from reglab.regularizers import CATALOGUE, regularizer
 from reglab.store import Run, Store, read_json, write_json
 
@@ -139,10 +138,11 @@ def measure(args: argparse.Namespace) -> int:
 # ---- what to train -----------------------------------------------------------------------------------------------
 def plan(common: Mapping[str, Any], seeds: int) -> tuple[list[Trial], dict[str, str]]:
     """All runs in the order of their work, and the techniques that no network here takes with the reason."""
+    base = RunConfig.parse({**common, "model": NETWORK})
     places, skipped = {}, {}
     for key in CATALOGUE:
         try:
-            places[key] = network_for(key, common)
+            places[key] = cards.network_for(key, base)
         except ConfigError as error:
             skipped[key] = str(error)
     techniques = {plain_row(model): (model, None) for model in (NETWORK, *places.values())}
@@ -155,19 +155,6 @@ def plan(common: Mapping[str, Any], seeds: int) -> tuple[list[Trial], dict[str, 
                 values = {**common, "model": model, "label_noise": label_noise, "seed": seed, "regularizers": chosen}
                 trials.append(Trial(condition, row, seed, baseline, RunConfig.parse(values)))
     return trials, skipped
-
-
-def network_for(key: str, common: Mapping[str, Any]) -> str:
-    """The first network that takes the technique, NETWORK before all. Raises `ConfigError` where none does."""
-    refused = None
-    for model in (NETWORK, *MODELS):
-        try:
-            RunConfig.parse({**common, "model": model, "regularizers": {key: {}}})
-        except ConfigError as error:
-            refused = refused or error
-        else:
-            return model
-    raise refused or ConfigError(f"There is no network for {key}.")
 
 
 def plain_row(model: str) -> str:

@@ -100,7 +100,7 @@ def rounded(values: list[float]) -> str:
 
 
 def pictures() -> None:
-    """docs/train.png and docs/curves.png: the page as a first visit finds it."""
+    """docs/*.png: the page as a first visit finds it, what the network sees under a recipe, and a card."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as probe:
@@ -125,6 +125,15 @@ def pictures() -> None:
                 page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
                 page.screenshot(path=ROOT / "docs" / "train.png")
                 page.locator("#chart .charts").screenshot(path=ROOT / "docs" / "curves.png")
+                page.get_by_role("button", name="Modern", exact=True).click()
+                page.wait_for_function("document.querySelector('#command textarea').value.includes('--cutmix')")
+                page.get_by_role("tab", name="What the network sees").click()
+                page.wait_for_selector(".sees img", timeout=60_000)
+                page.screenshot(path=ROOT / "docs" / "sees.png")
+                page.get_by_role("tab", name="Learn", exact=True).click()
+                page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
+                page.wait_for_selector("#formula .katex")
+                page.screenshot(path=ROOT / "docs" / "learn.png")
                 browser.close()
         finally:
             app.terminate()

@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -24,12 +25,18 @@ from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 from reglab.store import read_json
 
 EFFECTS = Path(__file__).parent.parent / "benchmarks/effects.json"  # not there where the package is installed alone
+# Student's t distribution, n - 1 degrees of freedom: half a 95 % interval in standard errors of a mean of n; for more
+# than six it is a little less than the last.
+STUDENT_T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571}
 SECTIONS = {"see": "What you will see:", "helps": "When it helps:", "not_helps": "When it does not:"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of a technique; `least` and `most` are None where there is no bound, `choices` are empty for numbers."""
+    """One field of a technique; `least` and `most` are None where there is no bound, `choices` are empty for numbers.
+
+    It must lie `above` its least or `below` its most where that is true, and may equal it otherwise.
+    """
 
     name: str
     title: str
@@ -37,16 +44,23 @@ class Setting:
     default: str  # as one types it
     least: float | None
     most: float | None
+    above: bool
+    below: bool
     choices: tuple[str, ...]
     description: str
 
     def range(self) -> str:
-        """`0 to 0.95`, `0 or more`, `decoupled or l2`."""
+        """`0 to 0.95`, `more than 0, at most 32`, `0 to less than 1`, `0 or more`, `decoupled or l2`."""
         if self.choices:
             return " or ".join(self.choices)
+        least, most = typed(self.least), typed(self.most)
         if self.least is None:
-            return "any" if self.most is None else f"up to {typed(self.most)}"
-        return f"{typed(self.least)} to {typed(self.most)}" if self.most is not None else f"{typed(self.least)} or more"
+            return "any" if self.most is None else f"less than {most}" if self.below else f"up to {most}"
+        if self.most is None:
+            return f"more than {least}" if self.above else f"{least} or more"
+        if self.above:
+            return f"more than {least}, {'less than' if self.below else 'at most'} {most}"
+        return f"{least} to {'less than ' if self.below else ''}{most}"
 
 
 @dataclass(frozen=True)
@@ -85,22 +99,37 @@ class Effect:
     time: float | None  # an epoch takes so many times as long
 
     @property
+    def margin(self) -> float:
+        """Half the 95 % interval of the mean change of test accuracy; nothing is certain of a single seed."""
+        if self.n < 2 or self.test.sd is None:
+            return inf
+        return STUDENT_T[min(self.n, max(STUDENT_T))] * self.test.sd / sqrt(self.n)
+
+    @property
     def helped(self) -> bool:
-        """Whether test accuracy rose by more than the rise scatters from seed to seed."""
-        return self.test.mean > (self.test.sd or 0)
+        """Whether test accuracy rose by more than the choice of the seeds explains."""
+        return self.test.mean > self.margin
+
+    @property
+    def hurt(self) -> bool:
+        return self.test.mean < -self.margin
 
     @property
     def verdict(self) -> str:
-        if not self.helped:
-            return "Did not help here"
-        return "Helped here" if self.n > 1 else "One seed only, so not certain"
+        if self.n < 2:
+            return "One seed only, so not certain"
+        return "Helped here" if self.helped else "Hurt here" if self.hurt else "No clear effect here"
+
+    @property
+    def lead(self) -> str:
+        """That it did not help, where it did not, to begin a sentence with."""
+        return "" if self.helped else "Did not help here, it hurt: " if self.hurt else "Did not clearly help here: "
 
     def sentence(self) -> str:
         """The figures in words, beginning with whether it helped."""
-        lead = "" if self.helped else "Did not help here: "
         seeds = f"{self.n} seeds" if self.n > 1 else "one seed, so chance is not ruled out"
         where = "" if self.network == "basic_cnn" else f" on {self.network}"
-        said = [f"{lead}{self.test.text(100, 1)} points of test accuracy with {self.labels}{where} ({seeds})"]
+        said = [f"{self.lead}{self.test.text(100, 1)} points of test accuracy with {self.labels}{where} ({seeds})"]
         if self.gap:
             said.append(f"gap {self.gap.text(100, 1)} points")
         if self.ece:
@@ -144,7 +173,8 @@ class Card:
         told = asdict(self)
         if self.measured:
             told["measured"]["effects"] = [
-                asdict(e) | {"helped": e.helped, "sentence": e.sentence()} for e in self.measured.effects
+                asdict(e) | {"helped": e.helped, "hurt": e.hurt, "verdict": e.verdict, "sentence": e.sentence()}
+                for e in self.measured.effects
             ]
         return told
 
@@ -185,9 +215,11 @@ class Card:
             rows.append(f"| {e.labels} | {e.n} | {e.test.text(100, 1)} | {gap} | {ece} | {time} |")
         verdicts = []
         for e in self.measured.effects:
-            verdicts.append(f"- **{e.verdict}** with {e.labels}: {e.test.text(100, 1)} points of test accuracy.")
+            lead = e.lead[:1].lower() + e.lead[1:]
+            verdicts.append(f"- **{e.verdict}** with {e.labels}: {lead}{e.test.text(100, 1)} points of test accuracy.")
         compared = (
             "Each minus the same network without it and of the same seed: mean ± standard deviation over the seeds. "
+            "It helped or hurt where the 95 % interval of the mean (Student's t distribution) leaves out zero. "
             "Below zero is better for the gap and the calibration error (how far confidence and accuracy are apart)."
         )
         return "\n\n".join(["\n".join(verdicts), "\n".join(rows), f"{compared} {self.measured.conditions}"])
@@ -236,12 +268,19 @@ def alone(key: str, base: RunConfig) -> RunConfig:
 
     Raises `ConfigError` with the reason where no network has.
     """
+    return base.plain().override({"model": network_for(key, base), key: True})
+
+
+def network_for(key: str, base: RunConfig) -> str:
+    """The first network that has a place for the technique, that of the run before all. Raises `ConfigError`."""
     refused = None
     for model in (base.model, *MODELS):
         try:
-            return base.plain().override({"model": model, key: True})
+            base.plain().override({"model": model, key: True})
         except ConfigError as error:
             refused = refused or error
+        else:
+            return model
     raise refused or ConfigError(f"There is no network for {key}.")
 
 
@@ -298,8 +337,10 @@ def _setting(key: str, name: str, info: FieldInfo) -> Setting:
         title=info.title or name,
         flag=f"{flag(key)}.{name}",
         default=typed(info.default),
-        least=bounds.get("ge", bounds.get("gt")),
-        most=bounds.get("le", bounds.get("lt")),
+        least=bounds.get("gt", bounds.get("ge")),
+        most=bounds.get("lt", bounds.get("le")),
+        above="gt" in bounds,
+        below="lt" in bounds,
         choices=tuple(map(str, choices)),
         description=info.description or "",
     )

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ from reglab.store import Run, Store, conclude, record
 WAITING = 20  # jobs in the queue, all visitors together
 WAITING_PER_OWNER = 3
 PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it is killed
+BROKEN_OFF = "This took too long or too much memory and was broken off: try something smaller."
 
 
 # ---- in the worker -----------------------------------------------------------------------------------------------
@@ -92,13 +93,20 @@ def _told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
 def _in_words(error: Exception) -> str:
     if isinstance(error, (ConfigError, DataError, RunError)):
         return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if _lacks_memory(error):
         return "Out of memory: use a smaller batch size, fewer images or a smaller network, then resume."
     if isinstance(error, OSError):
         return f"The run could not be written ({error.strerror or error}): free some disk space, then resume."
     return (
         f"Training broke off with {type(error).__name__}: {error}. That is a fault of this program; please report it."
     )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether there was too little memory. torch says so in words alone: one sentence for GPUs, another for the CPU."""
+    if isinstance(error, (ConfigError, DataError, RunError)):
+        return False  # the words may be those of a file's name
+    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in ("out of memory", "allocate memory"))
 
 
 def _worker(root: str, ids: list[str], device: str) -> None:
@@ -157,20 +165,31 @@ class Apart:
         self._pool: ProcessPoolExecutor | None = None
 
     def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60.0) -> Any:
-        """The function's result. Raises what it raises, and `RunError` when its process died or took too long."""
+        """The function's result. Raises what it raises, and `RunError` where time, memory or the process came to an end."""
         with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, process_context(), initializer=_bounded, initargs=(self._memory,))
             pool = self._pool
         try:
             future: Future[Any] = pool.submit(function, *args)
+        except RuntimeError:  # the process has just died, or another caller has just closed the pool
+            self.close(pool)
+            raise RunError(BROKEN_OFF) from None
+        try:
             return future.result(timeout)
-        except (BrokenProcessPool, TimeoutError):
-            self.close()
-            raise RunError("This took too long or too much memory and was broken off: try something smaller.") from None
+        except (BrokenProcessPool, CancelledError, TimeoutError):
+            self.close(pool)
+            raise RunError(BROKEN_OFF) from None
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+            raise RunError(BROKEN_OFF) from None  # its process lives on, with the memory free again
 
-    def close(self) -> None:
+    def close(self, broken: ProcessPoolExecutor | None = None) -> None:
+        """End the process, whatever it does. With `broken` only if it is still of that pool, which others may have closed."""
         with self._lock:
+            if broken is not None and broken is not self._pool:
+                return
             pool, self._pool = self._pool, None
         if pool is not None:
             for process in list((getattr(pool, "_processes", None) or {}).values()):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -477,12 +478,18 @@ def lesson(key: str) -> Lesson:
 
 
 # ---- runs and scores ---------------------------------------------------------------------------------------------
+@lru_cache(maxsize=64)
+def made_arms(key: str, dataset: str, seed: int) -> Mapping[str, RunConfig]:
+    """The arms of a lesson, made once: a page that follows runs asks for the same ones at every look."""
+    return LESSONS[key].arms(dataset, seed)
+
+
 def arms_of(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Run]:
     """Which run is which arm, in the order of the arms; recognised by its config, whatever a browser says it is."""
     found: dict[str, Run] = {}
     for run in runs:
         try:
-            arms = lesson.arms(run.config.dataset, run.config.seed)
+            arms = made_arms(lesson.key, run.config.dataset, run.config.seed)
         except (ConfigError, RunError, KeyError):  # damaged, or of a data set that lessons are not made for
             continue
         found |= {name: run for name, config in arms.items() if config == run.config}
@@ -572,7 +579,9 @@ def narrowing(runs: Outcomes, technique: str) -> list[str]:
             f"The gap fell from {points(plain.last.gap)} without {technique} to {points(runs[narrow].last.gap)} at "
             f"{narrow}."
         )
-    best = max(list(runs)[1:], key=lambda name: runs[name].test)
+    best, second, *_ = sorted(list(runs)[1:], key=lambda name: runs[name].test, reverse=True)
+    if runs[best].test > runs[second].test:
+        said.append(f"Of the networks with {technique}, {best} was the most accurate on the test images.")
     said.append(compared(runs[best], plain, "test accuracy", best))
     return said
 
@@ -594,7 +603,7 @@ def compared(run: Outcome, plain: Outcome, what: str, name: str) -> str:
     more = run.test - plain.test
     numbers = f"({percent(run.test)} with, {percent(plain.test)} without)"
     if abs(more) <= chance(run.test, plain.test, run, "test_images"):
-        return f"It did not clearly change {what}: at best {name} {numbers}."
+        return f"With {name} {what} did not clearly change {numbers}."
     return f"{what[0].upper()}{what[1:]} {'rose' if more > 0 else 'fell'} by {points(abs(more))} with {name} {numbers}."
 
 

@@ -1,6 +1,7 @@
 """What the network sees: the first batch of a run that has not been trained yet, and what is hidden inside the network.
 
-The pictures go through the same code as in training, so what is shown is what will be trained on, to the pixel.
+The pictures go through the same code as in training, so what is shown is what will be trained on, to the pixel (on the
+CPU: a GPU draws other random numbers from the same seed).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Picture:
 
     pixels: np.ndarray
     caption: str
-    about: str = ""  # a longer word for who points at it
+    about: str = ""  # a smaller word below that
+    is_wrong: bool = False  # the label that training will ask for is not the true one
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Look:
 
     batch: tuple[Picture, ...]
     inside: tuple[Picture, ...]
+    images: int  # in the whole batch
 
 
 def look(values: Mapping[str, Any]) -> Look:
@@ -71,10 +74,10 @@ def look(values: Mapping[str, Any]) -> Look:
         targets = r.soften(targets, logits)
     pixels = (inputs * normalize.std + normalize.mean).clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
     batch = [
-        Picture(pixels[i], _label(targets[i], split.classes), _fate(split, int(first[i])))
+        Picture(pixels[i], _label(targets[i], split.classes), fate := _fate(split, int(first[i])), bool(fate))
         for i in range(min(SHOWN, len(images)))
     ]
-    return Look(tuple(batch), tuple(_inside(layers)))
+    return Look(tuple(batch), tuple(_inside(layers)), len(images))
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +96,7 @@ def _label(target: Tensor, classes: tuple[str, ...]) -> str:
 
 def _fate(split: Split, i: int) -> str:
     true, given = split.classes[split.true_labels[i]], split.classes[split.train_labels[i]]
-    return f"wrong label: it is {true}, but the label says {given}" if true != given else ""
+    return f"the label says {given}, but it is {true}" if true != given else ""
 
 
 # ---- inside the network ------------------------------------------------------------------------------------------

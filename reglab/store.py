@@ -285,7 +285,7 @@ class Run:
 
     # ---- its weights -------------------------------------------------------------------------------------------
     def weights(self) -> dict[str, Tensor]:
-        """The best weights. Raises `RunError` when they are missing or not what the manifest says."""
+        """The best weights. Raises `RunError` when they are missing, or not what their own checksum says."""
         return self._tensors("model.safetensors")[0]
 
     def _tensors(self, file: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from math import cos, isfinite, pi
+from math import ceil, cos, isfinite, pi
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -121,7 +121,7 @@ def train(
         model.load_state_dict(_under("model/", tensors))
         load_optimizer_tensors(model, optimizer, _under("optimizer/", tensors))
         for key, kept in memory.items():
-            kept.update({k: v.to(device) for k, v in _under(f"memory/{key}/", tensors).items()})
+            kept.update({k: v.to(device, copy=True) for k, v in _under(f"memory/{key}/", tensors).items()})
         running.copy_(tensors["running"])
         best_weights = dict(resume.best_weights)
 
@@ -282,9 +282,13 @@ def predict(
 
 
 def evaluation_batches(part: ImageSet, normalize: Normalize) -> Iterator[Tensor]:
-    """The images once, in order, normalised and not augmented: (n, 3, H, W) each."""
-    for start in range(0, len(part), EVAL_BATCH):
-        yield normalize(part.images(slice(start, start + EVAL_BATCH)))
+    """The images once, in order, normalised and not augmented: (n, 3, H, W) each, all of nearly one size.
+
+    SWA gives every batch the same weight in the statistics of batch normalization, and one image alone has none.
+    """
+    size = ceil(len(part) / ceil(len(part) / EVAL_BATCH))
+    for start in range(0, len(part), size):
+        yield normalize(part.images(slice(start, start + size)))
 
 
 def lr_at(step: int, total: int, peak: float, schedule: str) -> float:

@@ -91,7 +91,7 @@ def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to be polite with")
 def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path):
     paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "effects.json")]
-    arguments = ["--quick", "--only", "dropout", "--epochs", "6", *paths]
+    arguments = ["--quick", "--only", "dropout", "--epochs", "12", *paths]
 
     def told() -> dict:
         return json.loads((tmp_path / "effects.json").read_text())["rows"]
@@ -104,7 +104,7 @@ def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path
     script = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
-        while not any(run.name == "clean, dropout, seed 0" and len(run.history()) > 1 for run in store.runs()):
+        while not any(run.name == "clean, dropout, seed 0" and len(run.history()) > 0 for run in store.runs()):
             assert script.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         script.send_signal(signal.SIGTERM)
@@ -216,7 +216,7 @@ def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, mo
         title, group = "Late", "Structure"
 
         def judged(self, model, *rest):
-            time.sleep(0.25)
+            time.sleep(2)
             return model
 
     technique(Slow), technique(Late)
@@ -226,7 +226,7 @@ def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, mo
     assert cost.main([*small, "--rounds", "4", "--only", "slow,late"]) == 1
     rows = json.loads((tmp_path / "cost.json").read_text())["rows"]
     slow, late = rows["slow"], rows["late"]
-    assert slow["seconds_per_step"]["median"] > slow["plain_seconds_per_step"]["median"] + 0.24
+    assert slow["seconds_per_step"]["median"] >= 0.25
     assert "| Slow |" in capsys.readouterr().out and slow["ratio"]["median"] > cost.LIMIT
-    assert late["seconds_per_epoch_end"]["n"] == 1 and late["seconds_per_epoch_end"]["median"] > 0.25
-    assert late["seconds_per_step"]["median"] < 0.24  # what happens at the end of an epoch is in no step
+    assert late["seconds_per_epoch_end"]["n"] == 1 and late["seconds_per_epoch_end"]["median"] > 2
+    assert max(late["seconds_per_step"]["values"]) < 1  # what happens at the end of an epoch is in no step

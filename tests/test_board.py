@@ -49,7 +49,7 @@ def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
         box.fill(words)
         assert found <= set(shown(lab)) < set(CATALOGUE), words
     box.fill("no such thing")
-    assert shown(lab) == [] and lab.page.locator("#board").get_attribute("data-found") == "0"
+    assert shown(lab) == [] and lab.said("#search output")
     box.press("Escape")
     assert shown(lab) == list(CATALOGUE)
 
@@ -69,6 +69,19 @@ def test_a_recipe_sets_the_toggles_and_nothing_else(lab, preset):
             expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
     on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
     assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
+
+
+def test_a_recipe_says_what_it_is(lab):
+    recipe(lab, "Modern")
+    expect(lab.page.locator("#about")).to_contain_text("Modern: what recipes of today share")
+
+
+def test_a_toggle_clicked_while_the_first_look_is_under_way_is_seen(lab):
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    toggle(lab, "dropblock")
+    expect(lab.page.locator(".sees .inside img")).to_have_count(2)
 
 
 def test_two_that_meet_get_a_word_of_advice(lab):

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -13,7 +14,7 @@ from conftest import environment, reglab
 from pydantic import ValidationError
 
 from reglab import cards, cli
-from reglab.cards import SECTIONS, advice, alone, card, markdown_table, measured
+from reglab.cards import SECTIONS, advice, alone, card, markdown_table, measured, network_for
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, regularizer
@@ -51,8 +52,28 @@ def test_settings_say_what_is_refused(key):
             if beyond is not None:
                 with pytest.raises(ValidationError):
                     regularizer(key, {s.name: beyond})
+        for bound, refused in ((s.least, s.above), (s.most, s.below)):
+            if bound is not None and refused:
+                with pytest.raises(ValidationError):
+                    regularizer(key, {s.name: bound})
+            elif bound is not None:
+                regularizer(key, {s.name: bound})
+        assert ("more than" in s.range(), "less than" in s.range()) == (s.above, s.below)
         for choice in s.choices:
             regularizer(key, {s.name: choice})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [((0.0, 0.95, False, False), "0 to 0.95"), ((0, 32, True, False), "more than 0, at most 32"),
+     ((0, 1, False, True), "0 to less than 1"), ((0, 1, True, True), "more than 0, less than 1"),
+     ((0, None, False, False), "0 or more"), ((0, None, True, False), "more than 0"),
+     ((None, 2, False, False), "up to 2"), ((None, 2, False, True), "less than 2"),
+     ((None, None, False, False), "any")],
+)  # fmt: skip
+def test_a_range_says_whether_its_bounds_are_in_it(bounds, words):
+    least, most, above, below = bounds
+    assert replace(card("dropout").settings[0], least=least, most=most, above=above, below=below).range() == words
 
 
 @every
@@ -96,6 +117,11 @@ def test_a_technique_can_be_tried_alone_or_says_why_not(key):
             alone(key, base)
     else:
         assert list(alone(key, base).regularizers) == [key]
+        assert (
+            alone(key, base).model
+            == network_for(key, base)
+            == ("resnet20" if key == "stochastic_depth" else "basic_cnn")
+        )
 
 
 def test_an_unknown_card_is_a_sentence():
@@ -135,7 +161,7 @@ def effects(tmp_path, monkeypatch):
 
 
 def test_a_card_tells_what_was_measured_and_whether_it_helped(effects):
-    effects({"dropout": row(0.023), "mixup": row(0.004), "sam": row(-0.01)}, {"dropout": row(0.101)})
+    effects({"dropout": row(0.023), "mixup": row(0.004), "sam": row(-0.02)}, {"dropout": row(0.101)})
     clean, noise = card("dropout").measured.effects
     assert clean.helped and noise.helped and clean.verdict == "Helped here"
     assert clean.sentence() == (
@@ -143,18 +169,45 @@ def test_a_card_tells_what_was_measured_and_whether_it_helped(effects):
         " calibration error −0.051 ± 0.004, an epoch takes 1.10 times as long."
     )
     assert noise.sentence().startswith("+10.1 ± 0.6 points of test accuracy with 30 % wrong labels (3 seeds)")
-    for key in ("mixup", "sam"):  # within the spread, and below zero
+    assert "- **Helped here** with clean labels: +2.3 ± 0.6 points of test accuracy.\n" in card("dropout").to_markdown()
+    for key, verdict, lead, change in (
+        ("mixup", "No clear effect here", "id not clearly help here: ", "+0.4 ± 0.6"),
+        ("sam", "Hurt here", "id not help here, it hurt: ", "−2.0 ± 0.6"),
+    ):
         [effect] = card(key).measured.effects
-        assert not effect.helped
-        assert effect.sentence().startswith("Did not help here: ")
-        assert "Did not help here" in card(key).to_text() and "Did not help here" in card(key).to_markdown()
+        assert not effect.helped and effect.hurt == (key == "sam") and effect.verdict == verdict
+        assert effect.sentence().startswith(f"D{lead}{change} points of test accuracy with clean labels (3 seeds)")
+        assert f"D{lead}{change}" in " ".join(card(key).to_text().split())
+        assert f"- **{verdict}** with clean labels: d{lead}{change} points" in card(key).to_markdown()
+        [told] = card(key).to_json()["measured"]["effects"]
+        assert (told["helped"], told["hurt"], told["verdict"]) == (False, key == "sam", verdict)
     assert card("label_smoothing").measured is None
+
+
+@pytest.mark.parametrize(
+    ("n", "quantile"),
+    [(2, 12.706), (3, 4.303), (4, 3.182), (5, 2.776), (6, 2.571), (7, 2.447), (10, 2.262), (30, 2.045)],
+)
+def test_a_change_is_clear_where_its_interval_leaves_out_zero(effects, n, quantile):
+    """Quantiles of Student's t distribution for 95 %, which a card may exceed but not fall short of."""
+    half = quantile * 0.01 / n**0.5
+    verdicts = []
+    for change in (-1.3 * half, -0.99 * half, 0.0, 0.99 * half, 1.3 * half):
+        effects({"dropout": row(change, sd=0.01, n=n)})
+        [effect] = card("dropout").measured.effects
+        verdicts.append(effect.verdict)
+    assert verdicts == ["Hurt here", *["No clear effect here"] * 3, "Helped here"]
 
 
 def test_one_seed_is_called_one_seed_and_another_network_by_its_name(effects):
     effects({"dropout": row(0.02, sd=None, n=1), "stochastic_depth": row(0.03, baseline="plain:resnet20", seconds=5.5)})
     [effect] = card("dropout").measured.effects
-    assert effect.verdict == "One seed only, so not certain"
+    assert effect.verdict == "One seed only, so not certain" and not effect.helped and not effect.hurt
+    assert effect.sentence().startswith("Did not clearly help here: ")
+    assert (
+        "- **One seed only, so not certain** with clean labels: did not clearly help here"
+        in card("dropout").to_markdown()
+    )
     assert "+2.0 points" in effect.sentence() and "one seed, so chance is not ruled out" in effect.sentence()
     [effect] = card("stochastic_depth").measured.effects
     assert effect.time == 0.5 and "with clean labels on resnet20" in effect.sentence()

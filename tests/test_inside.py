@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 from browser import (  # noqa: F401  (fixtures need only be here)
     Lab,
@@ -19,9 +22,10 @@ from browser import (  # noqa: F401  (fixtures need only be here)
     visitors_fixture,
 )
 
-from reglab.store import Run
+from reglab.store import Run, Store
+from reglab.ui import lab as backstage
 from reglab.ui.inside import Shown, page
-from reglab.ui.inside_tab import dressed, inside_html
+from reglab.ui.inside_tab import dressed, inside_html, inside_tab
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -77,6 +81,24 @@ def test_runs_are_dressed_as_in_the_chart(finished, tmp_path):
         (regularized, "regularized"),
     ]
     assert "train one first" in inside_html([], lambda run: {})
+
+
+def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show(finished, tmp_path):
+    """Gradio calls `show` when the last value of `refresh` is another than before."""
+    lab = backstage.Lab(Store(tmp_path / "runs"), Store(tmp_path / "shipped"))
+    with gr.Blocks():
+        refresh, _, (*_, wanted) = inside_tab(lab, SimpleNamespace(visitor=gr.State({})))
+
+    def asked(*chosen: Any) -> Any:
+        return refresh({}, [], *chosen)[-1]
+
+    one = asked(None, None)
+    assert one != wanted.value and asked(None, None) == asked(finished.id, "") == one
+    weights = finished.path / "model.safetensors"
+    os.utime(weights, ns=(0, 0))  # as after being resumed
+    assert asked(finished.id, "") != one
+    weights.unlink()
+    assert asked(finished.id, "") == [] != wanted.value
 
 
 # ---- the tab -----------------------------------------------------------------------------------------------------
@@ -184,21 +206,27 @@ page.launch(run_history=False)
 '''
 
 
-@pytest.mark.parametrize("room", [720, 360])
-def test_five_runs_fit_where_the_chart_stands(another_server, visitor, room):
+def test_five_runs_fit_where_the_chart_stands(another_server, visitor):
     server = another_server(cifar10=False).start(("-c", FIVE))
     page = visitor.context.new_page()
     page.goto(server.url)
     chart = page.locator("#chart .reglab-chart")
     expect(page.locator("#chart .lines path")).to_have_count(25)
-    chart.evaluate("(e, room) => e.style.width = `${room}px`", room)
-    expect(page.locator("#chart [data-chart=loss] svg[role=img] .lines path").first).to_be_visible()
-    assert chart.evaluate_all(CUT_OFF) == []
     names = page.locator("#chart tbody td:first-child")
-    colours = {names.nth(i).evaluate("e => getComputedStyle(e).color") for i in range(5)}
-    assert len(colours) == 5
-    charts = [page.locator(f"#chart [data-chart={name}] svg[role=img]").bounding_box() for name in ("accuracy", "loss")]
-    assert (charts[0]["y"] == charts[1]["y"]) == (room == 720), "side by side where there is room"
+    assert len({names.nth(i).evaluate("e => getComputedStyle(e).color") for i in range(5)}) == 5
+    drawings = [page.locator(f"#chart [data-chart={name}] svg[role=img]") for name in ("accuracy", "loss")]
+    for room in (720, 360):
+        chart.evaluate(
+            """(e, room) => new Promise(drawn => {
+              e.style.width = `${room}px`;
+              requestAnimationFrame(() => requestAnimationFrame(drawn));
+            })""",
+            room,
+        )
+        expect(drawings[1].locator(".lines path").first).to_be_visible()
+        assert chart.evaluate_all(CUT_OFF) == [], room
+        accuracy, loss = (drawing.bounding_box()["y"] for drawing in drawings)
+        assert (accuracy == loss) == (room == 720), "side by side where there is room"
 
 
 def test_wrong_labels_are_dotted_and_have_a_switch_with_words_of_their_own(lab, a_run):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+import torch
 from conftest import tiny_config
 
 from reglab import jobs as working
@@ -165,6 +168,21 @@ def test_a_job_that_fails_says_so_and_the_next_one_starts(jobs):
     assert good.status() == "finished"
 
 
+REFUSALS = [
+    MemoryError(),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    OSError(12, "Cannot allocate memory"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system"])
+def test_too_little_memory_is_nobodys_fault_and_has_a_way_out(refusal):
+    assert working._in_words(refusal).startswith("Out of memory: use a smaller batch size")
+    assert "fault of this program" in working._in_words(RuntimeError("size mismatch"))
+    assert working._in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."
+
+
 # ---- crashes -----------------------------------------------------------------------------------------------------
 def test_a_killed_worker_leaves_an_interrupted_run_and_the_next_one_starts(jobs):
     (killed,) = jobs.submit([long()])
@@ -260,12 +278,60 @@ def test_a_call_that_takes_too_long_is_broken_off(apart):
     assert apart.call(abs, -3) == 3
 
 
-def test_a_call_that_needs_too_much_memory_is_broken_off_or_raises():
+TOO_MUCH = {"python": (bytearray, 1 << 60), "torch": (torch.empty, 1 << 45)}  # more than any machine has
+
+
+@pytest.mark.parametrize("hunger", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_a_call_that_needs_too_much_memory_is_refused_and_its_process_lives(apart, hunger):
+    pid = apart.call(os.getpid)
+    with pytest.raises(RunError, match="too much memory"):
+        apart.call(*hunger)
+    assert apart.call(os.getpid) == pid
+
+
+def test_a_call_that_needs_more_memory_than_it_may_have_is_broken_off():
     bounded = Apart(memory=1 << 31)
-    with pytest.raises((MemoryError, RunError)):
+    with pytest.raises(RunError, match="too much memory"):
         bounded.call(bytearray, 1 << 33)
     assert bounded.call(len, b"abc") == 3
     bounded.close()
+
+
+def test_those_who_wait_hear_of_it_when_everything_is_closed(apart):
+    apart.call(abs, 1)
+    with ThreadPoolExecutor(4) as callers:
+        calls = [callers.submit(apart.call, time.sleep, 60) for _ in range(4)]
+        wait_for(lambda: len(apart._pool._pending_work_items) == 4)
+        apart.close()
+        for call in calls:
+            with pytest.raises(RunError, match="broken off"):
+                call.result(10)
+    apart.call(abs, 1)
+    apart._pool.shutdown()  # as when it is closed between a caller's look at it and the call
+    with pytest.raises(RunError, match="broken off"):
+        apart.call(abs, 1)
+    assert apart.call(abs, -3) == 3
+
+
+def test_who_hears_late_of_a_death_leaves_the_next_process_alone():
+    class Late(Apart):
+        def close(self, broken=None):
+            if broken:
+                heard.set()
+                assert replaced.wait(30)
+            super().close(broken)
+
+    apart, heard, replaced = Late(), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as callers:
+        call = callers.submit(apart.call, os._exit, 3)
+        assert heard.wait(30)
+        apart.close()  # another caller was faster, and has a new process
+        pid = apart.call(os.getpid)
+        replaced.set()
+        with pytest.raises(RunError, match="broken off"):
+            call.result(30)
+    assert apart.call(os.getpid) == pid
+    apart.close()
 
 
 def test_workers_start_from_a_server_with_torch_loaded():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from browser import (  # noqa: F401  (fixtures need only be here)
@@ -18,7 +20,11 @@ from browser import (  # noqa: F401  (fixtures need only be here)
     visitors_fixture,
     wait_until,
 )
+from playwright.sync_api import Route
 
+from reglab import cards
+from reglab.config import RunConfig
+from reglab.errors import ConfigError
 from reglab.lessons import LESSONS, lesson
 from reglab.regularizers import CATALOGUE
 
@@ -36,6 +42,24 @@ def learn(lab: Lab, entry: str = "") -> Lab:
     return lab
 
 
+@contextmanager
+def held(lab: Lab, text: str) -> Iterator[list[Route]]:
+    """Holds back the requests that say this until the end, as a slow line would."""
+    requests: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if text in (route.request.post_data or ""):
+            requests.append(route)
+        else:
+            route.continue_()
+
+    lab.page.route("**/gradio_api/**", hold)
+    yield requests
+    for route in requests:
+        route.continue_()
+    lab.page.unroute("**/gradio_api/**", hold)
+
+
 # ---- cards -------------------------------------------------------------------------------------------------------
 def test_every_card_can_be_opened_and_its_formula_read(lab):
     learn(lab)
@@ -51,7 +75,9 @@ def test_every_card_can_be_opened_and_its_formula_read(lab):
             expect(page.locator(f"#card-{code} pre code")).to_be_visible()
         if technique.group == "Transfer":
             expect(page.locator("#try-it")).to_be_disabled()
-            expect(page.locator("#card-notice .warning")).to_contain_text("pretrained")
+            with pytest.raises(ConfigError) as refused:
+                cards.alone(key, RunConfig.parse({}))
+            expect(page.locator("#card-notice .warning")).to_have_text(str(refused.value))
         else:
             expect(page.locator("#try-it")).to_be_enabled()
     assert lab.sideways() == 0
@@ -100,6 +126,14 @@ def test_what_was_open_is_open_again_after_a_reload(lab):
     expect(lab.page.locator("#card-title h2")).to_have_text("Cutout")
 
 
+def test_a_second_click_in_the_list_counts_while_the_first_is_answered(lab):
+    learn(lab)
+    with held(lab, '"cutout"') as first:
+        lab.page.locator("#contents [data-entry=cutout]").click()
+        wait_until(lambda: first, "the first click was not sent")
+        learn(lab, "mixup")
+
+
 def test_on_a_phone_the_list_folds_away(visitors, server):
     lab = visitors(viewport={"width": 390, "height": 844}).open(server)
     learn(lab)
@@ -133,6 +167,13 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     page, start, stop = lab.page, lab.page.locator("#lesson-start"), lab.page.locator("#lesson-stop")
     arms = list(lesson("overfitting").changes)
 
+    def setups(seed: int) -> list[str]:
+        return [config.command() for config in lesson("overfitting").arms("digits", seed).values()]
+
+    page.locator("#lesson-setups button").first.click()
+    commands = page.locator("#lesson-arms td code")
+    expect(commands).to_have_text(setups(0))
+
     start.click()
     expect(page.locator("#lesson-notice .warning")).to_contain_text("Predict first: ")
     assert offline.runs() == []
@@ -152,6 +193,8 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     expect(page.locator("#answer-overfitting-train input[type=number]")).to_have_value("70")
     expect(page.locator("#answer-overfitting-gap input:checked")).to_have_count(1)
     expect(names).to_have_text(arms)
+    page.locator("#lesson-setups button").first.click()
+    expect(commands).to_have_text(setups(0))  # those of the runs on the screen, not of the next
 
     result = page.locator("#lesson-result")
     expect(result).to_contain_text("What these runs have shown", timeout=240_000)
@@ -164,6 +207,7 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     start.click()  # again: another seed
     expect(stop).to_be_enabled()
     expect(result).not_to_contain_text("points")
+    expect(commands).to_have_text(setups(1))
     stop.click()
     expect(result).to_contain_text("nothing to score")
     expect(start).to_be_enabled()
@@ -186,3 +230,20 @@ def test_lessons_keep_apart_what_was_predicted(offline, visitor):
     page.locator("#lesson-stop").click()
     expect(page.locator("#lesson-result")).to_contain_text("nothing to score")
     assert len(offline.runs()) == 4
+
+
+def test_a_prediction_is_kept_when_another_page_is_asked_for_meanwhile(offline, visitor):
+    """The answers to a slow click in the list and to a quick start arrive the other way round."""
+    lab = learn(visitor.open(offline), "lesson:dropout")
+    page, names = lab.page, lab.page.locator("#lesson-chart [data-part=progress] .name")
+    predict(lab, 30)
+    with held(lab, '"lesson:weight_decay"') as asked:
+        page.locator("#contents [data-entry='lesson:weight_decay']").click()
+        wait_until(lambda: asked, "the click was not sent")
+        page.locator("#lesson-start").click()
+        expect(names).to_have_text(list(lesson("dropout").changes))
+    expect(page.locator("#lesson-intro h2")).to_have_text(lesson("weight_decay").title)
+    learn(lab, "lesson:dropout")
+    expect(names).to_have_text(list(lesson("dropout").changes))
+    page.locator("#lesson-stop").click()
+    expect(page.locator("#lesson-result")).to_contain_text("nothing to score")

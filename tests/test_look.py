@@ -63,7 +63,7 @@ def test_a_caption_names_the_classes_and_their_shares():
 def test_wrong_labels_are_told():
     told = [picture.about for picture in look({**DIGITS, "label_noise": 0.5}).batch]
     assert 5 < sum(bool(about) for about in told) < 20
-    assert all(about.startswith("wrong label: it is ") for about in told if about)
+    assert all(about.startswith("the label says ") and ", but it is " in about for about in told if about)
 
 
 def hidden(pixels: np.ndarray) -> int:
@@ -109,6 +109,6 @@ def test_what_cannot_be_trained_cannot_be_looked_at():
 
 
 def test_the_page_escapes_and_names_every_picture():
-    page = sees_html(look({**DIGITS, "label_noise": 0.5}), 30)
+    page = sees_html(look({**DIGITS, "label_noise": 0.5}))
     assert page.count("<figure") == SHOWN == page.count("alt=") and 'class="wrong"' in page
     assert f"{SHOWN} of the 30 images" in page

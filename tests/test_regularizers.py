@@ -1,13 +1,10 @@
-"""The techniques: laws that hold for every one in the catalogue, alone and together.
+"""The techniques: laws that hold for every one in the catalogue, alone; together they are in test_together.py.
 
 A technique that is added to the folder is here at once; what only it promises is in tests/regularizers/test_<key>.py.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -18,70 +15,20 @@ import torch
 from conftest import make_split, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import one_hot
+from techniques import TRAINABLE, batch, config_with, logits, rng, story, targets
 
 from reglab import models
-from reglab.batches import ImageSet, Normalize, prepared
 from reglab.cli import build_parser, config_values
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.events import Best, Epoch, Failed, Finished, Snapshot, Step
+from reglab.events import Best, Epoch, Finished, Snapshot, Step
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer
 from reglab.train import Resume, train
 from reglab.ui.controls import Controls
 
 every = pytest.mark.parametrize("key", CATALOGUE)
-
-
-def config_with(*keys: str, **changes) -> RunConfig:
-    """A tiny config with these techniques, on the first network that takes them. Raises `ConfigError` where none does."""
-    refused = None
-    for name in models.MODELS:
-        try:
-            return tiny_config(model=name, regularizers=dict.fromkeys(keys, True), **changes)
-        except ConfigError as error:
-            refused = error
-    raise refused
-
-
-def is_trainable(key: str) -> bool:
-    try:
-        config_with(key)
-    except ConfigError:
-        return False
-    return True
-
-
-TRAINABLE = [key for key in CATALOGUE if is_trainable(key)]
 every_trainable = pytest.mark.parametrize("key", TRAINABLE)
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(n: int = 16, side: int = 32) -> torch.Tensor:
-    return torch.rand(n, 3, side, side, generator=rng(n)).to(memory_format=torch.channels_last)
-
-
-def targets(n: int = 16, classes: int = 10) -> torch.Tensor:
-    return one_hot(torch.arange(n) % classes, classes).float()
-
-
-def logits(n: int = 16, classes: int = 10) -> torch.Tensor:
-    return torch.randn(n, classes, generator=rng(n))
-
-
-def story(config, split, resume=None) -> list:
-    """What a run says, snapshots left out, and the last snapshot (weights, optimizer, memory) to the byte."""
-    told, last = [], {}
-    for event in train(config, split, resume=resume):
-        if isinstance(event, Snapshot):
-            last = {k: v.detach().clone() for k, v in event.tensors.items()}
-        else:
-            told.append(event.to_json())
-    return [told, {k: v.numpy().tobytes() for k, v in sorted(last.items())}]
 
 
 # ---- laws over all of them ---------------------------------------------------------------------------------------
@@ -284,11 +231,17 @@ def test_what_only_drops_is_the_plain_network_in_eval_mode(key):
 
 
 # ---- stopping and resuming ---------------------------------------------------------------------------------------
+@cache
+def whole_story(key: str) -> list:
+    """What a run says that nobody stops; trained once for all places to stop at."""
+    return story(config_with(key, epochs=3), make_split())
+
+
 @every_trainable
 @pytest.mark.parametrize("steps", [2, 7])
 def test_stopped_after_some_steps_and_resumed_it_comes_to_the_same_bytes(key, steps, tiny_split):
     config = config_with(key, epochs=3)
-    whole, taken = story(config, tiny_split), []
+    whole, taken = whole_story(key), []
     history, best, state = [], {}, None
     for event in train(config, tiny_split, stop=lambda: len(taken) >= steps):
         if isinstance(event, Step):
@@ -358,78 +311,6 @@ def test_on_cuda_it_trains_and_tells_the_same_story_twice(key, tiny_split):
     config = config_with(key, epochs=2, device="cuda", precision="auto")
     first, second = (list(train(config, tiny_split)) for _ in range(2))
     assert isinstance(first[-1], Finished) and first[-1] == second[-1]
-
-
-# ---- together ----------------------------------------------------------------------------------------------------
-FEW = make_split(train=32, val=16, test=16)
-
-
-def first_steps(*keys: str) -> None:
-    """Two steps with these on, and finite numbers; or a refusal that says what to do."""
-    try:
-        config = config_with(*keys, epochs=1, batch_size=16)
-    except ConfigError as error:
-        assert any(way in str(error) for way in ("switch one of them off.", "switch it off.")), error
-        return
-    for event in train(config, FEW):
-        assert not isinstance(event, Failed), event
-        if isinstance(event, Epoch) and event.epoch == 1:
-            assert event.step == 2
-            return
-    raise AssertionError("the first epoch never ended")
-
-
-@every
-def test_with_every_other_technique_two_steps_are_finite_or_it_is_refused(key):
-    for other in list(CATALOGUE)[: list(CATALOGUE).index(key)]:
-        first_steps(key, other)
-
-
-@pytest.mark.parametrize("part", range(10))
-def test_in_random_threes_two_steps_are_finite_or_it_is_refused(part):
-    threes = list(itertools.combinations(TRAINABLE, 3))
-    for keys in random.Random(0).sample(threes, 200)[part::10]:
-        first_steps(*keys)
-
-
-def test_both_normalizations_at_once_are_refused():
-    with pytest.raises(ConfigError, match=r"batch_norm and group_norm|group_norm and batch_norm"):
-        RunConfig.parse({"regularizers": {"batch_norm": True, "group_norm": True}})
-
-
-def test_the_order_in_the_config_changes_no_byte_of_the_result(tiny_split):
-    keys = ["mixup", "cutmix", "flip_crop", "gaussian_noise", "label_smoothing", "bootstrapping", "sam", "ema"]
-    keys += ["gradient_clipping", "gradient_noise", "l1", "max_norm"]
-    one, other = (tiny_config(regularizers=dict.fromkeys(k, True)) for k in (keys, keys[::-1]))
-    assert story(one, tiny_split) == story(other, tiny_split)
-
-
-def batches_of(config: RunConfig, n: int = 40) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    images = ImageSet(torch.from_numpy(FEW.train_images), torch.from_numpy(FEW.train_labels))
-    normalize = Normalize.to_device(FEW.mean, FEW.std, torch.device("cpu"))
-    for i in range(n):
-        yield prepared(images, torch.arange(32), 10, list(config.regularizers.values()), normalize, (0, 1, i))
-
-
-def test_with_mixup_and_cutmix_every_batch_is_mixed_by_one_of_them():
-    """Mixup leaves no pixel as it was, CutMix leaves those outside its rectangle."""
-    both = {"mixup": {"alpha": 1.0}, "cutmix": {"prob": 1.0}}
-    plain = [inputs for inputs, _ in batches_of(tiny_config())]
-    pasted = 0
-    for (inputs, labels), before in zip(batches_of(tiny_config(regularizers=both)), plain, strict=True):
-        same = (inputs == before).float().mean().item()
-        moved = (inputs[:, None] == before[None]).all(2).flatten(2).any(1).all(1)  # every pixel is somebody's
-        pasted += bool(moved.all())
-        assert labels.sum(1).allclose(torch.ones(32)) and (moved.all() or same < 0.5)
-    assert 10 < pasted < 30, "each of the two is drawn about half of the time"
-
-
-def test_smoothing_before_mixing_is_smoothing_after_it():
-    mixed = CATALOGUE["mixup"]().mix(batch(), targets(), rng(3))[1]
-    smooth = CATALOGUE["label_smoothing"](smoothing=0.2).soften
-    torch.testing.assert_close(
-        smooth(mixed, logits()), CATALOGUE["mixup"]().mix(batch(), smooth(targets(), logits()), rng(3))[1]
-    )
 
 
 @every

@@ -18,6 +18,7 @@ from reglab.jobs import Jobs
 from reglab.store import Run, Store
 from reglab.ui import view
 from reglab.ui.chart import STATIC, as_text
+from reglab.ui.lab import Lab
 
 
 @pytest.fixture
@@ -54,8 +55,6 @@ def test_two_runs_without_names_are_plain_and_regularized_in_that_order(a_histor
     regularized, plain = a_history(regularizers={"dropout": {}}), a_history()
     chart = view.chart_of([regularized, plain], jobs)
     assert [(run["role"], run["name"]) for run in chart["runs"]] == [("plain", "plain"), ("regularized", "regularized")]
-    kept = view.chart_of([regularized, plain], jobs, keep_order=True)
-    assert [run["role"] for run in kept["runs"]] == ["regularized", "plain"]
 
 
 def test_runs_with_names_keep_their_order_and_get_a_colour_each(a_history, jobs):
@@ -67,6 +66,26 @@ def test_runs_with_names_keep_their_order_and_get_a_colour_each(a_history, jobs)
     assert [run["role"] for run in chart["runs"]] == list("abcde")
     assert len(chart["accuracy"]) == len(chart["loss"]) == 10 and len(chart["gaps"]) == len(chart["diagnosis"]) == 5
     assert "verdict" not in chart
+
+
+def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_tell_them_apart(
+    a_history, store, tmp_path
+):
+    lab = Lab(store, Store(tmp_path / "shipped"))
+    plain, *dropouts = a_history(), *(a_history(regularizers={"dropout": {"rate": 0.1 * n}}) for n in range(1, 6))
+    for n, run in enumerate(dropouts, 1):
+        run.rename(f"rate 0.{n}")
+
+    def shown(*runs: Run) -> list[tuple[str, str]]:
+        return [(run["role"], run["name"]) for run in lab.chart([run.id for run in runs])["runs"]]
+
+    assert shown(*dropouts[:3]) == [("a", "rate 0.1"), ("b", "rate 0.2"), ("c", "rate 0.3")]
+    assert shown(*dropouts[:2]) == [("a", "rate 0.1"), ("b", "rate 0.2")]
+    assert shown(dropouts[0], plain, dropouts[1]) == [("a", "rate 0.1"), ("b", plain.name), ("c", "rate 0.2")]
+    assert shown(dropouts[0], plain) == [("plain", "plain"), ("regularized", "regularized")]
+    assert shown(dropouts[0]) == [("regularized", "regularized")]
+    assert [role for role, _ in shown(plain, *dropouts)] == list("abcde")
+    assert lab.chart([run.id for run in (plain, *dropouts)])["note"] == "The first 5 of 6 runs."
 
 
 def test_a_run_that_cannot_be_read_does_not_change_the_colours_of_the_others(a_history, jobs):

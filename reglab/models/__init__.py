@@ -23,8 +23,8 @@ class ModelSpec:
     norm: str = "none"  # or "batch", or "group" with num_groups
     num_groups: int = 8
     dropout: float = 0.0  # before the classifier
-    spatial_dropout: float = 0.0  # of whole channels, between blocks
-    dropblock: float = 0.0  # of squares with sides of block_size, between blocks
+    spatial_dropout: float = 0.0  # of whole channels, between convolutions
+    dropblock: float = 0.0  # of squares with sides of block_size, between convolutions
     block_size: int = 3
     stochastic_depth: float = 0.0  # of the last residual branch; those before it less, in even steps
     spectral_norm: int = 0  # power iterations a step that estimate the largest singular value; 0 is off

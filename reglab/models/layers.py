@@ -25,7 +25,7 @@ def norm1d(spec: ModelSpec, features: int) -> list[nn.Module]:
 
 
 def group_norm(spec: ModelSpec, channels: int) -> list[nn.Module]:
-    """Where the channels cannot be divided into as many groups, into the most they can be."""
+    """Where the channels cannot be divided into as many groups, into the greatest common divisor of the two."""
     return [nn.GroupNorm(gcd(spec.num_groups, channels), channels)] if spec.norm == "group" else []
 
 

@@ -29,7 +29,9 @@ class Block(nn.Module):
         bias = spec.norm == "none"
         self.conv1 = nn.Conv2d(channels, width, 3, stride, padding=1, bias=bias)
         self.norm1 = _norm(spec, width)
-        self.drop = nn.Sequential(*map_dropout(spec, block=width != WIDTHS[0]))  # the last stages, as DropBlock's paper
+        self.drop = nn.Sequential(
+            *map_dropout(spec, block=width != WIDTHS[0])
+        )  # the last stages, as in DropBlock's paper
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
         self.norm2 = _norm(spec, width)
         self.drop_path = StochasticDepth(drop_path)

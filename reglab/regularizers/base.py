@@ -54,7 +54,7 @@ class Regularizer(BaseModel):
     hint: ClassVar[str] = ""  # one line beside the toggle
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
-    order: ClassVar[int] = 0  # inside one hook only; lower goes first
+    order: ClassVar[int] = 0  # inside one hook, and in its group on the board; lower goes first
     pytorch: ClassVar[str] = ""  # the same in plain PyTorch and in Keras, as one would type it
     keras: ClassVar[str] = ""
     advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on

@@ -33,7 +33,7 @@ class CutMix(Regularizer):
         r"\quad \lambda = \tfrac{|m|}{HW}"
     )
     pytorch = "images, targets = torchvision.transforms.v2.CutMix(alpha=1.0, num_classes=10)(images, labels)"
-    keras = "data = data.map(keras.layers.CutMix())"
+    keras = 'mixed = keras.layers.CutMix()({"images": images, "labels": one_hot})'
     advice = {"label_smoothing": "CutMix already softens the labels: smooth little on top of it."}
 
     alpha: float = Field(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class DropBlock(Regularizer):
-    """Hides squares of the feature maps between blocks, so that the network must find the object in what is left.
+    """Hides squares of the feature maps between convolutions, so that the network must find the object in what is left.
 
     What you will see: as with spatial dropout, training rises more slowly and the gap narrows, but a little more
     gently, since every map keeps most of what it saw.
@@ -27,7 +27,7 @@ class DropBlock(Regularizer):
     hint = "Hide squares of the feature maps"
     paper = "Ghiasi et al. 2018, DropBlock: a regularization method for convolutional networks, arXiv:1810.12890"
     formula = r"\gamma = \frac{p}{b^2} \cdot \frac{HW}{(H - b + 1)(W - b + 1)},\quad \tilde{h} = h \odot m\, \frac{|m|}{\sum m}"
-    pytorch = "timm.layers.DropBlock2d(drop_prob=0.1, block_size=3)"
+    pytorch = "timm.layers.DropBlock2d(drop_prob=0.1, block_size=3, couple_channels=False)"
     keras = "# not in Keras; keras_cv.layers.DropBlock2D(rate=0.1, block_size=3)"
     advice = {
         "spatial_dropout": "DropBlock and spatial dropout both hide parts of feature maps: together they hide a lot, so "
@@ -39,7 +39,7 @@ class DropBlock(Regularizer):
         ge=0,
         le=0.9,
         title="rate",
-        description="share of every map hidden",
+        description="share of every map, before overlaps",
         json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
     block_size: int = Field(

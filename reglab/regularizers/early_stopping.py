@@ -21,16 +21,19 @@ class EarlyStopping(Regularizer):
     When it does not: it can only choose among the epochs the network went through; the other techniques make those
     epochs better. With a one-cycle or cosine schedule the learning rate has not come down yet when training ends early,
     so give it patience.
+
+    The numbers watched only decide when to end; the run goes back to the epoch of the highest validation accuracy.
     """
 
     title = "Early stopping"
     group = "Optimisation"
-    order = 9
     hint = "End when validation stops improving"
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
-    formula = r"t^* = \arg\min_t L_{\mathrm{val}}(t),\quad \text{end at } t^* + \text{patience}"
+    formula = r"\text{end at } t^* + \text{patience},\quad t^* = \arg\min_t L_{\mathrm{val}}(t)"
     pytorch = "if epoch - best_epoch >= 5: break  # then load the weights of the best epoch"
-    keras = 'keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)'
+    keras = (
+        'keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)  # of the lowest loss'
+    )
 
     patience: int = Field(
         5,

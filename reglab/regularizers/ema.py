@@ -35,7 +35,11 @@ class EMA(Regularizer):
         "Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging; Tarvainen and Valpola 2017"
     )
     formula = r"\bar{w} \leftarrow d\, \bar{w} + (1 - d)\, w"
-    pytorch = "averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)"
+    pytorch = (
+        "average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.999)\n"
+        "averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average, use_buffers=True)\n"
+        "averaged.update_parameters(model)  # after every step"
+    )
     keras = "keras.optimizers.AdamW(use_ema=True, ema_momentum=0.999)"
     excludes = {"swa": "each keeps its own average of the weights, and only one network can be judged"}
 

@@ -34,7 +34,7 @@ class L2SP(Regularizer):
     )
     formula = r"L + \tfrac{\alpha}{2} \lVert w_S - w_S^0 \rVert_2^2 + \tfrac{\beta}{2} \lVert w_{\bar{S}} \rVert_2^2"
     pytorch = "loss = loss + 0.05 * sum((p - start[n]).square().sum() for n, p in backbone.named_parameters())"
-    keras = "# not in Keras; add the same sum with model.add_loss"
+    keras = "# not in Keras; override compute_loss of the model and add the same sum"
     advice = {
         "weight_decay": "L2-SP pulls weights towards the pretrained ones while weight decay pulls them towards zero: "
         "choose one.",

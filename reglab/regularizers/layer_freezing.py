@@ -32,7 +32,7 @@ class LayerFreezing(Regularizer):
     group = "Transfer"
     hint = "Keep the first pretrained layers as they are"
     paper = "Yosinski et al. 2014, How transferable are features in deep neural networks?, arXiv:1411.1792"
-    formula = r"\nabla_{w_l} L := 0 \quad \text{for } l \le s L"
+    formula = r"\nabla_{w_l} L := 0 \quad \text{for } l \le s N"
     pytorch = "for p in early_layers.parameters(): p.requires_grad = False"
     keras = "for layer in early_layers: layer.trainable = False"
 

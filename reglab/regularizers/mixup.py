@@ -33,7 +33,7 @@ class Mixup(Regularizer):
         r"\quad \lambda \sim \mathrm{Beta}(\alpha, \alpha)"
     )
     pytorch = "images, targets = torchvision.transforms.v2.MixUp(alpha=1.0, num_classes=10)(images, labels)"
-    keras = "data = data.map(keras.layers.MixUp(alpha=1.0))"
+    keras = 'mixed = keras.layers.MixUp(alpha=1.0)({"images": images, "labels": one_hot})'
     advice = {
         "cutmix": "With mixup and CutMix on, each batch is mixed by one of them, drawn at random.",
         "label_smoothing": "Mixup already softens the labels: smooth little on top of it.",

@@ -21,7 +21,7 @@ class Orthogonality(Regularizer):
 
     The kernel of a convolution counts as a matrix W of (outputs) x (inputs * height * width); where there are more
     outputs than that, they cannot all be orthogonal and the inputs are asked instead. This is the soft orthogonality of
-    Bansal et al. 2018, equation 1, whose strength of 0.1 to 0.0001 falls during training; here it is constant.
+    Bansal et al. 2018, equation 1, which lowers its strength during training; here it is constant.
     """
 
     title = "Orthogonality"
@@ -29,8 +29,8 @@ class Orthogonality(Regularizer):
     hint = "Ask filters to differ from each other"
     paper = "Bansal et al. 2018, Can we gain more from orthogonality regularizations, arXiv:1810.09102"
     formula = r"L + \lambda \sum_l \lVert W_l W_l^\top - I \rVert_F^2"
-    pytorch = "w = layer.weight.flatten(1); loss = loss + 1e-3 * (w @ w.T - torch.eye(len(w))).square().sum()"
-    keras = 'keras.layers.Dense(64, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(1e-3, mode="rows"))'
+    pytorch = "w = layer.weight.flatten(1); loss = loss + 1e-3 * (w @ w.T - torch.eye(len(w), device=w.device)).square().sum()"
+    keras = 'keras.layers.Dense(64, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(1e-3, mode="columns"))  # angles only'
     advice = {
         "weight_decay": "Orthogonality asks filters to have length one while weight decay shrinks them: the two pull "
         "against each other."

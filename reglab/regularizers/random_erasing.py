@@ -47,7 +47,7 @@ class RandomErasing(Regularizer):
         "cutmix": "CutMix already replaces a rectangle, and with one that teaches something: random erasing beside it "
         "rarely adds much.",
     }
-    pytorch = 'torchvision.transforms.v2.RandomErasing(p=0.5, scale=(0.02, 0.4), value="random")'
+    pytorch = 'torchvision.transforms.v2.RandomErasing(p=0.5, scale=(0.02, 0.4), value="random")  # N(0, 1): normalised images'
     keras = "keras.layers.RandomErasing(factor=(0.5, 0.5), scale=(0.02, 0.4), value_range=(0, 1))"
 
     p: float = Field(
@@ -69,8 +69,8 @@ class RandomErasing(Regularizer):
     value: Literal["random", "mean"] = Field("random", title="value", description="noise, or an even grey")
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
-        """Images (N, 3, H, W); in a share `p` of them one rectangle is noise from 0 to 1 (the best value of the paper's
-        table 2), or the mean colour."""
+        """Images (N, 3, H, W); in a share `p` of them one rectangle is noise from 0 to 1 (the paper's best value), or
+        the mean colour."""
         import torch
 
         inside = self.rectangles(images, rng)

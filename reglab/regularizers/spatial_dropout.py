@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SpatialDropout(Regularizer):
-    """Switches off whole feature maps between the blocks of the network, so that no single detector is relied on.
+    """Switches off whole feature maps between convolutions, so that no single detector is relied on.
 
     What you will see: the training curve rises more slowly and the gap narrows. It acts in every block, so the same
     rate bites much harder than that of dropout before the classifier.

@@ -17,8 +17,8 @@ class StochasticDepth(Regularizer):
 
     When it helps: deep residual networks: in its paper ResNet-110 went from 6.41 to 5.23 % error on CIFAR-10.
 
-    When it does not: shallow ones. The paper leaves out half of the last branches; of the nine branches of resnet20
-    few are superfluous, so the rate here begins lower. Networks without residual branches have nothing to leave out.
+    When it does not: shallow ones. The paper leaves out the last branch half of the time; of the nine branches of
+    resnet20 few are superfluous, so the rate here begins lower. Networks without residual branches have nothing to leave out.
 
     The branch l of L is left out for an image with probability rate * l / L.
     """

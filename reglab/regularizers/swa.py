@@ -30,8 +30,15 @@ class SWA(Regularizer):
     hint = "Average the weights of the last epochs"
     paper = "Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, arXiv:1803.05407"
     formula = r"\bar{w} \leftarrow \frac{n\, \bar{w} + w}{n + 1}\quad \text{after every epoch from } t_0 \text{ on}"
-    pytorch = "averaged = torch.optim.swa_utils.AveragedModel(model); torch.optim.swa_utils.update_bn(loader, averaged)"
-    keras = "callbacks=[keras.callbacks.SwapEMAWeights()]  # the nearest: an exponential average"
+    pytorch = (
+        "averaged = torch.optim.swa_utils.AveragedModel(model)\n"
+        "averaged.update_parameters(model)  # after each of the last epochs\n"
+        "torch.optim.swa_utils.update_bn(loader, averaged)  # at the end"
+    )
+    keras = (
+        "keras.optimizers.SGD(0.01, use_ema=True)  # the nearest: an exponential average,\n"
+        "callbacks = [keras.callbacks.SwapEMAWeights()]  # and this to judge it"
+    )
     advice = {"early_stopping": "Early stopping may end the run before SWA has begun to average: give it patience."}
 
     start: float = Field(

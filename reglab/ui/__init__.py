@@ -16,6 +16,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import ConfigError
+from reglab.store import find
 from reglab.ui.inside_tab import inside_tab
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.learn_tab import learn_tab
@@ -66,7 +67,7 @@ def endpoints(lab: Lab) -> None:
 
     def status(run: str, cursor: int = 0) -> dict[str, Any]:
         def look() -> dict[str, Any]:
-            [found] = _one(lab, run)
+            found = find(str(run), lab.runs, lab.shipped)
             if not isinstance(cursor, int) or cursor < 0:
                 raise ConfigError("The cursor must be a whole number: 0, or the one the last call returned.")
             events, after = found.lines(cursor)
@@ -76,7 +77,7 @@ def endpoints(lab: Lab) -> None:
 
     def stop(run: str) -> str:
         def halt() -> str:
-            [found] = _one(lab, run)
+            found = find(str(run), lab.runs, lab.shipped)
             lab.stop([found.id])
             return lab.jobs.status(found)
 
@@ -89,12 +90,6 @@ def endpoints(lab: Lab) -> None:
     gr.api(status, api_name="status", api_description="A run's summary, and its events since a cursor.")
     gr.api(stop, api_name="stop", api_description="Stop a run; it keeps its checkpoint and can be resumed.")
     gr.api(runs, api_name="runs", api_description="The summaries of all runs.")
-
-
-def _one(lab: Lab, run_id: str) -> list[Any]:
-    from reglab.store import find
-
-    return [find(str(run_id), lab.runs, lab.shipped)]
 
 
 def _answer(function: Any) -> Any:

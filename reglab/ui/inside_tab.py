@@ -39,10 +39,10 @@ def inside_tab(lab: Lab, train: TrainTab) -> Any:
             second = unchecked(gr.Dropdown([NONE, *choices], label="Beside it", elem_id="inside-second", **options))
         found = gr.HTML("", elem_id="inside-page", min_height=240, apply_default_css=False)
     followed = gr.State([])  # what the Train tab showed when this tab was opened last
-    wanted = gr.State([])  # changes when opening the tab has chosen other networks
+    wanted = gr.State(None)  # changes when the tab is opened on other networks, on new weights, or on none
     look = remembered(lab)
 
-    def refresh(visitor: Any, followed: list[str], *shown: Any) -> tuple[Any, Any, list[str], list[str]]:
+    def refresh(visitor: Any, followed: list[str], *shown: Any) -> tuple[Any, Any, list[str], list[Any]]:
         choices = lab.networks()
         known = {run_id for _, run_id in choices}
         there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
@@ -54,7 +54,7 @@ def inside_tab(lab: Lab, train: TrainTab) -> Any:
             gr.update(choices=choices, value=one),
             gr.update(choices=[NONE, *choices], value=other or ""),
             there,
-            chosen,
+            stamped(lab.open(chosen)),
         )
 
     def show(*chosen: Any) -> str:
@@ -115,6 +115,17 @@ def remembered(lab: Lab) -> Callable[[Run], dict[str, Any]]:
         return seen
 
     return look
+
+
+def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:
+    """The runs' ids, each with what changes when its weights do, if it has any."""
+    found: list[tuple[Any, ...]] = []
+    for run in runs:
+        try:
+            found.append((run.id, _stamp(run)))
+        except RunError:
+            found.append((run.id, None))
+    return found
 
 
 def _stamp(run: Run) -> tuple[int, int]:

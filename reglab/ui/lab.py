@@ -126,10 +126,14 @@ class Lab:
         return found
 
     def chart(self, ids: Sequence[str]) -> dict[str, Any]:
-        runs = self.open(ids)
+        """These runs, or the first of them where there are more than colours."""
+        found = self.open(ids)
+        runs = found[: len(view.ROLES)]
         shipped = runs and all(run.path.parent == self.shipped.root for run in runs)
         note = "A finished example. Press Train to make your own." if shipped else ""
-        return view.chart_of(runs, self.jobs, note) if runs else {"runs": []}
+        if len(runs) < len(found):
+            note = f"The first {len(runs)} of {len(found)} runs. {note}".strip()
+        return view.chart_of(runs, self.jobs, note, view.names_of(runs)) if runs else {"runs": []}
 
     def lesson_chart(self, key: str, ids: Sequence[str]) -> dict[str, Any]:
         lesson = lessons.lesson(key)

@@ -57,9 +57,8 @@ mark(props.value);
 
 
 # ---- what the browser remembers ----------------------------------------------------------------------------------
-def entry_of(memory: Any) -> str:
-    """What is on the screen, `dropout` or `lesson:dropout`; the first lesson to begin with."""
-    entry = memory.get("entry") if isinstance(memory, dict) else None
+def entry_of(entry: Any) -> str:
+    """What is on the screen, `dropout` or `lesson:dropout`; the first lesson to begin with, or for what is no entry."""
     return entry if isinstance(entry, str) and entry in ENTRIES else next(iter(ENTRIES))
 
 
@@ -94,8 +93,10 @@ class Kept:
 # ---- the tab -----------------------------------------------------------------------------------------------------
 def learn_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     """Returns a function that shows what this browser had open, with its inputs and outputs, for when the tab is opened."""
-    # The secret only has to be the same after a restart; predictions are no secret.
+    # The secret only has to be the same after a restart; predictions are no secret. Each is written by one event alone:
+    # two that are under way together would undo each other.
     memory = gr.BrowserState({}, storage_key="reglab-learn", secret="reglab")
+    opened_entry = gr.BrowserState("", storage_key="reglab-learn-entry", secret="reglab")
     put_back = gr.State(False)  # answers are put back once; from then on they stand on the page
     with gr.Row(equal_height=False, elem_id="learn"):
         with gr.Column(scale=0, min_width=230, elem_id="learn-list"):
@@ -104,30 +105,30 @@ def learn_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             )
         with gr.Column(scale=1, min_width=340, elem_id="learn-page"):
             with gr.Column(visible=False, elem_id="card") as card_page:
-                card = CardPage(lab, train, tabs, memory)
+                card = CardPage(lab, train, tabs, opened_entry)
             with gr.Column(elem_id="lesson") as lesson_page:
-                lesson = LessonPage(lab, train, memory)
+                lesson = LessonPage(lab, train, opened_entry, memory)
     shown = [contents, card_page, lesson_page, *card.shown, *lesson.shown]
 
-    def show(memory: Any) -> list[Any]:
-        entry = entry_of(memory)
+    def show(entry: str, memory: Any) -> list[Any]:
         on_card = entry in CATALOGUE
         pages = [entry, gr.update(visible=on_card), gr.update(visible=not on_card)]
         if on_card:
             return [*pages, *card.filled(entry), *lesson.left()]
-        return [*pages, *[gr.skip() for _ in card.shown], *lesson.filled(memory)]
+        return [*pages, *[gr.skip() for _ in card.shown], *lesson.filled(entry, memory)]
 
     def choose(memory: Any, event: gr.EventData) -> list[Any]:
-        memory = {**(memory if isinstance(memory, dict) else {}), "entry": (event._data or {}).get("entry")}
-        return [memory, *show(memory)]
+        entry = entry_of((event._data or {}).get("entry"))
+        return [entry, *show(entry, memory)]
 
-    contents.select(choose, memory, [memory, *shown], **QUIET)
+    # Every click counts, also one that comes before the page of the last is here ("always_last" would send that again).
+    contents.select(choose, memory, [opened_entry, *shown], trigger_mode="multiple", **QUIET)
 
-    def opened(memory: Any, was_put_back: bool) -> list[Any]:
+    def opened(entry: Any, memory: Any, was_put_back: bool) -> list[Any]:
         answers = [gr.skip() for _ in lesson.answers] if was_put_back else lesson.remembered(memory)
-        return [True, *answers, *show(memory)]
+        return [True, *answers, *show(entry_of(entry), memory)]
 
-    return opened, [memory, put_back], [put_back, *lesson.answers, *shown]
+    return opened, [opened_entry, memory, put_back], [put_back, *lesson.answers, *shown]
 
 
 # ---- the list ----------------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ def _attribute(text: str) -> str:
 class CardPage:
     """The page of one technique; a part its card has nothing for is left out."""
 
-    def __init__(self, lab: Lab, train: TrainTab, tabs: gr.Tabs, memory: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, train: TrainTab, tabs: gr.Tabs, opened_entry: gr.BrowserState) -> None:
         self.lab = lab
         with gr.Row(elem_classes="head"):
             head = gr.Markdown(elem_classes="title", elem_id="card-title")
@@ -184,15 +185,15 @@ class CardPage:
         self.parts = [head, formula, *sections, measured, settings, *codes, interactions, notes]
         self.shown = [*self.parts, try_it, notice]
 
-        def set_up(memory: Any) -> list[Any]:
+        def set_up(entry: Any) -> list[Any]:
             """The Train tab with this technique alone switched on."""
             try:
-                config = cards.alone(entry_of(memory), preset(lab.first_dataset()))
+                config = cards.alone(entry_of(entry), preset(lab.first_dataset()))
             except PROBLEMS as error:
                 return [*[gr.skip() for _ in train.controls.by_name], gr.skip(), warning(str(error))]
             return [*train.controls.filled(config), gr.update(selected="train"), ""]
 
-        try_it.click(set_up, memory, [*train.controls.components(), tabs, notice], **QUIET)
+        try_it.click(set_up, opened_entry, [*train.controls.components(), tabs, notice], **QUIET)
 
     def filled(self, key: str) -> list[Any]:
         told = cards.card(key)
@@ -200,7 +201,7 @@ class CardPage:
         try:
             cards.alone(key, preset(self.lab.first_dataset()))
         except ConfigError as error:
-            return [*parts, gr.update(interactive=False), warning(f"It cannot be tried here. {error}")]
+            return [*parts, gr.update(interactive=False), warning(str(error))]
         return [*parts, gr.update(interactive=True), ""]
 
 
@@ -229,7 +230,7 @@ def _headed(heading: str, text: str) -> str:
 class LessonPage:
     """The page of one lesson: what it is about, the questions, the experiment, the score."""
 
-    def __init__(self, lab: Lab, train: TrainTab, memory: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, train: TrainTab, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
         self.lab = lab
         stamp = gr.State(None)  # of what has been shown, so that a look that finds nothing new sends nothing
         clock = gr.Timer(TICK, active=False)
@@ -250,52 +251,59 @@ class LessonPage:
         result = gr.Markdown(elem_id="lesson-result")
         look = gr.Markdown(elem_id="lesson-look")
         chart = lab_chart(elem_id="lesson-chart")
-        self.live = [stamp, start, stop, chart, result]
-        self.shown = [intro, arms, look, *self.forms, notice, *self.live, clock]
+        self.live = [stamp, start, stop, arms, chart, result]
+        self.shown = [intro, look, *self.forms, notice, *self.live, clock]
 
-        def begin(memory: Any, visitor: Any, *answers: Any) -> list[Any]:
-            lesson = lesson_of(memory)
+        def begin(entry: Any, memory: Any, visitor: Any, *answers: Any) -> list[Any]:
+            lesson = lesson_of(entry)
             kept = Kept.of(memory, lesson)
             try:
-                if self._is_live(lesson, kept):
+                if self._is_live(self._runs(lesson, kept)):
                     raise RunError("This experiment is going on: wait for it, or stop it first.")
                 prediction = lesson.checked(self._named(answers, lesson))
                 ids = lab.start_lesson(lesson.key, kept.attempt, owner=name_of(visitor))
             except PROBLEMS as error:
                 return [gr.skip(), warning(str(error)), *[gr.skip() for _ in self.live], gr.skip()]
-            memory = Kept(prediction, ids, kept.attempt + 1).into(memory, lesson)
-            return [memory, "", *self._told(memory), gr.update(active=True)]
+            kept = Kept(prediction, ids, kept.attempt + 1)
+            told = self._told(lesson, kept, self._runs(lesson, kept))
+            return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
 
         begun = [memory, notice, *self.live, clock]
-        start.click(begin, [memory, train.visitor, *self.answers], begun, trigger_mode="once", **QUIET)
+        start.click(begin, [opened_entry, memory, train.visitor, *self.answers], begun, trigger_mode="once", **QUIET)
 
-        def halt(memory: Any) -> list[Any]:
-            lesson = lesson_of(memory)
-            lab.stop([run.id for run in self._runs(lesson, Kept.of(memory, lesson))])
-            return self._told(memory)
-
-        stop.click(halt, memory, self.live, trigger_mode="once", **QUIET)
-
-        def tick(memory: Any, visitor: Any, before: Any) -> list[Any]:
-            """Look again. As on the Train tab, only a look that found nothing new may stop the clock."""
-            lesson = lesson_of(memory)
+        def halt(entry: Any, memory: Any) -> list[Any]:
+            lesson = lesson_of(entry)
             kept = Kept.of(memory, lesson)
-            if self._stamp(lesson, kept) != before:
-                return [*self._told(memory), gr.skip()]
-            go_on = self._is_live(lesson, kept) or lab.jobs.is_busy(name_of(visitor))
+            runs = self._runs(lesson, kept)
+            lab.stop([run.id for run in runs])
+            return self._told(lesson, kept, runs)
+
+        stop.click(halt, [opened_entry, memory], self.live, trigger_mode="once", **QUIET)
+
+        def tick(entry: Any, memory: Any, visitor: Any, before: Any) -> list[Any]:
+            """Look again. As on the Train tab, only a look that found nothing new may stop the clock."""
+            lesson = lesson_of(entry)
+            kept = Kept.of(memory, lesson)
+            runs = self._runs(lesson, kept)
+            if self._stamp(lesson, runs) != before:
+                return [*self._told(lesson, kept, runs), gr.skip()]
+            go_on = self._is_live(runs) or lab.jobs.is_busy(name_of(visitor))
             return [*[gr.skip() for _ in self.live], gr.skip() if go_on else gr.update(active=False)]
 
-        clock.tick(tick, [memory, train.visitor, stamp], [*self.live, clock], trigger_mode="once", **QUIET)
+        clock.tick(
+            tick, [opened_entry, memory, train.visitor, stamp], [*self.live, clock], trigger_mode="once", **QUIET
+        )
 
     # ---- what to show
-    def filled(self, memory: Any) -> list[Any]:
+    def filled(self, entry: str, memory: Any) -> list[Any]:
         """The page of the lesson that is open."""
-        lesson = lesson_of(memory)
+        lesson = lesson_of(entry)
+        kept = Kept.of(memory, lesson)
+        runs = self._runs(lesson, kept)
         forms = [gr.update(visible=other is lesson) for other in LESSONS.values()]
         looked = "\n".join(["#### What to look at", "", *(f"- {line}" for line in lesson.look)])
-        arms = lesson.arms(self.lab.first_dataset(), Kept.of(memory, lesson).attempt)
-        told = [introduction(lesson, arms), setups(arms), looked, *forms, "", *self._told(memory)]
-        return [*told, gr.update(active=True)]
+        intro = introduction(lesson, self._arms(lesson, kept, runs))
+        return [intro, looked, *forms, "", *self._told(lesson, kept, runs), gr.update(active=True)]
 
     def left(self) -> list[Any]:
         """Nobody looks: no need to look for news either."""
@@ -311,27 +319,31 @@ class LessonPage:
                 told.append(answer if question.takes(answer) else gr.skip())
         return told
 
-    def _told(self, memory: Any) -> list[Any]:
+    def _told(self, lesson: Lesson, kept: Kept, runs: list[Run]) -> list[Any]:
         """Updates for `live`: how far the experiment is, and in the end the score."""
-        lesson = lesson_of(memory)
-        kept = Kept.of(memory, lesson)
-        live = self._is_live(lesson, kept)
+        live = self._is_live(runs)
         return [
-            self._stamp(lesson, kept),
+            self._stamp(lesson, runs),
             gr.update(interactive=not live, value=AGAIN if kept.attempt else START),
             gr.update(interactive=live),
+            setups(self._arms(lesson, kept, runs)),
             self.lab.lesson_chart(lesson.key, kept.ids),
-            result_of(lesson, kept, self._runs(lesson, kept), live),
+            result_of(lesson, kept, runs, live),
         ]
 
     def _runs(self, lesson: Lesson, kept: Kept) -> list[Run]:
         return list(lessons.arms_of(lesson, self.lab.open(kept.ids)).values())
 
-    def _is_live(self, lesson: Lesson, kept: Kept) -> bool:
-        return view.is_live(self._runs(lesson, kept), self.lab.jobs)
+    def _arms(self, lesson: Lesson, kept: Kept, runs: list[Run]) -> Mapping[str, RunConfig]:
+        """Those of the runs on the screen; before there are any, those of the first attempt."""
+        dataset = runs[0].config.dataset if runs else self.lab.first_dataset()
+        return lessons.made_arms(lesson.key, dataset, max(kept.attempt - 1, 0))
 
-    def _stamp(self, lesson: Lesson, kept: Kept) -> Any:
-        return lesson.key, view.stamp(self._runs(lesson, kept), self.lab.jobs)
+    def _is_live(self, runs: list[Run]) -> bool:
+        return view.is_live(runs, self.lab.jobs)
+
+    def _stamp(self, lesson: Lesson, runs: list[Run]) -> Any:
+        return lesson.key, view.stamp(runs, self.lab.jobs)
 
     def _named(self, answers: Any, lesson: Lesson) -> dict[str, Any]:
         """The answers to one lesson's questions, out of those to all."""
@@ -343,9 +355,9 @@ def first_lesson() -> Lesson:
     return next(iter(LESSONS.values()))
 
 
-def lesson_of(memory: Any) -> Lesson:
+def lesson_of(entry: Any) -> Lesson:
     """The lesson that is open; the first while a card is."""
-    group, _, key = entry_of(memory).partition(":")
+    group, _, key = entry_of(entry).partition(":")
     return LESSONS[key] if group == "lesson" else first_lesson()
 
 

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from reglab.look import Look, Picture
 
 
-def sees_html(look: Look, batch_size: int) -> str:
+def sees_html(look: Look) -> str:
     """The pictures of the batch with their labels, and below them what the network hides from the first one."""
     shown = len(look.batch)
-    of = f"{shown} of the {batch_size}" if shown < batch_size else f"All {shown}"
-    wrong = (
-        " A dashed frame: the label is wrong, as asked for; point at it." if any(p.about for p in look.batch) else ""
-    )
+    of = f"{shown} of the {look.images}" if shown < look.images else f"All {shown}"
+    wrong = " A dashed frame: the label is wrong, as asked for." if any(p.about for p in look.batch) else ""
     parts = [
         "<h4>The first batch</h4>",
         f"<p>{of} images of the first step, just as training will see them, with the labels it will ask for.{wrong}</p>",
@@ -43,9 +41,9 @@ def _figure(picture: Picture) -> str:
     source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
     caption, about = html.escape(picture.caption), html.escape(picture.about)
     height, width = picture.pixels.shape[:2]
-    mark = f' title="{about}"' if about else ""
-    kind = ' class="wrong"' if about.startswith("wrong") else ""
+    kind = ' class="wrong"' if picture.is_wrong else ""
+    small = f"<small>{about}</small>" if about else ""
     return (
-        f'<figure{kind}{mark}><img src="{source}" width="{width}" height="{height}" alt="{caption}">'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f'<figure{kind}><img src="{source}" width="{width}" height="{height}" alt="{caption}">'
+        f"<figcaption>{caption}{small}</figcaption></figure>"
     )

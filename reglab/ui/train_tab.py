@@ -22,7 +22,10 @@ from reglab.ui.controls import MAIN, MORE, Controls, preset, values_of
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.sees import sees_html
 
-SEARCH = '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
+SEARCH = (
+    '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
+    '<output aria-live="polite"></output>'
+)
 SEARCH_JS = (Path(__file__).parent / "static" / "search.js").read_text("utf-8")
 TICK = 0.7  # seconds between looks at the runs' folders
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
@@ -93,6 +96,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                         for i, recipe in enumerate(PRESETS)
                     ]
                     gr.HTML(html_template=SEARCH, js_on_load=SEARCH_JS, apply_default_css=False, elem_id="search")
+                about = gr.HTML("", elem_id="about")
                 controls.regularizers()
             advice = gr.HTML("", elem_id="advice")
             with gr.Column(elem_id="go"):
@@ -190,32 +194,33 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             return gr.skip()
         asked = controls.config_values(values)
         try:
-            return sees_html(lab.look(asked), int(asked["batch_size"]))
+            return sees_html(lab.look(asked))
         except PROBLEMS as error:
             return warning(str(error))
 
     watching: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
-    gr.on(changes, see, [looking, *inputs], sight, trigger_mode="always_last", **watching)
-    sees.select(lambda *values: (True, see(True, *values)), inputs, [looking, sight], **watching)
-    curves.select(lambda: False, None, looking, **QUIET)
+    # One listener, so that of several changes the last one is shown. Queued, or Gradio tells nobody that a state changed.
+    sees.select(lambda: True, None, looking, **watching)
+    gr.on([looking.change, *changes], see, [looking, *inputs], sight, trigger_mode="always_last", **watching)
+    curves.select(lambda: False, None, looking, **watching)
 
     toggles = controls.techniques()
 
     def use(recipe: Preset, dataset: str, model: str) -> list[Any]:
-        """The toggles and settings of a recipe; everything else stays as it is."""
+        """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
         try:
             chosen = values_of(
                 RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
             )
         except PROBLEMS as error:
-            return [*[gr.skip() for _ in toggles], warning(str(error))]
-        return [*[chosen[name] for name in toggles], ""]
+            return [*[gr.skip() for _ in toggles], "", warning(str(error))]
+        return [*[chosen[name] for name in toggles], f"<p>{recipe.title}: {recipe.about}.</p>", ""]
 
     for recipe, button in recipes:
         button.click(
             partial(use, recipe),
             [controls.by_name["dataset"], controls.by_name["model"]],
-            [*[controls.by_name[name] for name in toggles], notice],
+            [*[controls.by_name[name] for name in toggles], about, notice],
             **QUIET,
         )
 

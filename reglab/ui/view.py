@@ -40,14 +40,13 @@ def chart_of(
     jobs: Jobs,
     note: str = "",
     names: Mapping[str, str] | None = None,
-    keep_order: bool = False,
 ) -> dict[str, Any]:
     """The value of the live chart for one run, for two that are compared, or for up to five under names of their own.
 
     `names` (run id -> a short name such as "rate 0.25") keeps the runs in the order given and colours them a to e, the
-    first as the baseline. Without it they are called plain and regularized, the plain one first unless `keep_order`.
+    first as the baseline. Without it they are called plain and regularized, the plain one first.
     """
-    if names is None and not keep_order:
+    if names is None:
         runs = sorted(runs, key=lambda run: _is_regularized(run))
     summaries = [run.summary() | {"status": jobs.status(run)} for run in runs]
     histories = [run.history() for run in runs]
@@ -79,6 +78,12 @@ def chart_of(
     if names is None and len(ended) == 2 and not _is_regularized(runs[0]) and _is_regularized(runs[1]):
         chart["verdict"] = metrics.bought(ended[0][1], ended[1][1])
     return chart
+
+
+def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
+    """The runs' own names, unless plain and regularized say it: a run alone, or one of each."""
+    kinds = [_is_regularized(run) for run in runs]
+    return None if len(set(kinds)) == len(kinds) else {run.id: run.name for run in runs}
 
 
 def stamp(runs: Sequence[Run], jobs: Jobs) -> tuple[Any, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from conftest import tiny_config
+from conftest import make_split, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import batch, network, pass_over
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from reglab.events import Epoch
+from reglab.events import Epoch, Finished
 from reglab.regularizers import CATALOGUE, Moment
 from reglab.train import train
 
@@ -101,3 +101,10 @@ def test_a_run_trains_as_before_until_the_start_and_judges_the_average_after_it(
     assert [e.to_json() for e in ours[:3]] == [e.to_json() for e in theirs[:3]]
     assert [e.lr for e in ours[3:]] == [0.005, 0.005]
     assert ours[-1].val_loss != theirs[-1].val_loss
+
+
+def test_any_number_of_training_images_leaves_no_batch_of_one():
+    """501 images judged in batches of 500 would leave one alone, which batch normalization refuses."""
+    split = make_split(train=501, val=16, test=16)
+    config = tiny_config(epochs=1, batch_size=167, regularizers={"batch_norm": True, "swa": {"start": 0.0}})
+    assert isinstance(list(train(config, split))[-1], Finished)

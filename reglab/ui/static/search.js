@@ -1,6 +1,6 @@
 // Filters the toggle board while one types: every word must occur in a technique's name, hint, key or group.
 // Gradio runs this as the body of a function that is given `element`. Toggles that are passed over stay as they are.
-const input = element.querySelector("input");
+const input = element.querySelector("input"), answer = element.querySelector("output");
 
 input.addEventListener("input", filter);
 input.addEventListener("keydown", event => {
@@ -18,7 +18,7 @@ function filter() {
     let here = 0;
     for (const technique of section.querySelectorAll(".technique")) {
       const toggle = technique.querySelector(".toggle");
-      const says = `${group} ${technique.id} ${toggle.textContent}`.toLowerCase().replaceAll("_", " ");
+      const says = `${group} ${technique.id.replace("technique-", "")} ${toggle.textContent}`.toLowerCase().replaceAll("_", " ");
       const hit = words.every(word => says.includes(word));
       technique.classList.toggle("passed-over", !hit);
       here += hit;
@@ -26,5 +26,5 @@ function filter() {
     section.classList.toggle("passed-over", here === 0);
     found += here;
   }
-  board.dataset.found = found;
+  answer.textContent = found ? "" : "No technique is called so or says so.";
 }
