@@ -122,7 +122,9 @@ class Effect:
 
     @property
     def lead(self) -> str:
-        """That it did not help, where it did not, to begin a sentence with."""
+        """That it did not help, where it did not, to begin a sentence with; a rise of one seed may be chance."""
+        if self.n < 2:
+            return "" if self.test.mean > 0 else "Did not help here: "
         return "" if self.helped else "Did not help here, it hurt: " if self.hurt else "Did not clearly help here: "
 
     def sentence(self) -> str:

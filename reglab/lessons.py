@@ -149,10 +149,10 @@ class Overfitting(Lesson):
     )
     paper = "Goodfellow, Bengio and Courville 2016, Deep Learning, section 5.2"
     base = {"epochs": 15}
-    # As many images more in a batch as in the set, so that all learn in equally many steps: otherwise few images would
-    # also mean little training, and the gap would not have opened yet.
+    # Batches grow with the set, so that all learn in equally many steps: otherwise few images would also mean little
+    # training, and the gap would not have opened yet.
     changes = {
-        "few images": {"train_size": 300, "batch_size": 8},
+        "few images": {"train_size": 320, "batch_size": 8},
         "more images": {"train_size": 1_000, "batch_size": 25},
         "many images": {"train_size": 3_000, "batch_size": 75},
     }
@@ -592,9 +592,13 @@ def starving(runs: Outcomes, name: str, subject: str) -> list[str]:
     lost = plain.test - most.test
     if lost <= chance(plain.test, most.test, plain, "test_images"):
         return [f"{subject} ({name}) did not cost test accuracy here: {percent(most.test)}."]
+    cost = f"{subject} ({name}) cost {points(lost)} of test accuracy"
+    fitted, before = most.last.train_accuracy, plain.last.train_accuracy
+    if fitted >= before:
+        return [f"{cost}."]
     return [
-        f"{subject} ({name}) cost {points(lost)} of test accuracy: with {percent(most.last.train_accuracy)} on its own "
-        "training images the network has little left to generalise. A narrow gap alone is no success."
+        f"{cost}: on its own training images the network reached {percent(fitted)} instead of {percent(before)}, and what "
+        "has not been learned cannot generalise. A narrow gap alone is no success."
     ]
 
 

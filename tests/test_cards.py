@@ -200,15 +200,15 @@ def test_a_change_is_clear_where_its_interval_leaves_out_zero(effects, n, quanti
 
 
 def test_one_seed_is_called_one_seed_and_another_network_by_its_name(effects):
-    effects({"dropout": row(0.02, sd=None, n=1), "stochastic_depth": row(0.03, baseline="plain:resnet20", seconds=5.5)})
+    effects({"dropout": row(0.02, sd=None, n=1)})
     [effect] = card("dropout").measured.effects
     assert effect.verdict == "One seed only, so not certain" and not effect.helped and not effect.hurt
-    assert effect.sentence().startswith("Did not clearly help here: ")
-    assert (
-        "- **One seed only, so not certain** with clean labels: did not clearly help here"
-        in card("dropout").to_markdown()
-    )
+    assert effect.sentence().startswith("+2.0 points")
+    assert "- **One seed only, so not certain** with clean labels: +2.0 points" in card("dropout").to_markdown()
     assert "+2.0 points" in effect.sentence() and "one seed, so chance is not ruled out" in effect.sentence()
+    effects({"dropout": row(-0.02, sd=None, n=1)})
+    assert card("dropout").measured.effects[0].sentence().startswith("Did not help here: −2.0 points")
+    effects({"stochastic_depth": row(0.03, baseline="plain:resnet20", seconds=5.5)})
     [effect] = card("stochastic_depth").measured.effects
     assert effect.time == 0.5 and "with clean labels on resnet20" in effect.sentence()
 
