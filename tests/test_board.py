@@ -20,7 +20,9 @@ from reglab.regularizers import CATALOGUE
 
 
 def recipe(lab, title: str) -> None:
+    """Returns when the recipe has arrived; what was toggled sooner would be taken back by it."""
     lab.page.locator("#presets").get_by_role("button", name=title, exact=True).click()
+    expect(lab.page.locator("#about")).to_contain_text(f"{title}:")
 
 
 def shown(lab) -> list[str]:
