@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -27,12 +26,13 @@ from typing import Any
 
 import numpy as np
 
+from reglab import download
 from reglab.errors import ConfigError, DataError
 
 SIDE = 32  # pixels; smaller pictures are padded or enlarged to this
 INSTEAD = "choose the built-in digits (--dataset digits)"  # the way out that needs no network
 
-Progress = Callable[[str, int, int], None]
+Progress = download.Progress
 """Called with "downloading", bytes, bytes in all; then with "decoding", pictures, pictures in all."""
 
 
@@ -52,6 +52,7 @@ class Source:
     image_column: str = "image"
     label_column: str = "label"
     side: int = SIDE  # pixels of a picture as it is stored
+    repo_type: str = "dataset"
     mirror: bool = True  # is a mirrored picture still of the same class?
     preset: Mapping[str, Any] = field(default_factory=dict)  # what the Train tab takes up when this set is chosen
 
@@ -84,7 +85,7 @@ def load(key: str, progress: Progress | None = None) -> Dataset:
     if known.repo is None:
         return keep(known, BUILT_IN, built_in_digits())
 
-    files = hub_files(known) or fetch(key, report)
+    files = download.cached(known) or fetch(key, report)
     renewed: set[str] = set()
     while True:
         try:
@@ -104,7 +105,7 @@ def is_local(key: str) -> bool:
     known = source(key)
     if known.repo is None or any(read_info(folder, known) for folder in decoded_folders(known)):
         return True
-    files = hub_files(known)
+    files = download.cached(known)
     return files is not None and all(looks_whole(path) for path in files.paths.values())
 
 
@@ -285,6 +286,16 @@ def is_writable(folder: Path) -> bool:
         return False
 
 
+def fetch(
+    key: str, progress: Progress | None = None, timeout: float = 900, anew: Path | None = None
+) -> download.HubFiles:
+    """Download a set into the Hub's cache; DataError after `timeout` seconds, or within 5 if there is no network.
+
+    `anew` is a damaged file in the Hub's cache to download again although it is there.
+    """
+    return download.fetch(source(key), INSTEAD, progress, timeout, anew)
+
+
 def open_decoded(known: Source) -> Dataset | None:
     """The decoded set, or None where there is none in good order."""
     return next(filter(None, (open_folder(folder, known) for folder in decoded_folders(known))), None)
@@ -309,7 +320,7 @@ def decoded_folders(known: Source) -> list[Path]:
     """Where the decoded set may lie: the revision in the Hub's cache, or, should that be empty, any, newest first."""
     if known.repo is None:
         return [cache_folder() / f"{known.key}-{BUILT_IN}"]
-    files = hub_files(known)
+    files = download.cached(known)
     if files is not None:
         return [cache_folder() / f"{known.key}-{files.revision}"]
     return sorted(cache_folder().glob(f"{known.key}-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
@@ -370,7 +381,7 @@ def keep(known: Source, revision: str, arrays: dict[str, np.ndarray]) -> Dataset
         put_in_place(half, folder, known)
     except OSError as error:
         raise DataError(
-            f"{known.title} could not be kept in {folder.parent} ({why(error)}): "
+            f"{known.title} could not be kept in {folder.parent} ({download.why(error)}): "
             "free some space there, or name another folder in REGLAB_CACHE."
         ) from error
     finally:
@@ -422,37 +433,12 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # Reading a set: the parquet files in the Hub's cache, or the digits that come with scikit-learn
 
 
-@dataclass(frozen=True)
-class HubFiles:
-    """The files of a set in the Hub's cache, all of one commit."""
-
-    revision: str
-    paths: dict[str, Path]  # "train" and "test" -> file
-
-
 class Damaged(DataError):
     """A file that a new download may mend. Reads on in a longer sentence, so it has neither advice nor full stop."""
 
     def __init__(self, path: Path, known: Source, reason: str):
         super().__init__(f"{path.name} of {known.title} is damaged ({reason})")
         self.path = path
-
-
-def hub_files(known: Source) -> HubFiles | None:
-    """The set's files where the Hub's cache has all of them.
-
-    The cache's layout is read by hand (refs/main names the commit, snapshots/<commit>/ holds the files), because
-    importing the Hub's downloader takes longer than opening a decoded set.
-    """
-    from huggingface_hub import constants
-
-    repo = Path(constants.HF_HUB_CACHE) / f"datasets--{str(known.repo).replace('/', '--')}"
-    try:
-        revision = (repo / "refs" / "main").read_text().strip()
-    except (OSError, ValueError):
-        return None
-    paths = {split: repo / "snapshots" / revision / path for split, path in known.files.items()}
-    return HubFiles(revision, paths) if revision and all(path.is_file() for path in paths.values()) else None
 
 
 def looks_whole(path: Path) -> bool:
@@ -466,7 +452,7 @@ def looks_whole(path: Path) -> bool:
         return False
 
 
-def read(known: Source, files: HubFiles, report: Progress) -> dict[str, np.ndarray]:
+def read(known: Source, files: download.HubFiles, report: Progress) -> dict[str, np.ndarray]:
     """Decode all pictures: ARRAYS by name. Raises Damaged, or DataError for files with other content than expected."""
     total = known.images + known.test_images
     images, labels = read_parquet(
@@ -501,7 +487,7 @@ def read_parquet(known: Source, path: Path, count: int, report: Callable[[int], 
                     row += 1
                 report(row)
     except (pyarrow.ArrowException, OSError) as error:
-        raise Damaged(path, known, why(error)) from error
+        raise Damaged(path, known, download.why(error)) from error
     if row != count:
         raise Damaged(path, known, f"it breaks off after {row:,} of {count:,} pictures")
     classes = len(known.classes)
@@ -566,96 +552,6 @@ def built_in_digits() -> dict[str, np.ndarray]:
         "test_images": images[-test:],
         "test_labels": labels[-test:],
     }
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# Downloading
-
-
-def fetch(key: str, progress: Progress | None = None, timeout: float = 900, anew: Path | None = None) -> HubFiles:
-    """Download a set into the Hub's cache; DataError after `timeout` seconds, or within 5 if there is no network.
-
-    `anew` is a damaged file in the Hub's cache to download again although it is there.
-    """
-    known = source(key)
-    try:
-        return download(known, progress or (lambda stage, done, total: None), time.monotonic() + timeout, anew)
-    except Exception as error:  # the Hub's client raises its own, those of its HTTP library and OSError; all end here
-        raise DataError(f"{known.title} could not be fetched ({why(error)}): {INSTEAD}, or try again.") from error
-
-
-def download(known: Source, report: Progress, deadline: float, anew: Path | None) -> HubFiles:
-    """All files of a set at one commit. Raises what the Hub's client raises, ConnectionError, or TimeoutError."""
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.utils.tqdm import tqdm
-
-    if constants.HF_HUB_OFFLINE:
-        raise ConnectionError("HF_HUB_OFFLINE is set")
-    if not hub_answers(known):
-        raise ConnectionError("no network")  # asked first, because the client itself would go on trying for a minute
-
-    finished, bars = 0, []
-
-    class Bar(tqdm):
-        """Draws nothing; tells how far we are. Of the two bars the client may show for a file the longer one counts."""
-
-        def __init__(self, *args: Any, **settings: Any):
-            super().__init__(*args, **{**settings, "disable": True})
-            self.bytes = settings.get("initial") or 0
-            bars.append(self)
-
-        def update(self, n: float | None = 1) -> None:
-            if time.monotonic() > deadline:
-                raise TimeoutError("it took too long")
-            self.bytes += int(n or 0)
-            done = finished + max(bar.bytes for bar in bars)
-            report("downloading", done, max(done, known.megabytes * 1_000_000))
-
-    if anew is not None:
-        anew.unlink(missing_ok=True)  # else the client keeps it, where the cache holds files instead of links
-    revision, paths = "main", {}
-    for split, path in known.files.items():
-        paths[split] = Path(
-            hf_hub_download(
-                str(known.repo),
-                path,
-                repo_type="dataset",
-                revision=revision,
-                tqdm_class=Bar,
-                force_download=anew is not None and anew.name == Path(path).name,
-            )
-        )
-        revision = paths[split].parents[len(Path(path).parts) - 1].name  # the other files: from the same commit
-        finished += paths[split].stat().st_size
-        bars.clear()
-    report("downloading", finished, finished)
-    return HubFiles(revision, paths)
-
-
-def hub_answers(known: Source, seconds: float = 5) -> bool:
-    """Whether the Hub answers at all, in a thread because looking up a name may outlast any timeout of a request."""
-    from huggingface_hub import get_session, hf_hub_url
-
-    url = hf_hub_url(str(known.repo), known.files["train"], repo_type="dataset")
-    answers = []
-
-    def ask() -> None:
-        with contextlib.suppress(Exception):
-            answers.append(get_session().head(url, timeout=seconds))
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(seconds)
-    return bool(answers)
-
-
-def why(error: BaseException) -> str:
-    """An exception in a few words, to stand in brackets."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"the Hub answered {status}"
-    words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return words.splitlines()[0][:120].rstrip(".: ")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def look(values: Mapping[str, Any]) -> Look:
 
     from reglab import models
     from reglab.batches import ImageSet, Normalize, derived_seed, epoch_order, prepared
+    from reglab.regularizers import in_order
 
     config = RunConfig.parse(values)
     split = _split(config.dataset, config.train_size, config.val_size, config.label_noise, config.seed)
@@ -62,7 +63,7 @@ def look(values: Mapping[str, Any]) -> Look:
     cpu = torch.device("cpu")
     images = ImageSet.to_device(split.train_images[first], split.train_labels[first], cpu)
     normalize = Normalize.to_device(split.mean, split.std, cpu)
-    regularizers = sorted(config.regularizers.values(), key=lambda r: (r.order, r.key))
+    regularizers = in_order(config.regularizers.values())
     inputs, targets = prepared(images, torch.arange(len(images)), classes, regularizers, normalize, place)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))

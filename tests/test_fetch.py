@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import constants
 from test_data import COMMIT, table, write_parquet
 
-from reglab import data
+from reglab import data, download
 from reglab.fetch import Fetch
 
 SMALL = {"images": 40, "test_images": 20}
@@ -171,7 +171,7 @@ def test_a_fetch_that_takes_too_long_is_ended(fetch, hub):
 def test_damaged_files_are_downloaded_anew(fetch, tmp_path, links):
     """Both where the Hub's cache holds links to blobs and where (Windows, copied caches) it holds the files."""
     run(fetch)
-    paths = data.hub_files(data.source("cifar10")).paths.values()
+    paths = download.cached(data.source("cifar10")).paths.values()
     for path in paths:
         if not links:
             content = path.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reglab.models import ModelSpec
-from reglab.models.layers import dropout, map_dropout, norm1d, norm2d
+from reglab.models.layers import conv, dropout, map_dropout, norm, scaled
 
 WIDTHS = (32, 64, 128)
 HIDDEN = 128
@@ -19,26 +19,22 @@ class BasicCNN(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        bias = spec.norm == "none"  # a normalization has its own
         layers: list[nn.Module] = []
         channels = 3
-        for width in WIDTHS:
+        for block, width in enumerate(scaled(spec, w) for w in WIDTHS):
             for _ in range(2):
-                layers += [
-                    nn.Conv2d(channels, width, 3, padding=1, bias=bias),
-                    *norm2d(spec, width),
-                    nn.ReLU(inplace=True),
-                ]
+                layers += [*conv(spec, channels, width), nn.ReLU(inplace=True)]
                 channels = width
-            layers += [nn.MaxPool2d(2), *map_dropout(spec, block=width != WIDTHS[-1])]  # no room in 4 x 4 pixels
+            layers += [nn.MaxPool2d(2), *map_dropout(spec, block=block < 2)]  # no room in 4 x 4 pixels
         self.features = nn.Sequential(*layers)
+        hidden = scaled(spec, HIDDEN)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * 4 * 4, HIDDEN, bias=bias),
-            *norm1d(spec, HIDDEN),
+            nn.Linear(channels * 4 * 4, hidden, bias=spec.norm == "none"),
+            *norm(spec, hidden, nn.BatchNorm1d),
             nn.ReLU(inplace=True),
             *dropout(spec),
-            nn.Linear(HIDDEN, spec.classes),
+            nn.Linear(hidden, spec.classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -10,23 +10,40 @@ from torch import Tensor, nn
 from reglab.models import ModelSpec
 
 
-def norm2d(spec: ModelSpec, channels: int) -> list[nn.Module]:
-    """What follows a convolution."""
+def norm(spec: ModelSpec, channels: int, batch_norm: type[nn.Module] = nn.BatchNorm2d) -> list[nn.Module]:
+    """What follows a convolution, or with BatchNorm1d a dense layer.
+
+    Where the channels cannot be divided into `num_groups` groups, into the greatest common divisor of the two.
+    """
     if spec.norm == "batch":
-        return [nn.BatchNorm2d(channels)]
-    return group_norm(spec, channels)
+        return [batch_norm(channels)]
+    if spec.norm == "group":
+        return [nn.GroupNorm(gcd(spec.num_groups, channels), channels)]
+    return []
 
 
-def norm1d(spec: ModelSpec, features: int) -> list[nn.Module]:
-    """What follows a dense layer."""
-    if spec.norm == "batch":
-        return [nn.BatchNorm1d(features)]
-    return group_norm(spec, features)
+def conv(
+    spec: ModelSpec, channels: int, width: int, kernel: int = 3, stride: int = 1, padding: int | None = None
+) -> list[nn.Module]:
+    """A convolution that keeps the size of its maps, divided by the stride, and its normalization."""
+    bias = spec.norm == "none"  # a normalization has its own
+    padding = kernel // 2 if padding is None else padding
+    return [nn.Conv2d(channels, width, kernel, stride, padding, bias=bias), *norm(spec, width)]
 
 
-def group_norm(spec: ModelSpec, channels: int) -> list[nn.Module]:
-    """Where the channels cannot be divided into as many groups, into the greatest common divisor of the two."""
-    return [nn.GroupNorm(gcd(spec.num_groups, channels), channels)] if spec.norm == "group" else []
+def scaled(spec: ModelSpec, channels: int) -> int:
+    """So many channels at the width that was asked for: a multiple of 8, which kernels like; all of them at width 1."""
+    return channels if spec.width == 1 else max(8, round(channels * spec.width / 8) * 8)
+
+
+def he_(network: nn.Module) -> nn.Module:
+    """He et al. 2015 (arXiv:1502.01852): weights that keep the variance of the signal through ReLUs; biases of zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 def dropout(spec: ModelSpec) -> list[nn.Module]:

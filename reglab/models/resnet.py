@@ -1,70 +1,89 @@
-"""Residual networks for 32x32 images, section 4.2 of He et al. 2016 (arXiv:1512.03385)."""
+"""Residual networks for 32x32 images: section 4.2 of He et al. 2016 (arXiv:1512.03385), and ResNet-18 with a CIFAR stem."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, relu
 
 from reglab.models import ModelSpec
-from reglab.models.layers import StochasticDepth, dropout, map_dropout, norm2d
-
-WIDTHS = (16, 32, 64)
-BLOCKS = {"resnet20": 3}  # residual blocks a stage; depth = 6 * blocks + 2
+from reglab.models.layers import StochasticDepth, conv, dropout, map_dropout, scaled
 
 
-def _norm(spec: ModelSpec, channels: int) -> nn.Module:
-    return next(iter(norm2d(spec, channels)), nn.Identity())
+@dataclass(frozen=True)
+class Shape:
+    """Channels of each stage, residual blocks a stage, and what the shortcut does where the shape changes."""
+
+    widths: tuple[int, ...]
+    blocks: int
+    projection: bool  # the paper's option B, a 1x1 convolution; else option A, which has no weights
+
+
+SHAPES = {
+    "resnet20": Shape((16, 32, 64), 3, projection=False),
+    "resnet18": Shape((64, 128, 256, 512), 2, projection=True),
+}
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; where the shape changes, the shortcut is subsampled and zero-padded.
+    """Two 3x3 convolutions beside a shortcut.
 
-    That is the paper's option A: the shortcut has no weights. `drop_path` is the probability that the branch is left
-    out for an image. Feature maps are dropped between the convolutions, as in Zagoruyko and Komodakis 2016.
+    Where the shape changes, option A subsamples the shortcut and pads it with zeros, option B projects it.
+    `drop_path` is the probability that the branch is left out for an image. Feature maps are dropped between the
+    convolutions, as in Zagoruyko and Komodakis 2016; squares of them (`block`) in all stages but the first, as in
+    DropBlock's paper.
     """
 
-    def __init__(self, spec: ModelSpec, channels: int, width: int, stride: int, drop_path: float) -> None:
+    def __init__(
+        self, spec: ModelSpec, channels: int, width: int, stride: int, projection: bool, drop_path: float, block: bool
+    ) -> None:
         super().__init__()
-        bias = spec.norm == "none"
-        self.conv1 = nn.Conv2d(channels, width, 3, stride, padding=1, bias=bias)
-        self.norm1 = _norm(spec, width)
-        self.drop = nn.Sequential(
-            *map_dropout(spec, block=width != WIDTHS[0])
-        )  # the last stages, as in DropBlock's paper
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
-        self.norm2 = _norm(spec, width)
+        self.branch = nn.Sequential(
+            *conv(spec, channels, width, stride=stride),
+            nn.ReLU(inplace=True),
+            *map_dropout(spec, block),
+            *conv(spec, width, width),
+        )
         self.drop_path = StochasticDepth(drop_path)
         self.stride, self.extra = stride, width - channels
+        changes = stride > 1 or self.extra != 0
+        self.project = nn.Sequential(*conv(spec, channels, width, 1, stride)) if projection and changes else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        branch = self.norm2(self.conv2(self.drop(relu(self.norm1(self.conv1(x))))))
+    def shortcut(self, x: Tensor) -> Tensor:
+        if self.project is not None:
+            out: Tensor = self.project(x)
+            return out
         if self.stride > 1:
             x = avg_pool2d(x, 1, self.stride)
-        if self.extra:
-            x = pad(x, (0, 0, 0, 0, 0, self.extra))
-        return relu(x + self.drop_path(branch))
+        return pad(x, (0, 0, 0, 0, 0, self.extra)) if self.extra else x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(self.shortcut(x) + self.drop_path(self.branch(x)))
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.branch if isinstance(layer, nn.Conv2d)]
 
 
 class ResNet(nn.Module):
-    """A 3x3 convolution, three stages of residual blocks, the mean over all places, a classifier.
+    """A 3x3 convolution, stages of residual blocks, the mean over all places, a classifier.
 
-    269,722 parameters as resnet20 with batch normalization and 10 classes, 269,034 without.
+    With batch normalization and 10 classes 269,722 parameters as resnet20 and 11,173,962 as resnet18; the latter is
+    torchvision's ResNet-18 but for its first layer, a 3x3 convolution without pooling instead of 7x7 with.
     """
 
-    def __init__(self, spec: ModelSpec, blocks: int) -> None:
+    def __init__(self, spec: ModelSpec, shape: Shape) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, WIDTHS[0], 3, padding=1, bias=spec.norm == "none"), _norm(spec, WIDTHS[0]), nn.ReLU()
-        )
+        channels = scaled(spec, shape.widths[0])
+        self.stem = nn.Sequential(*conv(spec, 3, channels), nn.ReLU(inplace=True))
         stages: list[nn.Module] = []
-        channels = WIDTHS[0]
-        for width in WIDTHS:
-            for i in range(blocks):
-                drop_path = (
-                    spec.stochastic_depth * (len(stages) + 1) / (len(WIDTHS) * blocks)
-                )  # section 3, linear decay
-                stages.append(Block(spec, channels, width, 2 if i == 0 and width != WIDTHS[0] else 1, drop_path))
+        for stage, width in enumerate(scaled(spec, w) for w in shape.widths):
+            for i in range(shape.blocks):
+                # section 3 of the stochastic depth paper: the rate grows linearly with depth
+                drop_path = spec.stochastic_depth * (len(stages) + 1) / (len(shape.widths) * shape.blocks)
+                stride = 2 if i == 0 and stage > 0 else 1
+                stages.append(Block(spec, channels, width, stride, shape.projection, drop_path, block=stage > 0))
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(*dropout(spec), nn.Linear(channels, spec.classes))
@@ -75,7 +94,7 @@ class ResNet(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    network = ResNet(spec, BLOCKS[spec.name])
+    network = ResNet(spec, SHAPES[spec.name])
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -87,6 +106,7 @@ def build(spec: ModelSpec) -> nn.Module:
         blocks = [m for m in network.modules() if isinstance(m, Block)]
         with torch.no_grad():
             for block in blocks:
-                block.conv1.weight.mul_(len(blocks) ** -0.5)
-                block.conv2.weight.zero_()
+                first, second = block.convolutions()
+                first.weight.mul_(len(blocks) ** -0.5)
+                second.weight.zero_()
     return network

@@ -59,6 +59,7 @@ class Regularizer(BaseModel):
     keras: ClassVar[str] = ""
     advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on
     excludes: ClassVar[dict[str, str]] = {}  # another key -> why not both
+    pictures: ClassVar[bool] = False  # changes pictures, so that it has nothing to do where there are only features
     default_on: ClassVar[bool] = False  # switched on when the lab is opened for the first time
 
     @classmethod
@@ -124,6 +125,11 @@ class Regularizer(BaseModel):
 
 
 GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimisation", "Transfer")
+
+
+def in_order(regularizers: Iterable[Regularizer]) -> list[Regularizer]:
+    """The order in which they act inside one hook."""
+    return sorted(regularizers, key=lambda r: (r.order, r.key))
 
 
 def overriding(regularizers: Sequence[Regularizer], hook: str) -> list[Regularizer]:

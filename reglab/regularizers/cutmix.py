@@ -26,6 +26,7 @@ class CutMix(Regularizer):
 
     title = "CutMix"
     group = "Data"
+    pictures = True
     hint = "Paste part of another image, mix labels"
     paper = "Yun et al. 2019, CutMix: regularization strategy to train strong classifiers, arXiv:1905.04899"
     formula = (

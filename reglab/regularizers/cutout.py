@@ -25,6 +25,7 @@ class Cutout(Regularizer):
 
     title = "Cutout"
     group = "Data"
+    pictures = True
     hint = "Cover a square of every image"
     paper = "DeVries and Taylor 2017, Improved regularization of CNNs with cutout, arXiv:1708.04552"
     formula = r"x \leftarrow m \odot x + (1 - m) \odot \bar{x}"

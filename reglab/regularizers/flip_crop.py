@@ -28,6 +28,7 @@ class FlipCrop(Regularizer):
 
     title = "Flip and crop"
     group = "Data"
+    pictures = True
     hint = "Shift and mirror the training images at random"
     paper = "He et al. 2016, Deep residual learning for image recognition, section 4.2, arXiv:1512.03385"
     formula = r"x \leftarrow \mathrm{crop}_{32}\big(\mathrm{pad}_p(\mathrm{flip}(x))\big)"

@@ -22,6 +22,7 @@ class GaussianNoise(Regularizer):
 
     title = "Gaussian noise"
     group = "Data"
+    pictures = True
     hint = "Add noise to every pixel"
     paper = "Bishop 1995, Training with noise is equivalent to Tikhonov regularization, Neural Computation 7"
     formula = r"x \leftarrow \mathrm{clip}_{[0, 1]}\big(x + \mathcal{N}(0, \sigma^2)\big)"

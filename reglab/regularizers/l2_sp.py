@@ -63,6 +63,11 @@ class L2SP(Regularizer):
                 f"l2_sp pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
                 " use weight_decay, which pulls towards zero, or switch it off."
             )
+        if spec.head_only:
+            raise ConfigError(
+                "l2_sp pulls the weights of a backbone back, but with finetune features all of it is frozen already:"
+                " use finetune head_then_all or all, or switch it off."
+            )
         return spec
 
     def begin(self, model: nn.Module, memory: Memory) -> None:

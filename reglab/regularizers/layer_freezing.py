@@ -53,6 +53,11 @@ class LayerFreezing(Regularizer):
                 f"layer_freezing keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
                 " switch it off."
             )
+        if spec.head_only:
+            raise ConfigError(
+                "layer_freezing freezes part of a backbone, but with finetune features all of it is frozen already:"
+                " use finetune head_then_all or all, or switch it off."
+            )
         return spec
 
     def begin(self, model: nn.Module, memory: Memory) -> None:

@@ -34,6 +34,7 @@ class RandomErasing(Regularizer):
 
     title = "Random erasing"
     group = "Data"
+    pictures = True
     hint = "Paint a random rectangle over with noise"
     paper = "Zhong et al. 2017, Random erasing data augmentation, arXiv:1708.04896"
     formula = (
