@@ -15,6 +15,7 @@ from reglab.regularizers import Regularizer, overriding
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 
 def derived_seed(*words: int | str) -> int:
@@ -42,6 +43,7 @@ class ImageSet:
     """A whole set of images on one device.
 
     pixels: uint8 (N, H, W, 3), so that a gathered batch is channels_last without copying; labels: int64 (N,).
+    In their place there may be features of a frozen backbone, float16 (N, 1, 1, F).
     """
 
     pixels: Tensor
@@ -57,21 +59,22 @@ class ImageSet:
         return len(self.labels)
 
     def images(self, index: Tensor | slice) -> Tensor:
-        """Float images in 0..1, (n, 3, H, W), channels_last."""
-        return self.pixels[index].permute(0, 3, 1, 2).float().div_(255)
+        """Float images in 0..1, (n, 3, H, W), channels_last; features as they are."""
+        images = self.pixels[index].permute(0, 3, 1, 2).float()
+        return images.div_(255) if self.pixels.dtype == torch.uint8 else images
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Subtracts the channel mean and divides by the deviation, both (3,) in 0..1."""
+    """Subtracts the channel mean and divides by the deviation, both (3,) in 0..1, or (1,) where one does for all."""
 
     mean: Tensor
     std: Tensor
 
     @classmethod
-    def to_device(cls, mean: np.ndarray, std: np.ndarray, device: torch.device) -> Normalize:
-        def column(values: np.ndarray) -> Tensor:
-            return torch.as_tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+    def to_device(cls, mean: ArrayLike, std: ArrayLike, device: torch.device) -> Normalize:
+        def column(values: ArrayLike) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
         return cls(column(mean), column(std))
 

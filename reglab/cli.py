@@ -1,4 +1,4 @@
-"""python -m reglab ...: train, predict, runs, cards.
+"""python -m reglab ...: train, predict, evaluate, runs, cards, export, push, pull.
 
 Exit status: 0 done, 1 the run failed, 2 what was asked cannot be (one sentence on standard error).
 With --json, standard output is one JSON object a line, and the last line is the summary.
@@ -14,17 +14,20 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from reglab import __version__
-from reglab.cards import card, markdown_table
 from reglab.config import RunConfig, flag, from_json
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.regularizers import CATALOGUE
+
+if TYPE_CHECKING:
+    from reglab.store import Run
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, DataError, RunError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130  # as a shell says it
     except BrokenPipeError:  # `reglab runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -80,8 +85,26 @@ def build_parser() -> Parser:
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
     predict.add_argument("--checkpoint", required=True, metavar="NAME", help="a run, or a network in checkpoints/")
     predict.add_argument("--top", type=int, default=3, help="classes to show (default 3)")
+    predict.add_argument(
+        "--how",
+        choices=("crop", "fit"),
+        default="crop",
+        help="crop: the middle square (default); fit: the whole picture with grey bars beside it",
+    )
+    predict.add_argument("--tta", action="store_true", help="the mean over slightly shifted and mirrored views")
+    predict.add_argument(
+        "--dropout-passes", type=int, default=0, metavar="N", help="show the spread over N passes with dropout left on"
+    )
+    predict.add_argument(
+        "--explain", metavar="FILE.png", help="write a picture of where the network looks (Grad-CAM); for one IMAGE"
+    )
     _runs_option(predict)
     _json_option(predict)
+
+    evaluate = command("evaluate", evaluate_command, "measure a trained network on all validation and test images")
+    evaluate.add_argument("--checkpoint", required=True, metavar="NAME", help="a run, or a network in checkpoints/")
+    _runs_option(evaluate)
+    _json_option(evaluate)
 
     runs = command("runs", runs_command, "list the runs of this machine and the networks in checkpoints/")
     _runs_option(runs)
@@ -91,14 +114,33 @@ def build_parser() -> Parser:
     cards.add_argument("key", nargs="?", metavar="KEY", help="the regularizer, such as dropout (default: all)")
     cards.add_argument("--markdown", action="store_true", help="the table that stands in the README, or one card")
     _json_option(cards)
+
+    export = command("export", export_command, "write a trained network as an ONNX file or as torch's .pt2")
+    export.add_argument("checkpoint", metavar="RUN", help="a run, or a network in checkpoints/")
+    export.add_argument("file", metavar="FILE", help="a name that ends in .onnx or .pt2")
+    _runs_option(export)
+    _json_option(export)
+
+    push = command("push", push_command, "upload a run with its model card to the Hugging Face Hub")
+    push.add_argument("checkpoint", metavar="RUN", help="a run, or a network in checkpoints/")
+    push.add_argument("repo", metavar="REPO", help="USER/NAME; made where there is none")
+    push.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
+    push.add_argument("--private", action="store_true", help="make the repository a private one")
+    _runs_option(push)
+    _json_option(push)
+
+    pull = command("pull", pull_command, "bring in a run that was pushed to the Hugging Face Hub")
+    pull.add_argument("repo", metavar="REPO", help="USER/NAME")
+    _runs_option(pull)
+    _json_option(pull)
     return parser
 
 
 # ---- train -------------------------------------------------------------------------------------------------------
 def train_command(args: argparse.Namespace) -> int:
     from reglab import machine
-    from reglab.events import Epoch, Event, Failed, Started, Stopped
-    from reglab.store import Run, Store, runs_store
+    from reglab.events import Epoch, Event, Failed, Preparing, Started, Stopped
+    from reglab.store import Store, runs_store
 
     store = Store(args.runs) if args.runs else runs_store()
     given = config_values(args)
@@ -110,7 +152,7 @@ def train_command(args: argparse.Namespace) -> int:
             raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
         if status == "running":
             raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
-        _load_with_progress(run.config.dataset)
+        _load_with_progress(run.config)
         run.reopen()
     else:
         base = RunConfig()
@@ -120,7 +162,7 @@ def train_command(args: argparse.Namespace) -> int:
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(f"{args.config} cannot be read ({error}): give a JSON file.") from None
         config = base.override(given)
-        _load_with_progress(config.dataset)  # before the run folder is made, so that nothing is half started
+        _load_with_progress(config)  # before the run folder is made, so that nothing is half started
         machine.choose_device(config.device)
         run = store.create(config, name=args.name or "", group=args.group)
 
@@ -132,6 +174,11 @@ def train_command(args: argparse.Namespace) -> int:
         nonlocal failed
         failed = failed or isinstance(event, Failed)
         if event.name in ("step", "snapshot"):
+            return
+        if isinstance(event, Preparing):
+            if not args.json:
+                end = "\n" if event.done == event.total else "\r"
+                print(f"{event.what}: {event.done:,} of {event.total:,} pictures", end=end, file=sys.stderr, flush=True)
             return
         if args.json:
             print(json.dumps({"run": run.id, **event.to_json()}), flush=True)
@@ -174,20 +221,28 @@ def _in_words(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, *([summary["reason"]] if summary.get("reason") else [])])
 
 
-def _load_with_progress(dataset: str) -> None:
-    """Fetch and decode before anything is started, with a line on standard error for every tenth of the way."""
+def _load_with_progress(config: RunConfig) -> None:
+    """Fetch and decode before anything is started."""
     from reglab import data
+    from reglab.models import pretrained
 
+    data.load(config.dataset, _tenths(data.source(config.dataset).title))
+    if config.pretrained:
+        pretrained.fetch(config.model, _tenths(pretrained.known(config.model).title))
+
+
+def _tenths(title: str) -> Callable[[str, int, int], None]:
+    """Tells how far something has come with what has this title: a line on standard error for every tenth of the way."""
     said = ""
 
     def tell(stage: str, done: int, total: int) -> None:
         nonlocal said
-        line = f"{stage} {data.source(dataset).title}: {done * 10 // max(total, 1) * 10} %"
+        line = f"{stage} {title}: {done * 10 // max(total, 1) * 10} %"
         if line != said:
             print(line, file=sys.stderr)
             said = line
 
-    data.load(dataset, tell)
+    return tell
 
 
 def _stop_on_signals() -> Any:
@@ -210,11 +265,9 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("the run")
     for name, info in RunConfig.model_fields.items():
         if name != "regularizers":
-            default = RunConfig.model_fields[name].default
-            shown = "all" if default is None else default
-            run.add_argument(
-                flag(name), dest=f"config:{name}", **_option(info), help=f"{info.description} (default {shown})"
-            )
+            told: dict[str, Any] = {"dest": f"config:{name}", "help": f"{info.description} (default {_default(info)})"}
+            switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": None}
+            run.add_argument(flag(name), **told, **(switch if info.annotation is bool else _option(info)))
     for key, technique in CATALOGUE.items():
         group = parser.add_argument_group(technique.title, technique.hint)
         group.add_argument(
@@ -230,6 +283,8 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _default(info: FieldInfo) -> str:
+    if info.default is None:
+        return str(dict(info.json_schema_extra or {})["unset"])  # type: ignore[arg-type]
     return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
 
 
@@ -266,23 +321,80 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
 
 # ---- predict -----------------------------------------------------------------------------------------------------
 def predict_command(args: argparse.Namespace) -> int:
-    from reglab.predict import open_picture, predict_file
+    from reglab.predict import Answer, answer_file, open_picture, overlay
     from reglab.store import Store, checkpoints_store, find, runs_store
 
     run = find(args.checkpoint, Store(args.runs) if args.runs else runs_store(), checkpoints_store())
+    if args.explain and (len(args.images) > 1 or Path(args.explain).suffix.lower() != ".png"):
+        raise ConfigError(f"--explain {args.explain} cannot be written: give one IMAGE and a name that ends in .png.")
     for image in args.images:
         open_picture(Path(image))  # all of them are looked at before the first is answered
+
+    def tell(image: str, answer: Answer) -> None:
+        spread = dict(zip(answer.classes, answer.spread, strict=True)) if answer.spread else {}
+        shown = [
+            f"{label} {p:.1%}" + (f" ± {spread[label]:.1%}" if spread else "") for label, p in answer.top(args.top)
+        ]
+        print(f"{image}: {', '.join(shown)}")
+        if args.dropout_passes and not spread:
+            print("  This network has no dropout to leave on: there is no spread.")
+        if answer.unlike:
+            print(f"  {answer.unlike}")
+
+    args.top = max(1, args.top)
     for image in args.images:
-        probabilities, _ = predict_file(str(run.path), image)
-        top = dict(list(probabilities.items())[: max(1, args.top)])
+        answer, seen = answer_file(
+            str(run.path),
+            image,
+            args.how,
+            cam=bool(args.explain),
+            dropout_passes=args.dropout_passes,
+            tta=args.tta,
+        )
         if args.json:
-            print(
-                json.dumps(
-                    {"image": image, "checkpoint": run.id, "label": next(iter(top)), "probabilities": probabilities}
-                )
-            )
+            print(json.dumps({"image": image, "checkpoint": run.id, **answer.to_json()}))
         else:
-            print(f"{image}: " + ", ".join(f"{label} {p:.1%}" for label, p in top.items()))
+            tell(image, answer)
+        if args.explain and answer.cam is not None:
+            try:
+                overlay(seen, answer.cam).save(args.explain, "PNG")
+            except OSError as error:
+                raise ConfigError(
+                    f"{args.explain} cannot be written ({error.strerror}): choose another place."
+                ) from None
+    return 0
+
+
+# ---- evaluate ----------------------------------------------------------------------------------------------------
+def evaluate_command(args: argparse.Namespace) -> int:
+    from reglab import data
+    from reglab.evaluate import evaluate, known
+    from reglab.predict import network_of
+    from reglab.store import Store, checkpoints_store, find, runs_store
+
+    run = find(args.checkpoint, Store(args.runs) if args.runs else runs_store(), checkpoints_store())
+    network_of(run)  # before anything is fetched
+    _load_with_progress(run.config)
+    found = evaluate(run, progress=partial(_tenths(data.source(run.config.dataset).title), "evaluating"))
+    if known(run) != found:
+        why = "the run is being trained" if run.is_locked() else "its folder cannot be written to"
+        print(f"This is not kept with the run, because {why}.", file=sys.stderr)
+    if args.json:
+        print(json.dumps(found.to_json()))
+        return 0
+    (low, high), source = found.interval, data.source(found.dataset)
+    told = {
+        "data": f"{source.title} ({found.revision[:12]}), {found.test_images:,} test images",
+        "accuracy": f"{found.accuracy:.1%}, 95% interval {low:.1%} to {high:.1%}",
+        "loss": f"{found.loss:.4f}",
+        "calibration error": f"{found.ece:.3f}, and {found.ece_calibrated:.3f} at temperature {found.temperature:.2f}",
+        "calibrated on": f"the {found.val_images:,} validation images of seed {run.config.seed}",
+    }
+    classes = {name: "-" if share is None else f"{share:6.1%}" for name, share in found.per_class.items()}
+    width = max(map(len, [*told, *classes]))
+    print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
+    for part in (told, classes):
+        print("\n" + "\n".join(f"{name:<{width}}  {text}" for name, text in part.items()))
     return 0
 
 
@@ -313,6 +425,8 @@ def runs_command(args: argparse.Namespace) -> int:
 
 # ---- cards -------------------------------------------------------------------------------------------------------
 def cards_command(args: argparse.Namespace) -> int:
+    from reglab.cards import card, markdown_table
+
     if args.markdown and args.key is None:
         print(markdown_table())
         return 0
@@ -323,3 +437,59 @@ def cards_command(args: argparse.Namespace) -> int:
         else:
             print(json.dumps(told.to_json()) if args.json else told.to_text() + "\n\n")
     return 0
+
+
+# ---- out of the lab, and in --------------------------------------------------------------------------------------
+def _checkpoint(args: argparse.Namespace) -> Run:
+    from reglab.store import Store, checkpoints_store, find, runs_store
+
+    return find(args.checkpoint, Store(args.runs) if args.runs else runs_store(), checkpoints_store())
+
+
+def export_command(args: argparse.Namespace) -> int:
+    from reglab.export import export
+
+    run = _checkpoint(args)
+    made = export(run, args.file)
+    if args.json:
+        told = {"file": str(made.path), "bytes": made.bytes, "difference": made.difference, "pictures": made.pictures}
+        print(json.dumps({"run": run.id, **told}))
+    else:
+        print(
+            f"{made.path}: {_size(made.bytes)}; on {made.pictures} pictures its answers differ from the network's"
+            f" by at most {made.difference:.1g}."
+        )
+    return 0
+
+
+def push_command(args: argparse.Namespace) -> int:
+    """Exit status 2 when nothing was uploaded although that was asked."""
+    from reglab.hub import push
+
+    made = push(_checkpoint(args), args.repo, dry_run=args.dry_run, private=args.private)
+    if args.json:
+        print(json.dumps(made.to_json()))
+    else:
+        print(made.url or f"To {made.repo} would go:")
+        for name, size in made.files:
+            print(f"  {name:<20}{_size(size):>10}")
+    if made.url or args.dry_run:
+        return 0
+    print(f"Nothing was uploaded to {made.repo}, because nobody is logged in: {made.advice}.", file=sys.stderr)
+    return 2
+
+
+def pull_command(args: argparse.Namespace) -> int:
+    from reglab.hub import pull
+    from reglab.store import Store, runs_store
+
+    run = pull(args.repo, Store(args.runs) if args.runs else runs_store(), _tenths(args.repo))
+    if args.json:
+        print(json.dumps(run.summary()))
+    else:
+        print(f"{run.id}  {run.config.title()}  {run.config.recipe()}\n{run.path}")
+    return 0
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 10**5 else f"{count / 1e3:,.1f} kB"

@@ -33,7 +33,7 @@ class RunConfig(BaseModel):
         le=50_000,
         title="training images",
         description="fewer are easier to learn by heart",
-        json_schema_extra={"slider": [50, 50_000, 50]},
+        json_schema_extra={"slider": [50, 50_000, 50], "unset": "all"},
     )
     label_noise: float = Field(
         0.0,
@@ -47,6 +47,29 @@ class RunConfig(BaseModel):
         2_000, ge=10, le=10_000, title="validation images", description="held out of training, drawn as curves"
     )
     model: str = Field("basic_cnn", title="network", description="the network to train")
+    width: float = Field(
+        1.0,
+        ge=0.125,
+        le=4,
+        title="width",
+        description="channels, as a multiple of what is usual for the network",
+        json_schema_extra={"slider": [0.125, 2, 0.125]},
+    )
+    pretrained: bool = Field(False, title="pretrained", description="begin with ImageNet weights; networks of timm")
+    finetune: Literal["features", "head_then_all", "all"] = Field(
+        "features",
+        title="fine-tuning",
+        description="of pretrained networks: features trains the head alone on frozen features, which takes seconds;"
+        " head_then_all thaws the rest stage by stage; all trains everything",
+    )
+    side: int | None = Field(
+        None,
+        ge=32,
+        le=320,
+        title="side",
+        description="pixels that a network of timm enlarges pictures to",
+        json_schema_extra={"slider": [32, 320, 8], "unset": "what is usual for the network"},
+    )
     epochs: int = Field(
         20,
         ge=1,
@@ -123,6 +146,7 @@ class RunConfig(BaseModel):
             for other, why in r.excludes.items():
                 if other in suited:
                     raise ConfigError(f"{key} and {other} cannot both be on ({why}): switch one of them off.")
+        self._check_finetune()
         if self.batch_size == 1 and "batch_norm" in self.regularizers:
             raise ConfigError(
                 "batch_norm was asked for with batch size 1, but one image has no statistics:"
@@ -132,10 +156,39 @@ class RunConfig(BaseModel):
 
     def spec(self, classes: int) -> ModelSpec:
         """The network as the regularizers shape it."""
-        spec = ModelSpec(name=self.model, classes=classes)
+        spec = ModelSpec(
+            name=self.model,
+            classes=classes,
+            width=self.width,
+            pretrained=self.pretrained,
+            head_only=self.on_features,
+            side=self.side,
+        )
         for r in self.regularizers.values():
             spec = r.shape(spec)
         return spec
+
+    @property
+    def on_features(self) -> bool:
+        """Whether only a head is trained, on features that a frozen backbone gives once."""
+        return self.pretrained and self.finetune == "features"
+
+    def _check_finetune(self) -> None:
+        if not self.pretrained and self.finetune != "features":
+            raise ConfigError(
+                f"finetune {self.finetune} was asked for without pretrained weights, from which all layers are trained"
+                " anyway: switch pretrained on, or leave finetune out."
+            )
+        if self.on_features and (key := next((key for key, r in self.regularizers.items() if r.pictures), "")):
+            raise ConfigError(
+                f"{key} changes pictures, but the features of a frozen backbone are computed once from pictures as they"
+                " are: use finetune head_then_all or all, or switch it off."
+            )
+
+    def from_scratch(self) -> RunConfig:
+        """The same network from random weights, all of it trained: what shows what the pretraining bought."""
+        kept = {key: r for key, r in self.regularizers.items() if r.group != "Transfer"}
+        return self.model_copy(update={"pretrained": False, "finetune": "features", "regularizers": kept})
 
     def override(self, changes: Mapping[str, Any]) -> RunConfig:
         """A config with dotted changes: `{"lr": 0.01, "dropout.rate": 0.5, "batch_norm": True, "flip_crop": False}`.
@@ -181,7 +234,7 @@ class RunConfig(BaseModel):
             value = getattr(self, name)
             usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
             if name not in ("dataset", "regularizers") and value != usual:
-                out += [flag(name), typed(value)]
+                out += [flag(name)] if value is True else [flag(name), typed(value)]
         for key, r in self.regularizers.items():
             out.append(flag(key))
             usual_settings = _usual_settings(r, self.dataset)

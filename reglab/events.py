@@ -1,6 +1,6 @@
 """What a run can say while it trains. `train()` yields these; printing, plotting, saving and testing listen.
 
-All but `Step` and `Snapshot` become one line of `metrics.jsonl` each, `{"event": "epoch", "epoch": 3, ...}`. They hold
+All but `Preparing`, `Step` and `Snapshot` become one line of `metrics.jsonl` each, `{"event": "epoch", "epoch": 3, ...}`. They hold
 nothing that a second run of the same config would not repeat: wall clock and speed are measured by whoever listens.
 Accuracies, the gap and calibration errors are fractions from 0 to 1; losses are in nats per image.
 """
@@ -42,6 +42,16 @@ class Started(Event):
     threads: int
     mean: tuple[float, ...]  # of each channel, subtracted from every image before the network sees it
     std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparing(Event):
+    """Something that must be there before training begins is being computed."""
+
+    name: ClassVar[str] = "preparing"
+    what: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""Fetching a data set in the background: a process of its own, so that the app can watch it and stop it.
+"""Fetching a data set or pretrained weights in the background: a process that the app can watch and stop.
 
     fetch = Fetch("cifar10")
     fetch.start()
     fetch.sentence          # "Fetching CIFAR-10: 34 of 144 MB"
 
-The process is `python -m reglab.fetch cifar10`. It loads the set, which downloads and decodes what is missing, and
-prints a line of JSON for every step it makes.
+The process is `python -m reglab.fetch cifar10`, or `... timm/resnet18` for the weights of that network. It loads the set,
+which downloads and decodes what is missing, and prints a line of JSON for every step it makes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reglab.data import INSTEAD, load, source
+from reglab import data
+from reglab.download import Remote
 from reglab.errors import ConfigError, DataError
+from reglab.models import pretrained
 
 State = Literal["idle", "running", "ready", "failed"]
+
+
+def remote(key: str) -> Remote:
+    """What that key stands for: the weights of `timm/NAME`, or a data set. Raises `ConfigError`."""
+    return pretrained.known(key) if pretrained.is_timm(key) else data.source(key)
+
+
+def is_local(key: str) -> bool:
+    """Whether it is on this machine; never waits for the network."""
+    return pretrained.is_local(key) if pretrained.is_timm(key) else data.is_local(key)
 
 
 @dataclass(frozen=True)
@@ -40,14 +52,15 @@ class Status:
 
 
 class Fetch:
-    """One data set on its way to this machine.
+    """One data set, or the weights of one network, on its way to this machine.
 
     Stopped after `idle_seconds` without a step forward, or after `total_seconds`. A fetch that failed can be
     started again; files that came through whole are not downloaded twice.
     """
 
     def __init__(self, key: str, idle_seconds: float = 60, total_seconds: float = 900):
-        self.source = source(key)
+        self.source = remote(key)
+        self._instead = pretrained.instead() if pretrained.is_timm(key) else data.INSTEAD
         self.idle_seconds, self.total_seconds = idle_seconds, total_seconds
         self.command = [sys.executable, "-m", "reglab.fetch", key]
         self.status = self._begun("idle", f"{self.source.title} is not on its way.")
@@ -129,7 +142,7 @@ class Fetch:
             self._set(process, replace(self.status, state="ready", sentence=f"{title} is ready."))
             return
         why = clock.verdict or f"the process ended with status {process.returncode}"
-        sentence = verdict.get("sentence") or f"{title} could not be fetched ({why}): {INSTEAD}, or try again."
+        sentence = verdict.get("sentence") or f"{title} could not be fetched ({why}): {self._instead}, or try again."
         self._set(process, replace(self.status, state="failed", sentence=sentence))
 
     def _set(self, process: subprocess.Popen[str], status: Status) -> None:
@@ -183,13 +196,16 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def main(key: str) -> int:
-    """Load a set and print what happens, a JSON object a line; the last one says "ready" or "failed"."""
+    """Load a set, or fetch weights, and print what happens, a JSON object a line; the last one says "ready" or "failed"."""
     from huggingface_hub import constants
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that `finally` clears up
     constants.DOWNLOAD_CHUNK_SIZE = 256 * 1024  # the Hub's 10 MB would look like standstill on a slow line
     try:
-        load(key, Telling())
+        if pretrained.is_timm(key):
+            pretrained.fetch(key, Telling())
+        else:
+            data.load(key, Telling())
     except (ConfigError, DataError) as error:
         tell(state="failed", sentence=str(error))
         return 1

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -50,14 +50,26 @@ def work(
     import torch
 
     from reglab import data, machine
+    from reglab.features import featured
     from reglab.train import train
 
     torch.set_num_threads(machine.cpu_count())
 
-    def events_of(run: Run) -> Any:
-        c = run.config
+    def events_of(run: Run) -> Iterator[Event]:
+        c, resume = run.config, run.resume()
         split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
-        return record(run, train(c, split, resume=run.resume(), stop=lambda: stopped() or run.should_stop()))
+
+        def stop() -> bool:
+            return stopped() or run.should_stop()
+
+        def events() -> Iterator[Event]:
+            ready: data.Split | None = split
+            if c.on_features:
+                ready = yield from featured(c, split, stop)
+            if ready is not None:
+                yield from train(c, ready, resume=resume, stop=stop)
+
+        return record(run, events())
 
     with ExitStack() as owned:
         going: dict[Run, Any] = {}

@@ -3,6 +3,7 @@
     config.json        RunConfig, versions, device, threads       model.safetensors   best weights so far
     metrics.jsonl      one event a line, reproducible to the byte  last.safetensors + state.json   everything to go on
     timing.jsonl       wall clock and speed, kept apart            summary.json, manifest.json (sizes and SHA-256)
+    evaluation.json + answers.safetensors   what the best weights make of the test images, once somebody has asked
 
 Everything is written to a temporary file, synced and renamed, so a reader sees the old file or the new one, never half.
 Nothing here is a pickle.
@@ -38,6 +39,7 @@ from reglab.events import (
     Event,
     Failed,
     Finished,
+    Preparing,
     Snapshot,
     Started,
     Step,
@@ -64,6 +66,8 @@ LISTED = (
     "last.safetensors",
     "state.json",
     "summary.json",
+    "evaluation.json",
+    "answers.safetensors",
 )
 
 
@@ -77,7 +81,7 @@ class Store:
         """A new run folder with its config. `group` ties runs together that were started to be compared."""
         name = checked_name(name) if name else ""
         stamp = datetime.now(UTC)
-        run = Run(self.root / f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
+        run = Run(self.root / new_id(stamp))
         described = {
             "format": FORMAT,
             "run": run.id,
@@ -116,6 +120,11 @@ class Store:
     def group(self, name: str) -> list[Run]:
         """The runs that were started together under that name, oldest first."""
         return sorted((r for r in self.runs() if name and r.described.get("group") == name), key=lambda r: r.id)
+
+
+def new_id(stamp: datetime) -> str:
+    """A run's id: the time, so that ids sort by age, and chance, so that two runs never share one."""
+    return f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def runs_store() -> Store:
@@ -286,9 +295,9 @@ class Run:
     # ---- its weights -------------------------------------------------------------------------------------------
     def weights(self) -> dict[str, Tensor]:
         """The best weights. Raises `RunError` when they are missing, or not what their own checksum says."""
-        return self._tensors("model.safetensors")[0]
+        return self.tensors("model.safetensors")[0]
 
-    def _tensors(self, file: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def tensors(self, file: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         """The tensors and the metadata of a file of ours, its checksum verified."""
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load
@@ -317,7 +326,7 @@ class Run:
         from reglab.train import Resume
 
         try:
-            tensors, metadata = self._tensors("last.safetensors")
+            tensors, metadata = self.tensors("last.safetensors")
             state = json.loads(metadata["state"])
             best = self.weights() if state["epoch"] > 0 else {}
             metrics = (self.path / "metrics.jsonl").read_bytes()[: state["metrics_bytes"]]
@@ -425,8 +434,8 @@ def record(run: Run, events: Iterator[Event]) -> Iterator[Event]:
                     write_snapshot(run, event, written)
                     pending = None
             elif isinstance(event, Best):
-                write_bytes(run.path / "model.safetensors", _tensor_bytes(event.weights))
-            if not isinstance(event, (Step, Snapshot)):
+                write_bytes(run.path / "model.safetensors", tensor_bytes(event.weights))
+            if not isinstance(event, (Preparing, Step, Snapshot)):
                 if isinstance(event, (Stopped, Finished)) and pending is not None:
                     write_snapshot(run, pending, written)  # still live: nothing was trained since
                 if isinstance(event, Started):
@@ -470,7 +479,7 @@ def seal(run: Run) -> None:
 def write_snapshot(run: Run, snapshot: Snapshot, metrics: bytes) -> None:
     """`metrics` is what `metrics.jsonl` holds so far; the snapshot vouches for it."""
     state = {**snapshot.state, "metrics_bytes": len(metrics), "metrics_sha256": hashlib.sha256(metrics).hexdigest()}
-    write_bytes(run.path / "last.safetensors", _tensor_bytes(snapshot.tensors, {"state": json.dumps(state)}))
+    write_bytes(run.path / "last.safetensors", tensor_bytes(snapshot.tensors, {"state": json.dumps(state)}))
     write_json(run.path / "state.json", state)
 
 
@@ -489,10 +498,15 @@ class Clock:
         self.training, self.images = 0.0, 0  # seconds in steps of this epoch, and their images
         self.all_training, self.all_images = 0.0, 0  # of all epochs
         self.rate = before.get("images_per_second", 0.0)
+        self.preparing: dict[str, Any] = {}  # how far that is, before training begins
 
     def spent(self, event: Event | None, seconds: float) -> None:
         self.seconds += seconds
-        if isinstance(event, Step):
+        if isinstance(event, Preparing):
+            self.preparing = {"preparing": event.what, "done": event.done, "of": event.total}
+            if time.monotonic() - self.wrote > TIMING_SECONDS:
+                self.write()
+        elif isinstance(event, Step):
             self.epoch, self.batch, self.batches = event.epoch, event.batch, event.batches
             self.training += seconds
             self.images += event.images
@@ -501,6 +515,7 @@ class Clock:
             if time.monotonic() - self.wrote > TIMING_SECONDS:
                 self.write()
         elif isinstance(event, Epoch):
+            self.preparing = {}
             self.epoch, self.batch = event.epoch, 0 if event.epoch == 0 else self.batches
             self.write()
             self.all_training, self.all_images = self.all_training + self.training, self.all_images + self.images
@@ -530,6 +545,7 @@ class Clock:
             "batches": self.batches,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.rate, 1),
+            **self.preparing,
         }
         done = self._share() - (self.start_share or 0.0)
         if done > 0 and not final:
@@ -591,12 +607,17 @@ def is_held(lock: Path) -> bool:
         return False
 
 
-def _tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
     """The tensors as a safetensors file that holds its own checksum; the same tensors give the same bytes."""
     from safetensors.torch import save
 
     plain, metadata = _plain(tensors), metadata or {}
-    return bytes(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
+    data = bytes(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
+    size = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))  # safetensors writes it in any order
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return data[:8] + ordered.ljust(size - 8) + data[size:]
 
 
 def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

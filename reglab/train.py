@@ -24,7 +24,8 @@ from torch.nn.functional import cross_entropy
 from reglab import machine, metrics, models
 from reglab.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepared
 from reglab.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped, best_epoch
-from reglab.regularizers import Moment, Regularizer, overriding
+from reglab.models.transfer import Thaw, Transfer
+from reglab.regularizers import Moment, Regularizer, in_order, overriding
 
 if TYPE_CHECKING:
     from reglab.config import RunConfig
@@ -70,22 +71,26 @@ def train(
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-    regularizers = sorted(config.regularizers.values(), key=lambda r: (r.order, r.key))
+    regularizers = in_order(config.regularizers.values())
 
     # ---- the data, the network, the optimizer
     images = ImageSet.to_device(data.train_images, data.train_labels, device)
     val = ImageSet.to_device(data.val_images, data.val_labels, device)
-    normalize = Normalize.to_device(data.mean, data.std, device)
+    spec = config.spec(len(data.classes))
+    mean, std = models.statistics(spec) or (data.mean, data.std)
+    normalize = Normalize.to_device(mean, std, device)
     true_labels = torch.as_tensor(data.true_labels, device=device)
     clean = ImageSet(images.pixels[:CLEAN_SLICE], true_labels[:CLEAN_SLICE])
-    classes = len(data.classes)
+    classes = spec.classes
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
-    model = models.build(config.spec(classes)).to(device).to(memory_format=torch.channels_last)
+    model = models.build(spec).to(device).to(memory_format=torch.channels_last)
+    models.prepare(model, normalize(clean.images(slice(None))))
     memory: dict[str, dict[str, Tensor]] = {r.key: {} for r in regularizers}
     for r in regularizers:
         r.begin(model, memory[r.key])
-    optimizer = make_optimizer(config, model, regularizers)
+    thaw = Thaw(model) if isinstance(model, Transfer) and config.finetune == "head_then_all" else None
+    optimizer = make_optimizer(config, model, regularizers, thaw.scale if thaw else lambda name: 1.0)
     batch_size = min(config.batch_size, len(images))
     steps_per_epoch = len(images) // batch_size  # the rest of this epoch's order comes up in another epoch
     total_steps = steps_per_epoch * config.epochs
@@ -112,8 +117,8 @@ def train(
             device=machine.device_name(device),
             precision=precision,
             threads=torch.get_num_threads(),
-            mean=tuple(map(float, data.mean)),
-            std=tuple(map(float, data.std)),
+            mean=tuple(map(float, mean)),
+            std=tuple(map(float, std)),
         )
     else:
         epoch, batch = resume.state["epoch"], resume.state["batch"]
@@ -130,6 +135,8 @@ def train(
         place, moment = (config.seed, epoch, batch), Moment(steps_done(), total_steps, steps_per_epoch)
         index = order[batch * batch_size : (batch + 1) * batch_size]
         inputs, labels = prepared(images, index, classes, regularizers, normalize, place)
+        if thaw:
+            thaw.begin_step(moment.share)
         seen: list[Tensor] = []  # loss, penalty and correct of each pass; most techniques need one pass
 
         def compute() -> None:
@@ -153,7 +160,7 @@ def train(
         fill()
         lr = lr_of(moment)
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["scale"]
         optimizer.step()
         for r in regularizers:
             r.after_step(model, memory[r.key], moment)
@@ -328,13 +335,23 @@ class SGDW(torch.optim.SGD):
         return super().step(closure)
 
 
-def make_optimizer(config: RunConfig, model: nn.Module, regularizers: Sequence[Regularizer]) -> torch.optim.Optimizer:
-    """AdamW, or SGD with Nesterov momentum; fused, with the regularizers deciding over the parameter groups."""
-    by_kind: dict[str, list[nn.Parameter]] = {}
-    for p in model.parameters():
+def make_optimizer(
+    config: RunConfig,
+    model: nn.Module,
+    regularizers: Sequence[Regularizer],
+    scale: Callable[[str], float] = lambda name: 1.0,
+) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum; fused, with the regularizers deciding over the parameter groups.
+
+    `scale` gives the learning rate of a parameter, by its name, as a share of the run's.
+    """
+    alike: dict[tuple[str, float], list[nn.Parameter]] = {}
+    for name, p in model.named_parameters():
         if p.requires_grad:
-            by_kind.setdefault(models.parameter_kind(p), []).append(p)
-    groups: list[dict[str, Any]] = [{"params": ps, "kind": kind, "weight_decay": 0.0} for kind, ps in by_kind.items()]
+            alike.setdefault((models.parameter_kind(p), scale(name)), []).append(p)
+    groups: list[dict[str, Any]] = [
+        {"params": ps, "kind": kind, "scale": share, "weight_decay": 0.0} for (kind, share), ps in alike.items()
+    ]
     for r in regularizers:
         groups = r.optimize(groups)
     if config.optimizer == "adamw":

@@ -1,0 +1,174 @@
+"""What a frozen backbone makes of pictures, computed once and kept on disk.
+
+A network whose backbone does not change gives every picture the same features in every epoch and in every run. So they
+are computed once; training the head on them takes seconds. The features of a picture are kept under the digest of its
+pixels: runs that share pictures share features, whatever the split, and a computation that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+import zipfile
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reglab import machine, models
+from reglab.data import Split, cache_folder
+from reglab.errors import DataError
+from reglab.events import Event, Preparing, Stopped
+from reglab.models import pretrained
+
+if TYPE_CHECKING:
+    from reglab.config import RunConfig
+    from reglab.models.transfer import Transfer
+
+BATCH = 64  # always as many, the last one padded, so that a picture's features do not depend on its neighbours
+CHUNK = 16 * BATCH  # pictures a file
+
+
+def featured(
+    config: RunConfig, data: Split, stop: Callable[[], bool] = lambda: False
+) -> Generator[Event, None, Split | None]:
+    """The split with features (n, 1, 1, F) in float16 in the place of its pictures, as `train` takes it.
+
+    Yields how far it is. When it was stopped it yields `Stopped` and returns None; what is done is kept.
+    """
+    parts = {name: getattr(data, name) for name in ("train_images", "val_images", "test_images")}
+    shelf = Shelf.of(config)
+    total = sum(map(len, parts.values()))
+    found: dict[str, Any] = {}
+    done = 0
+    for name, pixels in parts.items():
+        for here in shelf.fill(pixels):
+            yield Preparing(what="features", done=done + here, total=total)
+            if stop():
+                yield Stopped(epoch=0, step=0)
+                return None
+        found[name] = shelf.features(pixels)[:, None, None, :]
+        done += len(pixels)
+    return replace(data, **found, mean=np.zeros(1), std=np.ones(1))
+
+
+def features_of(config: RunConfig, pixels: np.ndarray, stop: Callable[[], bool] = lambda: False) -> np.ndarray:
+    """Features (N, F) in float16 of pictures (N, 32, 32, 3) in uint8; those not yet known are computed now.
+
+    Raises `Halt` when it is stopped.
+    """
+    from reglab.train import Halt
+
+    shelf = Shelf.of(config)
+    for _ in shelf.fill(pixels):
+        if stop():
+            raise Halt
+    return shelf.features(pixels)
+
+
+class Shelf:
+    """The features that one backbone gives, at one size and precision."""
+
+    def __init__(self, folder: Path, network: Callable[[], Transfer], normalize: tuple[np.ndarray, np.ndarray]) -> None:
+        self.folder, self._network, self._normalize = folder, network, normalize
+        self._rows: dict[bytes, np.ndarray] = {}
+        self._read: set[str] = set()
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Shelf:
+        """Raises DataError where the weights are missing or damaged."""
+        import torch
+
+        known = pretrained.known(config.model)
+        spec = config.spec(2).replace(head_only=False, dropout=0.0)
+        side = pretrained.side_of(config.model, config.side)
+        revision = pretrained.cached_file(config.model).parent.name[:12]
+        precision = machine.choose_precision(config.precision, machine.choose_device(config.device))
+        folder = cache_folder() / "features" / f"{known.timm}-{revision}-{side}px-{precision}"
+
+        def network() -> Transfer:
+            device = machine.choose_device(config.device)
+            torch.manual_seed(0)
+            return models.build(spec).to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[return-value]
+
+        return cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """(N, F) in float16, once `fill` has gone through these pictures."""
+        return np.stack([self._rows[key] for key in digests(pixels)])
+
+    def fill(self, pixels: np.ndarray) -> Iterator[int]:
+        """Compute what is missing, a file at a time; yields how many of these pictures are known."""
+        self._look()
+        keys = digests(pixels)
+        missing = list({key: row for row, key in enumerate(keys) if key not in self._rows}.items())
+        yield len(keys) - len(missing)
+        if not missing:
+            return
+        network = self._network()
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            rows = [row for _, row in chunk]
+            computed = []
+            for at in range(0, len(rows), BATCH):
+                computed.append(self._compute(network, pixels[rows[at : at + BATCH]]))
+                yield len(keys) - len(missing) + start + min(at + BATCH, len(rows))
+            self._keep([key for key, _ in chunk], np.concatenate(computed))
+
+    def _compute(self, network: Transfer, pixels: np.ndarray) -> np.ndarray:
+        import torch
+
+        from reglab.batches import ImageSet, Normalize
+
+        device = next(network.parameters()).device
+        padded = np.concatenate([pixels, np.repeat(pixels[:1], BATCH - len(pixels), 0)])
+        images = ImageSet.to_device(padded, np.zeros(BATCH, dtype=np.int64), device).images(slice(None))
+        bf16 = self.folder.name.endswith("bf16")
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            out = network.features(Normalize.to_device(*self._normalize, device)(images))
+        return out[: len(pixels)].float().cpu().numpy().astype(np.float16)
+
+    def _look(self) -> None:
+        """Read the files that others, or earlier runs, have written."""
+        for path in sorted(self.folder.glob("*.npz")):
+            if path.name in self._read:
+                continue
+            try:
+                with np.load(path, allow_pickle=False) as kept:
+                    keys, rows, digest = kept["keys"], kept["rows"], bytes(kept["digest"])
+                if digest != _digest(keys, rows):
+                    raise ValueError("its checksum does not fit")
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                path.unlink(missing_ok=True)  # torn or damaged: computed again
+                continue
+            self._read.add(path.name)
+            self._rows.update(zip(map(bytes, keys), rows, strict=True))
+
+    def _keep(self, keys: list[bytes], rows: np.ndarray) -> None:
+        self._rows.update(zip(keys, rows, strict=True))
+        packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
+        name = f"{uuid.uuid4().hex}.npz"
+        temporary = self.folder / f".{name}.tmp"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as out:
+                np.savez(out, keys=packed, rows=rows, digest=np.frombuffer(_digest(packed, rows), np.uint8))
+            os.replace(temporary, self.folder / name)
+        except OSError as error:
+            raise DataError(
+                f"The features cannot be kept in {self.folder.parent} ({error.strerror}): free some space there,"
+                " or name another folder in REGLAB_CACHE."
+            ) from None
+        self._read.add(name)
+
+
+def digests(pixels: np.ndarray) -> list[bytes]:
+    """16 bytes for each picture that are a function of its pixels."""
+    return [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels]
+
+
+def _digest(keys: np.ndarray, rows: np.ndarray) -> bytes:
+    return hashlib.sha256(keys.tobytes() + rows.tobytes()).digest()
