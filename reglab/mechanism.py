@@ -9,7 +9,7 @@ from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reglab import data, machine, metrics
+from reglab import data, metrics
 from reglab.errors import RunError
 from reglab.predict import network_of
 from reglab.store import Run
@@ -50,8 +50,7 @@ def look(run_path: str) -> dict[str, Any]:
     split = data.split(data.load(config.dataset), config.train_size, config.val_size, config.label_noise, config.seed)
     device = torch.device("cpu")  # whoever trains may have the GPU
     part = ImageSet.to_device(split.val_images[:IMAGES], split.val_labels[:IMAGES], device)
-    precision = machine.choose_precision("fp32", device)
-    logits = predict(network, part, Normalize.to_device(mean, std, device), precision)
+    logits = predict(network, part, Normalize.to_device(mean, std, device), "fp32")
     if not torch.isfinite(logits).all():
         return seen | {
             "problem": f"Only the weights of run {run.name} are shown: it does not answer in finite numbers."
@@ -99,7 +98,7 @@ def answers_of(logits: Tensor, labels: Tensor) -> dict[str, Any]:
     images, accuracy, confidence (mean of the largest probability), ece; sure_and_wrong (share of all images that are
     answered wrongly with more than 90 %); confidences: counts of right and wrong answers by confidence, in equal bins
     from 0 to 1; logits: counts of all logits and of the largest of each image, in bins of `width` from `start`;
-    reliability: a bin each of `metrics.calibration_error`, with count, confidence and accuracy (None in an empty one).
+    reliability: as `metrics.reliability` tells it.
     """
     logits = logits.double()
     confidence, predicted = logits.softmax(1).max(1)
@@ -111,22 +110,12 @@ def answers_of(logits: Tensor, labels: Tensor) -> dict[str, Any]:
         "ece": metrics.calibration_error(logits, labels),
         "sure_and_wrong": _share((confidence > 0.9) & ~right),
         "confidences": {
-            "right": _counts(_bin_of(confidence[right], CONFIDENCE_BINS), CONFIDENCE_BINS),
-            "wrong": _counts(_bin_of(confidence[~right], CONFIDENCE_BINS), CONFIDENCE_BINS),
+            "right": _counts(metrics.bin_of(confidence[right], CONFIDENCE_BINS), CONFIDENCE_BINS),
+            "wrong": _counts(metrics.bin_of(confidence[~right], CONFIDENCE_BINS), CONFIDENCE_BINS),
         },
         "logits": _histogram(logits),
-        "reliability": _reliability(confidence, right),
+        "reliability": metrics.reliability(confidence, right),
     }
-
-
-def _reliability(confidence: Tensor, right: Tensor) -> list[dict[str, Any]]:
-    bin_of = _bin_of(confidence, metrics.BINS)
-    bins = []
-    for number in range(metrics.BINS):
-        here = bin_of == number
-        mean = {"confidence": confidence[here].mean().item(), "accuracy": _share(right[here])} if here.any() else {}
-        bins.append({"count": int(here.sum()), "confidence": None, "accuracy": None, **mean})
-    return bins
 
 
 def _histogram(logits: Tensor) -> dict[str, Any]:
@@ -148,11 +137,6 @@ def _nice(least: float) -> float:
         return 1.0
     power: float = 10.0 ** floor(log10(least))
     return next((digit * power for digit in (1, 2, 5) if digit * power >= least), 10 * power)
-
-
-def _bin_of(confidence: Tensor, bins: int) -> Tensor:
-    """Bins that are open on the left, as in Guo et al. 2017: (0, 1/bins], ..., (1 - 1/bins, 1]."""
-    return (confidence * bins).ceil().long().clamp(1, bins) - 1
 
 
 def _counts(bin_of: Tensor, bins: int) -> list[int]:

@@ -14,7 +14,7 @@ from reglab import data, mechanism, metrics, models
 from reglab.errors import RunError
 from reglab.events import best_epoch
 from reglab.mechanism import answers_of, layers_of, look
-from reglab.store import Run, _tensor_bytes
+from reglab.store import Run, tensor_bytes
 
 CLASSES = 10
 
@@ -136,7 +136,7 @@ def broken(run: Run, dimensions: int) -> Run:
     weights = run.weights()
     name = next(name for name in sorted(weights) if weights[name].ndim == dimensions)
     weights[name].view(-1)[0] = float("nan")
-    (run.path / "model.safetensors").write_bytes(_tensor_bytes(weights))
+    (run.path / "model.safetensors").write_bytes(tensor_bytes(weights))
     return run
 
 

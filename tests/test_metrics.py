@@ -79,6 +79,90 @@ def test_loss_and_accuracy_are_the_literal_ones():
     assert set(judged) == {"loss", "accuracy", "ece"}
 
 
+def test_the_reliability_bins_hold_what_the_calibration_error_adds_up():
+    logits, labels = some_logits(300)
+    confidence, predicted = logits.softmax(1).max(1)
+    for bins in (1, 7, 15):
+        shown = metrics.reliability(confidence, predicted == labels, bins)
+        apart = sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in shown if b["count"]) / 300
+        assert len(shown) == bins and sum(b["count"] for b in shown) == 300
+        assert apart == pytest.approx(calibration_error(logits, labels, bins))
+    edges = torch.tensor([0.0, 0.1, 0.2, 0.2001, 1.0], dtype=torch.double)
+    assert metrics.bin_of(edges, 5).tolist() == [0, 0, 0, 1, 4]
+
+
+# ---- temperature, energy, classes --------------------------------------------------------------------------------
+def some_logits(images: int = 200, scale: float = 2.0, classes: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits that are right more often than not, and too sure of it."""
+    rng = torch.Generator().manual_seed(3)
+    labels = torch.randint(classes, (images,), generator=rng)
+    logits = torch.randn(images, classes, generator=rng).double()
+    logits[torch.arange(images), labels] += 1
+    return logits * scale, labels
+
+
+def test_the_temperature_is_the_one_that_a_general_optimizer_finds():
+    optimize = pytest.importorskip("scipy.optimize")
+    for scale in (0.3, 1.0, 4.0, 15.0):
+        logits, labels = some_logits(scale=scale)
+        best = optimize.minimize_scalar(lambda t: metrics.loss(logits / math.exp(t), labels), bounds=(-3, 3))  # noqa: B023
+        assert metrics.temperature(logits, labels) == pytest.approx(math.exp(best.x), rel=1e-4)
+
+
+def test_logits_three_times_as_large_are_three_times_as_hot():
+    logits, labels = some_logits()
+    assert metrics.temperature(logits * 3, labels) == pytest.approx(3 * metrics.temperature(logits, labels), rel=1e-9)
+    moved = logits + torch.randn(len(logits), 1).double()  # the softmax does not see it
+    assert metrics.temperature(moved, labels) == pytest.approx(metrics.temperature(logits, labels), rel=1e-9)
+
+
+def test_at_its_temperature_nothing_is_left_to_fit():
+    logits, labels = some_logits(scale=5)
+    fitted = logits / metrics.temperature(logits, labels)
+    assert metrics.temperature(fitted, labels) == pytest.approx(1)
+    assert metrics.loss(fitted, labels) < metrics.loss(logits, labels)
+    assert calibration_error(fitted, labels) < calibration_error(logits, labels)
+    assert metrics.accuracy(fitted, labels) == metrics.accuracy(logits, labels)
+
+
+def test_the_temperature_stays_within_reason():
+    one_hot, labels = torch.eye(4), torch.arange(4)
+    assert metrics.temperature(one_hot, labels) == pytest.approx(metrics.COLDEST)  # never wrong: the colder the better
+    assert metrics.temperature(one_hot, labels.roll(1)) == pytest.approx(metrics.HOTTEST)  # never right
+    assert metrics.temperature(torch.zeros(4, 4), labels) == 1  # nothing to choose between
+    assert metrics.temperature(one_hot * 1e30, labels) == 1  # as sure as can be, and right
+    wrong_at_times = torch.tensor([0, 1, 2, 0])
+    assert metrics.temperature(one_hot * 1e30, wrong_at_times) == pytest.approx(metrics.HOTTEST)
+
+
+def test_the_energy_is_the_log_of_the_summed_exponentials():
+    logits, _ = some_logits(20)
+    literal = [math.log(sum(math.exp(value) for value in row)) for row in logits.tolist()]
+    assert metrics.energy(logits).tolist() == pytest.approx(literal)
+    assert metrics.energy(torch.tensor([[1000.0, 1000.0]])).item() == pytest.approx(1000 + math.log(2))
+
+
+def test_confusions_are_counted_as_scikit_learn_does():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    logits, labels = some_logits(80)
+    labels[labels == 2] = 3  # one class without images
+    counts = metrics.confusion(logits, labels, 6)
+    assert counts.tolist() == sklearn.confusion_matrix(labels, logits.argmax(1), labels=range(6)).tolist()
+    shares = metrics.per_class(logits, labels, 6)
+    assert shares[2] is None
+    for label in (0, 1, 3, 4, 5):
+        assert shares[label] == metrics.accuracy(logits[labels == label], labels[labels == label])
+
+
+def test_the_interval_is_the_one_of_wilson():
+    # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3
+    known = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0, 0.1611), (1, 29): (0.0061, 0.1718)}
+    for (right, images), interval in known.items():
+        assert metrics.wilson(right / images, images) == pytest.approx(interval, abs=6e-5)
+    low, high = metrics.wilson(1.0, 20)
+    assert (low, high) == pytest.approx((1 - 0.1611, 1), abs=6e-5) and high <= 1
+
+
 # ---- the diagnosis -----------------------------------------------------------------------------------------------
 def history(train_loss, val_loss, train_accuracy, val_accuracy, **more) -> list[Epoch]:
     rows = zip(train_loss, val_loss, train_accuracy, val_accuracy, strict=True)
