@@ -1,8 +1,8 @@
 """Makes what the README shows but nobody should type: its tables, and with --pictures its screenshots.
 
-`python docs/make.py` makes the tables, from the classes and from the runs in checkpoints/; with `--pictures` the
-screenshots too, from the app in a headless Chromium. `--ship RUN checkpoints/NAME` copies a finished run to the
-networks that ship, with its card.
+`python docs/make.py` makes the tables, from the classes and from the runs in checkpoints/, and the model cards of those
+runs; with `--pictures` the screenshots too, from the app in a headless Chromium. `--ship RUN checkpoints/NAME` copies a
+finished run to the networks that ship: as float16, measured again, with its card.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reglab.cards import markdown_table
-from reglab.store import Run, checkpoints_store, read_json, seal, write_json
+from reglab.evaluate import evaluate
+from reglab.model_card import model_card
+from reglab.store import Run, checkpoints_store, read_json, seal, tensor_bytes, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+MOST = 10_000_000  # bytes of a folder that ships
 
 
 def filled(readme: str) -> str:
@@ -55,48 +61,50 @@ def curves_table() -> str:
 
 
 def ship(source: Path, target: Path) -> None:
-    """Copy a finished run without what is only needed to go on, under a name instead of a time."""
+    """Copy a finished run under a name instead of a time, without what is only needed to go on.
+
+    The weights become float16, half the size, and what the card says of them is measured on the shipped file.
+    """
+    if target.exists():
+        raise SystemExit(f"{target} is there already: remove it first, or ship under another name.")
+    weights = in_half(Run(source).weights())
     target.mkdir(parents=True)
-    for name in ("metrics.jsonl", "timing.jsonl", "model.safetensors", "name"):
+    for name in ("metrics.jsonl", "timing.jsonl", "name"):
         shutil.copyfile(source / name, target / name)
+    write_bytes(target / "model.safetensors", tensor_bytes(weights))
     write_json(target / "config.json", {**read_json(source / "config.json"), "run": target.name})
+    refuse_large(target)  # before the work
     run = Run(target)
     seal(run)
-    (target / "README.md").write_text(card(run), encoding="utf-8")
+    evaluate(run)
+    (target / ".lock").unlink(missing_ok=True)
+    write_card(run)
+    refuse_large(target)
 
 
-def card(run: Run) -> str:
-    """What a reader of the folder should know."""
-    s, normalization = run.summary(), run.described["normalization"]
-    return f"""# {run.id}
-
-{run.config.title()}, {run.config.recipe()}. {s["parameters"]:,} parameters. Made by
-
-```sh
-{run.config.command()}
-```
-
-on {s["device"]} ({s["precision"]}, {s["threads"]} threads, torch {run.described["versions"]["torch"]}),
-{s["created"][:10]}, in {s["seconds"]:.0f} s.
-
-| | epoch | train | val | test | gap | calibration error |
-|---|---|---|---|---|---|---|
-| last epoch | {s["last"]["epoch"]} | {numbers(s["last"])} |
-| best epoch, `model.safetensors` | {s["best"]["epoch"]} | {numbers(s["best"])} |
-
-n = 1 (seed {s["seed"]}), {s["test_images"]:,} test images. Input: RGB in 0..1, 32 x 32 pixels, minus
-{rounded(normalization["mean"])}, divided by {rounded(normalization["std"])}.
-Predict with `python -m reglab predict IMAGE --checkpoint {run.id}`.
-"""
+def refuse_large(folder: Path) -> None:
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if size > MOST:
+        shutil.rmtree(folder)
+        raise SystemExit(
+            f"{folder.name} would be {size / 1e6:.1f} MB, more than the {MOST / 1e6:.0f} MB that may ship:"
+            " ship a narrower network."
+        )
 
 
-def numbers(e: dict[str, Any]) -> str:
-    percents = [f"{e[k]:.1%}" for k in ("train_accuracy", "val_accuracy", "test_accuracy")]
-    return " | ".join([*percents, f"{e['gap'] * 100:.1f} points", f"{e['ece']:.3f}"])
+def in_half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Every float as float16, whole numbers as they are. SystemExit where a number is too large for that."""
+    import torch
+
+    halved = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+    for name, t in halved.items():
+        if not torch.isfinite(t).all():
+            raise SystemExit(f"{name} has numbers that float16 cannot hold: ship another run.")
+    return halved
 
 
-def rounded(values: list[float]) -> str:
-    return "(" + ", ".join(f"{v:.4f}" for v in values) + ")"
+def write_card(run: Run) -> None:
+    (run.path / "README.md").write_text(model_card(run), encoding="utf-8")
 
 
 def pictures() -> None:
@@ -157,6 +165,8 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     if asked.ship:
         ship(*asked.ship)
+    for shipped in checkpoints_store().runs():
+        write_card(shipped)
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     if asked.pictures:
         pictures()
