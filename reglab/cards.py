@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from reglab.config import RunConfig, flag, typed
 from reglab.errors import ConfigError
-from reglab.models import MODELS
+from reglab.models import MODELS, pretrained
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 from reglab.store import read_json
 
@@ -268,8 +268,13 @@ def card(key: str) -> Card:
 def alone(key: str, base: RunConfig) -> RunConfig:
     """The run without regularizers but for this one, on the first network that has a place for it.
 
-    Raises `ConfigError` with the reason where no network has.
+    What belongs to transfer learning fine-tunes a pretrained network, one on this machine if there is one. Raises
+    `ConfigError` with the reason where no network has a place for it.
     """
+    if key in CATALOGUE and CATALOGUE[key].group == "Transfer":
+        network = next(iter(pretrained.local()), next(iter(pretrained.OFFERED)))
+        tuned = {"model": network, "pretrained": True, "finetune": "all", "lr": 3e-4, "epochs": min(base.epochs, 5)}
+        return base.plain().override({**tuned, key: True})
     return base.plain().override({"model": network_for(key, base), key: True})
 
 

@@ -67,8 +67,8 @@ class RunConfig(BaseModel):
         ge=32,
         le=320,
         title="side",
-        description="pixels that a network of timm enlarges pictures to",
-        json_schema_extra={"slider": [32, 320, 8], "unset": "what is usual for the network"},
+        description="pixels to enlarge pictures to; empty: as usual",
+        json_schema_extra={"unset": "what is usual for the network"},
     )
     epochs: int = Field(
         20,

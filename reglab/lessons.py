@@ -215,8 +215,28 @@ class Overfitting(Lesson):
         return said
 
 
-class DropoutRates(Lesson):
+class OneDial(Lesson):
+    """The same network at several strengths of one technique, up to far too much."""
+
+    technique: ClassVar[str]
+    strongest: ClassVar[str]  # the last of the runs
+    too_much: ClassVar[str]  # how a sentence about it begins
+
+    def marks(self, answers: Answers, runs: Outcomes) -> list[Mark]:
+        accuracy = runs[self.strongest].last.train_accuracy
+        return [
+            pick(answers["gap"], {n: r.last.gap for n, r in runs.items()}, "gap", "narrowest", runs, best=min),
+            pick(answers["test"], {n: r.test for n, r in runs.items()}, "test accuracy", "highest", runs),
+            guess(answers["train"], accuracy, f"training accuracy at {self.strongest}"),
+        ]
+
+    def takeaway(self, runs: Outcomes) -> list[str]:
+        return [*narrowing(runs, self.technique), *starving(runs, self.strongest, self.too_much)]
+
+
+class DropoutRates(OneDial):
     key = "dropout"
+    technique, strongest, too_much = "dropout", "rate 0.9", "That much dropout"
     title = "Dropout rates"
     background = (
         "Dropout switches off a random share of the units before the classifier (the last layer) at every training "
@@ -237,20 +257,10 @@ class DropoutRates(Lesson):
         Question("train", "How accurate will the network with rate 0.9 be on its training images, in the end?"),
     )
 
-    def marks(self, answers: Answers, runs: Outcomes) -> list[Mark]:
-        strongest = runs["rate 0.9"]
-        return [
-            pick(answers["gap"], {n: r.last.gap for n, r in runs.items()}, "gap", "narrowest", runs, best=min),
-            pick(answers["test"], {n: r.test for n, r in runs.items()}, "test accuracy", "highest", runs),
-            guess(answers["train"], strongest.last.train_accuracy, "training accuracy at rate 0.9"),
-        ]
 
-    def takeaway(self, runs: Outcomes) -> list[str]:
-        return [*narrowing(runs, "dropout"), *starving(runs, "rate 0.9", "That much dropout")]
-
-
-class WeightDecays(Lesson):
+class WeightDecays(OneDial):
     key = "weight_decay"
+    technique, strongest, too_much = "weight decay", "strength 10", "So strong a pull"
     title = "Weight decay values"
     background = (
         "Weight decay pulls every weight a little towards zero at each training step, so that only weights the pictures "
@@ -274,17 +284,6 @@ class WeightDecays(Lesson):
         Question("test", "Which strength will be most accurate on the test images?", tuple(changes)),
         Question("train", "How accurate will the network with strength 10 be on its training images, in the end?"),
     )
-
-    def marks(self, answers: Answers, runs: Outcomes) -> list[Mark]:
-        strongest = runs["strength 10"]
-        return [
-            pick(answers["gap"], {n: r.last.gap for n, r in runs.items()}, "gap", "narrowest", runs, best=min),
-            pick(answers["test"], {n: r.test for n, r in runs.items()}, "test accuracy", "highest", runs),
-            guess(answers["train"], strongest.last.train_accuracy, "training accuracy at strength 10"),
-        ]
-
-    def takeaway(self, runs: Outcomes) -> list[str]:
-        return [*narrowing(runs, "weight decay"), *starving(runs, "strength 10", "So strong a pull")]
 
 
 class BatchNormOnAndOff(Lesson):

@@ -20,6 +20,8 @@ from reglab.store import Run, Store
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost
 import effects
+import networks
+import transfer
 
 TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
 
@@ -230,3 +232,29 @@ def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, mo
     assert "| Slow |" in capsys.readouterr().out and slow["ratio"]["median"] > cost.LIMIT
     assert late["seconds_per_epoch_end"]["n"] == 1 and late["seconds_per_epoch_end"]["median"] > 2
     assert max(late["seconds_per_step"]["values"]) < 1  # what happens at the end of an epoch is in no step
+
+
+# ---- networks.py, transfer.py ------------------------------------------------------------------------------------
+def test_networks_tells_parameters_and_multiply_adds_of_every_network_asked_for(tmp_path):
+    printed = benchmark("networks.py", "--quick", "--only", "basic_cnn,alexnet_small", "--output", tmp_path / "n.json")
+    rows = json.loads((tmp_path / "n.json").read_text())["rows"]
+    assert {row[0] for row in cells(printed)[2:]} == {"`basic_cnn`", "`alexnet_small`"}
+    convolutions = 9 * (32**2 * 32 * (3 + 32) + 16**2 * 64 * (32 + 64) + 8**2 * 128 * (64 + 128))
+    assert rows["basic_cnn"]["multiply_adds"] == convolutions + 2048 * 128 + 128 * 10
+    assert rows["basic_cnn"]["parameters"] == 551_146 and rows["basic_cnn"]["training"]["median"] > 0
+
+
+def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, capsys):
+    def row(network, images, accuracy):
+        return {"network": network, "images": images, "test_accuracy": accuracy}
+
+    rows = [row("timm/x, pretrained, head on features", "100", 0.7), row("basic_cnn", "100", 0.4), row("vgg11", "100", 0.45)]
+    printed = transfer.table({"rows": rows, "conditions": {"sentence": "n = 1."}})
+    assert "| +25.0 points |" in printed and printed.endswith("n = 1.")
+    args = transfer.parse(["--sizes", "100,all", "--scratch-sizes", "100", "--only", "basic_cnn"])
+    plan = transfer.plan(args)
+    assert [c.train_size for c in plan.values()] == [100, None, 100, 100]
+    assert [c.pretrained for c in plan.values()] == [True, True, False, False]
+    assert {c.seed for c in plan.values()} == {0}
+    assert transfer.main(["--table", "--runs", str(tmp_path), "--output", str(tmp_path / "t.json")]) == 0
+    assert "Nothing has been trained yet" in capsys.readouterr().out and not (tmp_path / "t.json").exists()

@@ -16,6 +16,7 @@ from test_data import COMMIT, table, write_parquet
 
 from reglab import data, download
 from reglab.fetch import Fetch
+from reglab.models import pretrained
 
 SMALL = {"images": 40, "test_images": 20}
 CHILD = f"""
@@ -204,3 +205,27 @@ def test_the_built_in_digits_are_ready_without_a_hub(hub):
     fetch = Fetch("digits")
     run(fetch)
     assert fetch.state == "ready"
+
+
+# ---- the weights of a pretrained network
+def test_weights_are_fetched_as_the_data_is_and_lie_in_the_hubs_cache(hub):
+    hub.files["test"] = b"weights" * 1_000  # the Hub of these tests has them under any path
+    fetch = Fetch("timm/resnet18")
+    assert fetch.total_bytes == 47_000_000 and not pretrained.is_local("timm/resnet18")
+    run(fetch)
+    assert (fetch.state, fetch.sentence) == ("ready", "timm/resnet18 (47 MB) is ready.")
+    assert pretrained.cached_file("timm/resnet18").read_bytes() == hub.files["test"]
+
+
+def test_weights_that_cannot_be_fetched_say_what_is_here_instead(hub, tmp_path):
+    hub.mood = "slow"
+    fetch = Fetch("timm/resnet18")
+    fetch.start()
+    wait(lambda: fetch.done_bytes > 1_000_000)
+    assert fetch.sentence.startswith("Fetching timm/resnet18 (47 MB): ") and fetch.sentence.endswith(" of 47 MB.")
+    fetch.close()
+    hub.mood, fetch.idle_seconds = "silent", 3
+    run(fetch)
+    assert fetch.state == "failed"
+    assert "could not be fetched (nothing came for 3 seconds): no weights are on this machine" in fetch.sentence
+    assert not half_files(tmp_path)
