@@ -55,19 +55,18 @@ class RunConfig(BaseModel):
         description="channels, as a multiple of what is usual for the network",
         json_schema_extra={"slider": [0.125, 2, 0.125]},
     )
-    pretrained: bool = Field(False, title="pretrained", description="begin with ImageNet weights; networks of timm")
+    pretrained: bool = Field(False, title="pretrained", description="begin with ImageNet weights")
     finetune: Literal["features", "head_then_all", "all"] = Field(
         "features",
         title="fine-tuning",
-        description="of pretrained networks: features trains the head alone on frozen features, which takes seconds;"
-        " head_then_all thaws the rest stage by stage; all trains everything",
+        description="how much of a pretrained network learns",
     )
     side: int | None = Field(
         None,
         ge=32,
         le=320,
         title="side",
-        description="pixels to enlarge pictures to; empty: as usual",
+        description="pixels to enlarge to",
         json_schema_extra={"unset": "what is usual for the network"},
     )
     epochs: int = Field(

@@ -74,12 +74,13 @@ class Shelf:
 
     def __init__(self, folder: Path, network: Callable[[], Transfer], normalize: tuple[np.ndarray, np.ndarray]) -> None:
         self.folder, self._network, self._normalize = folder, network, normalize
+        self._built: Transfer | None = None
         self._rows: dict[bytes, np.ndarray] = {}
         self._read: set[str] = set()
 
     @classmethod
     def of(cls, config: RunConfig) -> Shelf:
-        """Raises DataError where the weights are missing or damaged."""
+        """The one shelf of this process for that backbone. Raises DataError where the weights are not on this machine."""
         import torch
 
         known = pretrained.known(config.model)
@@ -94,41 +95,54 @@ class Shelf:
             torch.manual_seed(0)
             return models.build(spec).to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[return-value]
 
-        return cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))
+        if folder not in _shelves:
+            _shelves[folder] = cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))
+        return _shelves[folder]
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """(N, F) in float16, once `fill` has gone through these pictures."""
         return np.stack([self._rows[key] for key in digests(pixels)])
 
     def fill(self, pixels: np.ndarray) -> Iterator[int]:
-        """Compute what is missing, a file at a time; yields how many of these pictures are known."""
+        """Compute what is missing, a batch at a time; yields how many of these pictures are known.
+
+        Two that fill in turn, as compared runs do, share the work: whatever one has computed the other finds.
+        """
         self._look()
         keys = digests(pixels)
-        missing = list({key: row for row, key in enumerate(keys) if key not in self._rows}.items())
-        yield len(keys) - len(missing)
-        if not missing:
-            return
-        network = self._network()
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            rows = [row for _, row in chunk]
-            computed = []
-            for at in range(0, len(rows), BATCH):
-                computed.append(self._compute(network, pixels[rows[at : at + BATCH]]))
-                yield len(keys) - len(missing) + start + min(at + BATCH, len(rows))
-            self._keep([key for key, _ in chunk], np.concatenate(computed))
+        row_of = {key: row for row, key in enumerate(keys)}
+        missing = [key for key in row_of if key not in self._rows]
+        done = len(row_of) - len(missing)
+        new: list[bytes] = []
+        yield len(keys) if not missing else done
+        try:
+            for start in range(0, len(missing), BATCH):
+                batch = [key for key in missing[start : start + BATCH] if key not in self._rows]
+                if batch:
+                    computed = self._compute(pixels[[row_of[key] for key in batch]])
+                    self._rows.update(zip(batch, computed, strict=True))
+                    new += batch
+                if len(new) >= CHUNK:
+                    self._keep(new)
+                    new = []
+                last = start + BATCH >= len(missing)
+                yield len(keys) if last else done + start + BATCH
+        finally:
+            if new:
+                self._keep(new)
 
-    def _compute(self, network: Transfer, pixels: np.ndarray) -> np.ndarray:
+    def _compute(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
         from reglab.batches import ImageSet, Normalize
 
-        device = next(network.parameters()).device
+        self._built = self._built or self._network()
+        device = next(self._built.parameters()).device
         padded = np.concatenate([pixels, np.repeat(pixels[:1], BATCH - len(pixels), 0)])
         images = ImageSet.to_device(padded, np.zeros(BATCH, dtype=np.int64), device).images(slice(None))
         bf16 = self.folder.name.endswith("bf16")
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            out = network.features(Normalize.to_device(*self._normalize, device)(images))
+            out = self._built.features(Normalize.to_device(*self._normalize, device)(images))
         return out[: len(pixels)].float().cpu().numpy().astype(np.float16)
 
     def _look(self) -> None:
@@ -147,8 +161,8 @@ class Shelf:
             self._read.add(path.name)
             self._rows.update(zip(map(bytes, keys), rows, strict=True))
 
-    def _keep(self, keys: list[bytes], rows: np.ndarray) -> None:
-        self._rows.update(zip(keys, rows, strict=True))
+    def _keep(self, keys: list[bytes]) -> None:
+        rows = np.stack([self._rows[key] for key in keys])
         packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
         name = f"{uuid.uuid4().hex}.npz"
         temporary = self.folder / f".{name}.tmp"
@@ -163,6 +177,9 @@ class Shelf:
                 " or name another folder in REGLAB_CACHE."
             ) from None
         self._read.add(name)
+
+
+_shelves: dict[Path, Shelf] = {}  # of this process
 
 
 def digests(pixels: np.ndarray) -> list[bytes]:

@@ -62,12 +62,15 @@ def look(values: Mapping[str, Any]) -> Look:
     first = epoch_order(len(split.train_labels), config.seed, 1)[: config.batch_size].numpy()
     cpu = torch.device("cpu")
     images = ImageSet.to_device(split.train_images[first], split.train_labels[first], cpu)
-    normalize = Normalize.to_device(split.mean, split.std, cpu)
+    # Whatever is trained of it, the whole network stands for what it does; random weights will do, and are always here.
+    spec = config.spec(classes).replace(pretrained=False, head_only=False)
+    mean, std = models.statistics(spec) or (split.mean, split.std)
+    normalize = Normalize.to_device(mean, std, cpu)
     regularizers = in_order(config.regularizers.values())
     inputs, targets = prepared(images, torch.arange(len(images)), classes, regularizers, normalize, place)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
-    network = models.build(config.spec(classes)).train()
+    network = models.build(spec).train()
     torch.manual_seed(derived_seed(*place, "layers"))
     with torch.no_grad(), _watched(network) as layers:
         logits = network(inputs)

@@ -118,7 +118,7 @@ def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(
     ("keys", "words"),
     [
         (("batch_norm", "group_norm"), "switch one of them off"),
-        (("stochastic_depth",), "choose resnet20, or switch it off"),
+        (("stochastic_depth",), "choose resnet20 or resnet18, or switch it off"),
         (("l2_sp",), "trained from scratch"),
     ],
 )
@@ -133,3 +133,41 @@ def test_what_cannot_be_is_said_before_anything_is_trained(lab, server, keys, wo
     lab.train.click()
     expect(lab.notice).to_contain_text(words)
     assert len(server.runs()) == before
+
+
+def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_use(lab, server):
+    panel = lab.page.locator("#transfer")
+    expect(panel).to_be_hidden()
+    for key in ("dropout", "weight_decay", "batch_norm", "flip_crop"):
+        toggle(lab, key)
+    lab.choose("control-model", re.compile("^resnet18 · timm"))
+    expect(lab.page.locator("#about-weights")).to_contain_text("a download of 47 MB")
+    expect(lab.page.locator("#about-weights")).to_contain_text("96 x 96, mean 0.485 0.456 0.406")
+    expect(lab.notice).to_contain_text("Switched off, since this network cannot use them here: batch normalization, flip")
+    expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --pretrained --dropout --weight-decay$"))
+    before = len(server.runs())
+    lab.train.click()
+    expect(lab.notice).to_contain_text("timm/resnet18 (47 MB)")
+    assert len(server.runs()) == before  # nothing is started before the weights are here
+    lab.choose("control-finetune", "head_then_all")
+    expect(lab.command).to_have_value(re.compile("--finetune head_then_all"))
+    toggle(lab, "l2_sp")
+    expect(lab.command).to_have_value(re.compile("--l2-sp"))
+    lab.number("side").fill("20")
+    lab.number("side").blur()
+    expect(lab.command).to_have_value(re.compile("side is 20, but must be at least 32"))
+    lab.choose("control-model", "basic_cnn")
+    expect(panel).to_be_hidden()
+    expect(lab.command).to_have_value(re.compile(r"train --dataset cifar10 --train-size 5000 --dropout --weight-decay"))
+
+
+def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.choose("control-model", re.compile("^resnet18 · timm"))
+    lab.page.locator("#control-pretrained input").uncheck()
+    lab.number("side").fill("32")
+    lab.number("side").blur()
+    expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --side 32( |$)"))
+    lab.train.click()
+    lab.expect_statuses("finished")

@@ -155,7 +155,7 @@ BAD = {
     "train --batch-size 1 --batch-norm --dataset digits": "one image has no statistics",
     "train --batch-norm --group-norm": "switch one of them off",
     "train --ema --swa": "cannot both be on",
-    "train --stochastic-depth": "choose resnet20, or switch it off",
+    "train --stochastic-depth": "choose resnet20 or resnet18, or switch it off",
     "train --l2-sp": "use weight_decay, which pulls towards zero, or switch it off",
     "train --layer-freezing": "random at the start: switch it off",
     "train --cutout.length 65": "cutout.length is 65, but must be at most 64",

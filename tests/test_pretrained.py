@@ -14,6 +14,7 @@ import timm
 import torch
 from conftest import make_split, tiny_config
 from huggingface_hub import constants
+from PIL import Image
 from safetensors.torch import save_file
 from timm.models import get_pretrained_cfg
 
@@ -25,7 +26,7 @@ from reglab.jobs import work
 from reglab.models import ModelSpec, pretrained
 from reglab.models.pretrained import OFFERED
 from reglab.models.transfer import SLOWER, STAGES, Thaw, learning
-from reglab.predict import logits_of, network_of
+from reglab.predict import imagenet_file, logits_of, network_of
 from reglab.store import Run, Store
 from reglab.train import make_optimizer, train
 
@@ -167,6 +168,20 @@ def test_timm_itself_loads_the_same_weights_from_the_same_cache(hub):
         assert torch.equal(theirs(images), pretrained.imagenet(TINY)(images))
 
 
+def test_a_picture_file_gets_the_names_and_probabilities_that_timm_gives_it(tmp_path):
+    side = np.linspace(0, 255, 240)
+    pixels = np.stack(np.broadcast_arrays(side[:, None], side[None, ::-1], side[:, None] / 2 + 60), 2)
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    picture.save(tmp_path / "slopes.png")
+    theirs = random_network(TINY)
+    seen = timm.data.create_transform(**timm.data.resolve_model_data_config(theirs))(picture)
+    with torch.inference_mode():
+        likeliest = theirs(seen[None])[0].softmax(0).topk(5)
+    named = imagenet_file(TINY, str(tmp_path / "slopes.png"))
+    assert [name for name, _ in named] == [pretrained.imagenet_classes()[i] for i in likeliest.indices.tolist()]
+    assert [p for _, p in named] == pytest.approx(likeliest.values.tolist(), rel=0.02)
+
+
 def test_imagenet_has_a_thousand_named_classes():
     classes = pretrained.imagenet_classes()
     assert len(classes) == 1_000 and classes[0] == "tench"
@@ -220,12 +235,17 @@ def counted(monkeypatch) -> list[int]:
     """How many pictures went through the backbone, call by call."""
     seen, compute = [], Shelf._compute
 
-    def count(self, network, pixels):
+    def count(self, pixels):
         seen.append(len(pixels))
-        return compute(self, network, pixels)
+        return compute(self, pixels)
 
     monkeypatch.setattr(Shelf, "_compute", count)
     return seen
+
+
+def another_process(monkeypatch) -> None:
+    """Forget what this process knows, so that only what is on the disk counts."""
+    monkeypatch.setattr(features, "_shelves", {})
 
 
 def test_features_are_those_of_the_network_and_are_computed_once(monkeypatch):
@@ -238,6 +258,7 @@ def test_features_are_those_of_the_network_and_are_computed_once(monkeypatch):
     with torch.inference_mode():
         expected = network.features((images - mean) / std).numpy()
     assert np.allclose(first, expected, rtol=2e-3, atol=2e-3)
+    another_process(monkeypatch)
     again = features_of(config, pixels[::-1].copy())  # from the disk, by their pixels
     assert np.array_equal(again, first[::-1]) and sum(seen) == 70
     features_of(on_tiny(side=64), pixels[:5])
@@ -253,21 +274,28 @@ def test_a_pictures_features_do_not_depend_on_its_neighbours(monkeypatch, tmp_pa
 
 
 def test_a_computation_that_was_cut_off_goes_on_and_a_damaged_file_is_computed_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(features, "CHUNK", BATCH)
     seen, config, data = counted(monkeypatch), on_tiny(), make_split(train=3 * BATCH)
     asked = iter([False, False, True])
     events = list(featured(config, data, stop=lambda: next(asked)))
-    assert [e.name for e in events] == ["preparing"] * 3 + ["stopped"] and 0 < sum(seen) < 3 * BATCH
-    before = sum(seen)
-    events = list(featured(config, data))
+    assert [e.name for e in events] == ["preparing"] * 3 + ["stopped"] and sum(seen) == 2 * BATCH
+    another_process(monkeypatch)
     total = len(data.train_images) + len(data.val_images) + len(data.test_images)
-    assert events[0].done >= before - BATCH and (events[-1].done, events[-1].total) == (total, total)
-    assert sum(seen) <= total + BATCH
-    good, already = features_of(config, data.train_images), sum(seen)
+    events = list(featured(config, data))
+    assert events[0].done == 2 * BATCH and (events[-1].done, events[-1].total) == (total, total)
+    assert sum(seen) == total
+    good = features_of(config, data.train_images)
     damaged = next((tmp_path / "cache" / "features").rglob("*.npz"))
     damaged.write_bytes(flipped(damaged.read_bytes()))
+    another_process(monkeypatch)
     list(featured(config, data))
-    assert 0 < sum(seen) - already <= BATCH and np.array_equal(features_of(config, data.train_images), good)
+    assert total < sum(seen) <= total + 2 * BATCH and np.array_equal(features_of(config, data.train_images), good)
+
+
+def test_runs_that_are_compared_share_the_work(monkeypatch):
+    seen, config, data = counted(monkeypatch), on_tiny(), make_split(train=4 * BATCH)
+    for one, other in zip(featured(config, data), featured(config, data), strict=True):
+        assert one.total == other.total
+    assert sum(seen) == len(data.train_images) + len(data.val_images) + len(data.test_images)
 
 
 # ---- training

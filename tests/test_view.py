@@ -15,7 +15,7 @@ from conftest import tiny_config
 
 from reglab.events import Epoch
 from reglab.jobs import Jobs
-from reglab.store import Run, Store
+from reglab.store import Clock, Run, Store
 from reglab.ui import view
 from reglab.ui.chart import STATIC, as_text
 from reglab.ui.lab import Lab
@@ -186,3 +186,22 @@ def test_the_five_colours_can_be_read_and_told_apart_by_everybody(theme, ground)
         least = 0.18 if sight == "usual" else 0.1
         for one, other in combinations(seen, 2):
             assert np.linalg.norm(seen[one] - seen[other]) >= least, (sight, one, other)
+
+
+def test_runs_of_one_network_with_and_without_pretraining_are_called_so(store):
+    timm = {"model": "timm/resnet18", "side": 32}
+    pretrained = tiny_config(**timm, pretrained=True, regularizers={"dropout": True})
+    configs = [pretrained.plain(), pretrained, pretrained.from_scratch()]
+    runs = [store.create(c) for c in configs]
+    assert list(view.names_of(runs).values()) == ["pretrained, plain", "pretrained", "random weights"]
+    assert list(view.names_of(runs[1:]).values()) == ["pretrained", "random weights"]
+    assert view.names_of(runs[:2]) is None  # plain and regularized say it
+
+
+def test_a_run_that_prepares_says_how_far_it_is(store):
+    run = store.create(tiny_config())
+    clock = Clock(run)
+    clock.preparing = {"preparing": "features", "done": 1_200, "of": 14_000}
+    clock.write()
+    [shown] = view.chart_of([run], Jobs(store))["runs"]
+    assert shown["preparing"] == "features 9%"

@@ -10,10 +10,13 @@ from pydantic.fields import FieldInfo
 
 from reglab import data, models
 from reglab.config import RunConfig
+from reglab.errors import ConfigError
+from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
-MORE = ("optimizer", "schedule", "precision", "val_size")
+MORE = ("width", "optimizer", "schedule", "precision", "val_size")
+TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
 
 
 def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] = (), **kwargs: Any) -> Any:
@@ -52,7 +55,8 @@ class Controls:
     def field(self, name: str, **kwargs: Any) -> Any:
         choices: dict[str, list[tuple[str, str]]] = {
             "dataset": [(source.title, key) for key, source in data.SOURCES.items()],
-            "model": [(family.title, key) for key, family in models.MODELS.items()],
+            "model": [(key, key) for key in models.MODELS]
+            + [(f"{known.timm} · timm", key) for key, known in pretrained.OFFERED.items()],
         }
         self.by_name[name] = component(
             name,
@@ -131,6 +135,19 @@ def values_of(config: RunConfig) -> dict[str, Any]:
         for name, info in technique.model_fields.items():
             values[f"{key}.{name}"] = getattr(on, name) if on is not None else info.default
     return values
+
+
+def fitting(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The same values without the techniques that their network cannot use, and the titles of those."""
+    base = {k: v for k, v in values.items() if k != "regularizers"}
+    kept, left_out = {}, []
+    for key, settings in values["regularizers"].items():
+        try:
+            RunConfig.parse({**base, "regularizers": {key: settings}})
+            kept[key] = settings
+        except ConfigError:
+            left_out.append(CATALOGUE[key].title.lower())
+    return {**base, "regularizers": kept}, left_out
 
 
 def preset(dataset: str) -> RunConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ import gradio as gr
 from reglab import cards
 from reglab.config import RunConfig
 from reglab.errors import RunError
+from reglab.models import pretrained
 from reglab.presets import PRESETS, Preset
 from reglab.ui import view
 from reglab.ui.chart import lab_chart
-from reglab.ui.controls import MAIN, MORE, Controls, preset, values_of
+from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset, values_of
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.sees import sees_html
 
@@ -27,6 +28,12 @@ SEARCH = (
     '<output aria-live="polite"></output>'
 )
 SEARCH_JS = (Path(__file__).parent / "static" / "search.js").read_text("utf-8")
+FINETUNED = {
+    "features": "A new last layer is trained on the features of the frozen rest, computed once and kept.",
+    "head_then_all": "The new last layer learns alone for a third of the run, then the rest thaws stage by stage.",
+    "all": "Everything is trained from the first step on: choose a learning rate of about 0.0003.",
+}
+RANDOM = "Random weights, all of them trained."
 TICK = 0.7  # seconds between looks at the runs' folders
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
@@ -84,6 +91,17 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                     with gr.Row():
                         controls.field(left, min_width=150)
                         controls.field(right, min_width=150)
+            with gr.Group(visible=False, elem_id="transfer", elem_classes="fields") as transfer:
+                with gr.Row():
+                    for name in TRANSFER:
+                        controls.field(name, min_width=110)
+                about_weights = gr.HTML("", elem_id="about-weights")
+                scratch = gr.Checkbox(
+                    False,
+                    label="Compare with the same network from random weights (slow)",
+                    elem_id="scratch",
+                    container=False,
+                )
             with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
                 for name in MORE:
                     controls.field(name, min_width=150)
@@ -132,16 +150,16 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab)
     inputs = controls.components()
 
-    def begin(visitor: Any, compare: bool, *values: Any) -> list[Any]:
+    def begin(visitor: Any, compare: bool, scratch: bool, *values: Any) -> list[Any]:
         try:
             if view.is_live(lab.open(ids_of(visitor)), lab.jobs):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
-            ids = lab.start(controls.config_values(values), compare, owner=name_of(visitor))
+            ids = lab.start(controls.config_values(values), compare, owner=name_of(visitor), scratch=scratch)
         except PROBLEMS as error:
             return tab.follow(ids_of(visitor), visitor, str(error))
         return tab.follow(ids, visitor)
 
-    start.click(begin, [visitor, compare, *inputs], tab.shown, trigger_mode="once", **QUIET)
+    start.click(begin, [visitor, compare, scratch, *inputs], tab.shown, trigger_mode="once", **QUIET)
 
     start.click(lambda: (gr.update(selected="curves"), False), None, [stage, looking], **QUIET)
 
@@ -151,7 +169,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
 
     stop.click(halt, visitor, tab.shown, trigger_mode="once", **QUIET)
 
-    def tick(visitor: Any, before: Any, dataset: str) -> list[Any]:
+    def tick(visitor: Any, before: Any, dataset: str, model: str) -> list[Any]:
         """Look again; whatever did not change is skipped, so that the page has nothing to do.
 
         A look may be under way while Train is pressed, and its answer, about the runs of before, may arrive last. So the
@@ -161,7 +179,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         ids = ids_of(visitor)
         runs = lab.open(ids)
         live, now = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
-        sentence, can_retry = lab.data_notice(dataset)
+        sentence, can_retry = lab.data_notice(dataset, model)
         rest = [warning(sentence), gr.update(visible=can_retry), machine_html(lab)]
         if now != before:
             buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
@@ -169,24 +187,26 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         go_on = live or lab.is_fetching() or not lab.jobs.machine() or lab.jobs.is_busy(name_of(visitor))
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
 
-    dataset = controls.by_name["dataset"]
+    dataset, model = controls.by_name["dataset"], controls.by_name["model"]
     clock.tick(
-        tick, [visitor, stamp, dataset], [stamp, chart, start, stop, data_line, again, header, clock],
+        tick, [visitor, stamp, dataset, model], [stamp, chart, start, stop, data_line, again, header, clock],
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
-    def tell(*values: Any) -> tuple[str, str]:
-        """The command line of what the controls say, or why it cannot be; and a word on techniques that meet."""
+    def tell(*values: Any) -> tuple[str, str, Any, str]:
+        """The command line of what the controls say, or why it cannot be; a word on techniques that meet; and what is
+        known of the pretrained weights."""
         asked = controls.config_values(values)
         said = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in cards.advice(asked["regularizers"]))
         try:
             command = RunConfig.parse(asked).command()
         except PROBLEMS as error:
             command = str(error)
-        return command, f"<ul>{said}</ul>" if said else ""
+        timm = pretrained.is_timm(asked["model"] or "")
+        return command, f"<ul>{said}</ul>" if said else "", gr.update(visible=timm), weights_html(asked) if timm else ""
 
     changes = [c.change for c in inputs]
-    gr.on(changes, tell, inputs, [command, advice], trigger_mode="always_last", **QUIET)
+    gr.on(changes, tell, inputs, [command, advice, transfer, about_weights], trigger_mode="always_last", **QUIET)
 
     def see(looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""
@@ -233,13 +253,50 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
 
     dataset.input(choose, dataset, [*inputs, data_line, again, clock], **QUIET)
 
-    def retry(dataset: str) -> list[Any]:
-        lab.fetch(dataset if dataset in lab.fetches else "cifar10")
-        sentence, can_retry = lab.data_notice(dataset)
+    def fit(changed: str, *values: Any) -> list[Any]:
+        """Another network, or another way to fine-tune it: switch off what it cannot use, and say so."""
+        asked = controls.config_values(values)
+        timm = pretrained.is_timm(asked["model"] or "")
+        if changed == "model":
+            asked |= {"pretrained": timm, "finetune": "features", "side": None}
+            asked |= {"width": 1.0} if timm else {}
+        if changed == "pretrained" and not asked["pretrained"]:
+            asked |= {"finetune": "features"}
+        try:
+            kept, left_out = fitting(asked)
+            chosen = controls.filled(RunConfig.parse(kept))
+        except PROBLEMS as error:
+            return [*[gr.skip() for _ in inputs], warning(str(error))]
+        said = f"Switched off, since this network cannot use them here: {', '.join(left_out)}." if left_out else ""
+        return [*chosen, warning(said)]
+
+    for name in ("model", "pretrained", "finetune"):
+        controls.by_name[name].input(partial(fit, name), inputs, [*inputs, notice], **QUIET)
+
+    def retry(dataset: str, model: str) -> list[Any]:
+        sentence, can_retry = lab.data_notice(dataset, model)
+        waiting = [
+            key for key in (model, dataset, "cifar10") if key in lab.fetches and lab.fetches[key].state == "failed"
+        ]
+        lab.fetch(waiting[0] if waiting else "cifar10")
+        sentence, can_retry = lab.data_notice(dataset, model)
         return [warning(sentence), gr.update(visible=can_retry), gr.update(active=True)]
 
-    again.click(retry, dataset, [data_line, again, clock], **QUIET)
+    again.click(retry, [dataset, model], [data_line, again, clock], **QUIET)
     return tab
+
+
+def weights_html(asked: Mapping[str, Any]) -> str:
+    """What is known of a network of timm: its download, the size it sees pictures at, and how they are normalised."""
+    try:
+        known = pretrained.known(asked["model"])
+        side = pretrained.side_of(known.name, int(asked["side"]) if asked["side"] else None)
+    except PROBLEMS as error:
+        return warning(str(error))
+    here = "already on this machine" if pretrained.is_local(known.name) else f"a download of {known.megabytes} MB"
+    mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
+    start = f"ImageNet weights: {here}. {FINETUNED[asked['finetune']]}" if asked["pretrained"] else RANDOM
+    return f"<p>{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}.</p>"
 
 
 def machine_html(lab: Lab) -> str:

@@ -83,6 +83,12 @@ def chart_of(
 def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
     """The runs' own names, unless plain and regularized say it: a run alone, or one of each."""
     kinds = [_is_regularized(run) for run in runs]
+    starts = [_is_pretrained(run) for run in runs]
+    if len(set(starts)) == 2:
+        return {
+            run.id: f"{'pretrained' if start else 'random weights'}{'' if on or not any(kinds) else ', plain'}"
+            for run, start, on in zip(runs, starts, kinds, strict=True)
+        }
     return None if len(set(kinds)) == len(kinds) else {run.id: run.name for run in runs}
 
 
@@ -112,6 +118,13 @@ def _is_regularized(run: Run) -> bool:
         return False
 
 
+def _is_pretrained(run: Run) -> bool:
+    try:
+        return run.config.pretrained
+    except RunError:
+        return False
+
+
 def _progress(run: Run, summary: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
     timing, role = run.last_timing(), "regularized" if _is_regularized(run) else "plain"
     epoch = timing.get("epoch", 0)
@@ -128,6 +141,7 @@ def _progress(run: Run, summary: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
         "images_per_second": timing.get("images_per_second"),
         "seconds_left": timing.get("seconds_left"),
         "message": summary.get("reason", ""),
+        "preparing": f"{timing['preparing']} {timing['done'] / timing['of']:.0%}" if "preparing" in timing else None,
     }
     return {key: value for key, value in shown.items() if value is not None}
 

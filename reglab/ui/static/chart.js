@@ -358,7 +358,7 @@ function drawProgress() {
     paintName(name, run);
     set(track.firstChild, "data-role", run.role);
     track.firstChild.style.right = `${(100 - done * 100).toFixed(2)}%`;
-    write(epoch, inMotion ? ofEpochs || "starting" : statusInWords(run));
+    write(epoch, inMotion ? run.preparing || ofEpochs || "starting" : statusInWords(run));
     write(speed, inMotion && run.images_per_second ? `${Math.round(run.images_per_second).toLocaleString("en")} images/s` : "");
     write(end, run.status === "finished" ? "finished" : inMotion && Number.isFinite(run.seconds_left) ? `${clock(run.seconds_left)} left` : "");
     write(detail, [!many && run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
