@@ -6,7 +6,7 @@
 
 For every number of training images: the head of `timm/tf_efficientnet_lite0` on frozen features, the same network from
 random weights, and each network of the lab from random weights with the same simple recipe (batch normalization, flip and
-crop, weight decay). One seed, the same images for all. Every row is a run folder made by `python -m reglab train`; its
+crop, weight decay). One seed, the same images for all. Every row is a run folder as `python -m reglab train` makes it; its
 command stands in the table's JSON. `--scratch-sizes` limits what is trained from random weights, which takes hours on many
 images.
 """
@@ -16,15 +16,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__, data, machine
+from reglab import __version__, data
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, DataError
+from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs import work
 from reglab.models import MODELS, pretrained
 from reglab.store import Run, Store, write_json
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     run.reopen()
                     work([run])
                 print(f"{name}: {told(Run(run.path))}", file=sys.stderr, flush=True)
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, RunError) as error:
         print(error, file=sys.stderr)
         return 2
     rows = []
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = found(store, config)
         if run is not None and run.status() == "finished":
             rows.append(row_of(name, run))
-    result = {"conditions": conditions(args, rows), "rows": rows}
+    result = {"conditions": conditions(args.dataset, rows), "rows": rows}
     if args.output and rows:
         write_json(args.output, result)
     print(table(result))
@@ -74,14 +73,19 @@ def plan(args: argparse.Namespace) -> dict[str, RunConfig]:
     for size in args.sizes:
         images = f"{size:,}" if size else "all"
         common = {"model": args.network, "regularizers": HEAD, "side": args.side}
-        asked[f"{args.network}, pretrained, head on features · {images}"] = config(size, pretrained=True, **common)
+        side = pretrained.side_of(args.network, args.side)
+        asked[f"{args.network}, pretrained, head on features, {side} px · {images}"] = config(
+            size, pretrained=True, **common
+        )
     for size in args.scratch_sizes:
         images = f"{size:,}" if size else "all"
         for model in args.only or MODELS:
             asked[f"{model} · {images}"] = config(size, model=model, regularizers=RECIPE, batch_size=64)
         common = {"model": args.network, "side": args.scratch_side, "batch_size": 64}
         recipe = {k: v for k, v in RECIPE.items() if k != "batch_norm"}
-        asked[f"{args.network}, random weights · {images}"] = config(size, regularizers=recipe, **common)
+        asked[f"{args.network}, random weights, {args.scratch_side} px · {images}"] = config(
+            size, regularizers=recipe, **common
+        )
     return asked
 
 
@@ -111,20 +115,21 @@ def row_of(name: str, run: Run) -> dict[str, Any]:
         "seconds",
         "threads",
     )
-    return {"network": what, "images": images, "command": run.config.command(), **{k: s[k] for k in keys}}
+    where = f"{s['device']}, {s['precision']}, torch {run.described['versions']['torch']}"
+    about = {"network": what, "images": images, "command": run.config.command(), "date": s["created"][:10]}
+    return about | {"machine": where} | {k: s[k] for k in keys}
 
 
-def conditions(args: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    import torch
+def conditions(dataset: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all rows have in common, in a sentence; where they differ, all of it."""
 
-    device = machine.choose_device("auto")
-    where = f"{machine.device_name(device)}, {machine.choose_precision('auto', device)}, torch {torch.__version__}"
+    def of_all(key: str) -> str:
+        return " and ".join(dict.fromkeys(str(row[key]) for row in rows if row[key] is not None))
+
     return {
         "reglab": __version__,
-        "machine": where,
-        "date": date.today().isoformat(),
-        "sentence": f"{data.source(args.dataset).title}, one seed, {data.source(args.dataset).test_images:,} test images,"
-        f" last epoch; {where}; {date.today().isoformat()}.",
+        "sentence": f"{data.source(dataset).title}, one seed, {data.source(dataset).test_images:,} test images, after the"
+        f" last of {of_all('epochs')} epochs; {of_all('machine')}; {of_all('date')}.",
     }
 
 

@@ -369,20 +369,24 @@ def predict_command(args: argparse.Namespace) -> int:
 def evaluate_command(args: argparse.Namespace) -> int:
     from reglab import data
     from reglab.evaluate import evaluate, known
+    from reglab.models import pretrained
     from reglab.predict import network_of
     from reglab.store import Store, checkpoints_store, find, runs_store
 
     run = find(args.checkpoint, Store(args.runs) if args.runs else runs_store(), checkpoints_store())
-    network_of(run)  # before anything is fetched
-    _load_with_progress(run.config)
-    found = evaluate(run, progress=partial(_tenths(data.source(run.config.dataset).title), "evaluating"))
+    config, source = run.config, data.source(run.config.dataset)
+    if config.on_features:  # the run is a head alone; otherwise its own weights are all it needs
+        pretrained.fetch(config.model, _tenths(pretrained.known(config.model).title))
+    network_of(run)  # before the data set is fetched
+    data.load(config.dataset, _tenths(source.title))
+    found = evaluate(run, progress=partial(_tenths(source.title), "evaluating"))
     if known(run) != found:
         why = "the run is being trained" if run.is_locked() else "its folder cannot be written to"
         print(f"This is not kept with the run, because {why}.", file=sys.stderr)
     if args.json:
         print(json.dumps(found.to_json()))
         return 0
-    (low, high), source = found.interval, data.source(found.dataset)
+    low, high = found.interval
     told = {
         "data": f"{source.title} ({found.revision[:12]}), {found.test_images:,} test images",
         "accuracy": f"{found.accuracy:.1%}, 95% interval {low:.1%} to {high:.1%}",

@@ -10,6 +10,7 @@ look a little better than it is; the test images have chosen nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -48,7 +49,7 @@ class Evaluation:
     loss: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     ece: Share
     ece_calibrated: Share  # with the logits divided by the temperature
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # fitted on the validation images
+    temperature: Annotated[float, Field(ge=metrics.COLDEST, le=metrics.HOTTEST)]  # fitted on the validation images
     per_class: dict[str, Share | None]  # accuracy; None without images
     energy: dict[
         str, Annotated[float, Field(allow_inf_nan=False)]
@@ -91,20 +92,17 @@ def known(run: Run) -> Evaluation | None:
 
 
 def answers(run: Run) -> Tensor:
-    """The logits of the test images (test_images, classes), in their order; evaluates where none are kept.
-
-    Raises what `evaluate` raises.
-    """
+    """The kept logits of the test images (test_images, classes), in their order. RunError where there are none of use."""
     import torch
 
-    source = data.source(run.config.dataset)
-    try:
+    source, digest = data.source(run.config.dataset), _digest_of_weights(run)
+    with contextlib.suppress(RunError, KeyError):
         tensors, metadata = run.tensors(ANSWERS)
         logits, weights = tensors["logits"], metadata["weights"]
-    except (RunError, KeyError):
-        return _evaluated(run)[1]
-    fits = logits.shape == (source.test_images, len(source.classes)) and bool(torch.isfinite(logits).all())
-    return logits if fits and weights == _digest_of_weights(run) else _evaluated(run)[1]
+        fits = logits.shape == (source.test_images, len(source.classes)) and bool(torch.isfinite(logits).all())
+        if fits and weights == digest:
+            return logits
+    raise RunError(f"There are no answers of run {run.name} to the test images, or no whole ones: evaluate it.")
 
 
 def _evaluated(

@@ -260,7 +260,10 @@ def check_metrics(path: Path) -> None:
 
 
 def finite(value: Any) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError("a number that is not finite")
     return number

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from reglab import data, metrics
 from reglab.errors import RunError
-from reglab.predict import network_of
+from reglab.models import pretrained
+from reglab.predict import logits_of, network_of
 from reglab.store import Run
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ RELATIVELY_ZERO = 0.01  # of the layer's RMS weight: stays the same when a layer
 CONFIDENCE_BINS = 20
 LOGIT_BINS = 60  # at most; rounding their width up leaves 24 at least
 IMAGES = 5_000  # of a large validation set the first ones are enough, and take seconds
+ENLARGED = 500  # the same for a network of timm, which sees them larger
 
 
 def look(run_path: str) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def look(run_path: str) -> dict[str, Any]:
     this machine, `problem` says so instead. Raises `RunError` when there are no weights, or none that can be read.
     """
     run = Run(Path(run_path))
-    network, mean, std = network_of(run)
+    network, _, _ = network_of(run)
     seen: dict[str, Any] = {"run": run.id, "layers": layers_of(network)}
     if not all(layer["finite"] for layer in seen["layers"]):
         raise RunError(f"The weights of run {run.name} are not all finite numbers: choose another run.")
@@ -44,18 +46,14 @@ def look(run_path: str) -> dict[str, Any]:
         }
     import torch
 
-    from reglab.batches import ImageSet, Normalize
-    from reglab.train import predict
-
     split = data.split(data.load(config.dataset), config.train_size, config.val_size, config.label_noise, config.seed)
-    device = torch.device("cpu")  # whoever trains may have the GPU
-    part = ImageSet.to_device(split.val_images[:IMAGES], split.val_labels[:IMAGES], device)
-    logits = predict(network, part, Normalize.to_device(mean, std, device), "fp32")
+    count = ENLARGED if pretrained.is_timm(config.model) and not config.on_features else IMAGES
+    logits = logits_of(run, split.val_images[:count])
     if not torch.isfinite(logits).all():
         return seen | {
             "problem": f"Only the weights of run {run.name} are shown: it does not answer in finite numbers."
         }
-    return seen | answers_of(logits, part.labels)
+    return seen | answers_of(logits, torch.from_numpy(split.val_labels[:count]))
 
 
 def layers_of(network: nn.Module) -> list[dict[str, Any]]:

@@ -33,12 +33,6 @@ class Parts(nn.Module):
             setattr(self, name, part)
 '''.strip()
 
-SPECTRUM = """
-for layer in list(network.modules()):
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        spectral_norm(layer)
-""".strip()
-
 
 def plain_code(network: nn.Module, imports: Iterable[str] = ()) -> str:
     """Python source that binds `network` to a network of the same layers, in training mode and with random weights.
@@ -51,9 +45,9 @@ def plain_code(network: nn.Module, imports: Iterable[str] = ()) -> str:
     code.imports.update(imports)
     built = code.built(network)
     parts = [*code.definitions.values(), f"network = {built}"]
-    if any(is_parametrized(layer) for layer in network.modules()):
+    if spectral := [repr(name) for name, layer in network.named_modules() if is_parametrized(layer)]:
         code.imports.add("from torch.nn.utils.parametrizations import spectral_norm")
-        parts.append(SPECTRUM)
+        parts.append(f"for name in {call('[', spectral, ']')}:\n    spectral_norm(network.get_submodule(name))")
     return "\n\n\n".join([in_order(code.imports), *parts]) + "\n"
 
 

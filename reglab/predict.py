@@ -268,9 +268,9 @@ def imagenet_file(name: str, picture_path: str) -> tuple[tuple[str, float], ...]
     from PIL import Image, ImageOps
 
     known = pretrained.known(name)
-    side, share = pretrained.eval_crop(name)
+    side, share, by = pretrained.eval_crop(name)
     picture = open_picture(Path(picture_path), least=2 * side)
-    seen = ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC, bleed=(1 - share) / 2)
+    seen = ImageOps.fit(picture, (side, side), Image.Resampling[by.upper()], bleed=(1 - share) / 2)
     network, mean, std = _networks.get(
         (name, 0.0), lambda: (pretrained.imagenet(name), np.asarray(known.mean), np.asarray(known.std))
     )

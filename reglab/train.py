@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CLEAN_SLICE = 2_000  # training images judged again after every epoch, in eval mode and without augmentation
 EVAL_BATCH = 500
+EVAL_PIXELS = 64 * 128**2  # of a batch, where a network enlarges its images
 MOMENTUM = 0.9
 
 
@@ -180,7 +181,7 @@ def train(
         network = model
         for r in regularizers:
             torch.manual_seed(derived_seed(config.seed, steps_done(), "judged"))
-            network = r.judged(network, memory[r.key], evaluation_batches(clean, normalize))
+            network = r.judged(network, memory[r.key], evaluation_batches(clean, normalize, network))
         return network
 
     def logits_of(part: ImageSet, network: nn.Module) -> Tensor:
@@ -281,19 +282,21 @@ def predict(
     network.eval()
     out = []
     with torch.inference_mode(), torch.autocast(part.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        for inputs in evaluation_batches(part, normalize):
+        for inputs in evaluation_batches(part, normalize, network):
             if stop():
                 raise Halt
             out.append(network(inputs).float())
     return torch.cat(out)
 
 
-def evaluation_batches(part: ImageSet, normalize: Normalize) -> Iterator[Tensor]:
+def evaluation_batches(part: ImageSet, normalize: Normalize, network: nn.Module) -> Iterator[Tensor]:
     """The images once, in order, normalised and not augmented: (n, 3, H, W) each, all of nearly one size.
 
     SWA gives every batch the same weight in the statistics of batch normalization, and one image alone has none.
+    A network that enlarges its images gets fewer at once, for they take so much more memory.
     """
-    size = ceil(len(part) / ceil(len(part) / EVAL_BATCH))
+    at_once = max(2, min(EVAL_BATCH, EVAL_PIXELS // getattr(network, "side", 1) ** 2))
+    size = ceil(len(part) / ceil(len(part) / at_once))
     for start in range(0, len(part), size):
         yield normalize(part.images(slice(start, start + size)))
 

@@ -45,7 +45,7 @@ SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 def test_a_first_visit_shows_a_page_one_can_use(lab):
     page = lab.page
     expect(page.locator("#tabs > .tab-wrapper").get_by_role("tab")).to_have_text(
-        ["Train", "Inside", "Predict", "Learn", "Runs"]
+        ["Train", "Inside", "Errors", "Predict", "Learn", "Runs"]
     )
     expect(lab.train).to_be_enabled()
     expect(lab.stop).to_be_disabled()
@@ -218,9 +218,10 @@ def test_a_number_can_be_typed_digit_by_digit(lab):
 # ---- predicting --------------------------------------------------------------------------------------------------
 def test_a_picture_is_classified_and_rubbish_is_refused_in_words(lab, a_run, tmp_path):
     run = a_run("20250101-000000-aaaaaa")
-    page, answer, notice = lab.page, lab.page.locator("#answer"), lab.page.locator("#predict-notice .warning")
+    page, answer, notice = lab.page, lab.page.locator("#answers"), lab.page.locator("#answers .warning")
     lab.tab("Predict")
     lab.choose("network", re.compile(run.id))
+    lab.choose("beside", "none")
     expect(page.locator("#examples img")).to_have_count(10)
 
     lab.upload(a_one(tmp_path))
@@ -234,11 +235,12 @@ def test_a_picture_is_classified_and_rubbish_is_refused_in_words(lab, a_run, tmp
 
 
 def expect_prediction(lab: Lab) -> None:
-    expect(lab.page.locator("#answer")).to_contain_text("%")
-    shares = [int(share) for share in re.findall(r"(\d+)\s*%", lab.said("#answer"))]
-    assert len(shares) == 5 and shares == sorted(shares, reverse=True) and sum(shares) <= 102, shares
-    expect(lab.page.locator("#predict-notice .warning")).to_have_count(0)
-    seen = lab.page.locator("#seen img")
+    bars = lab.page.locator("#answers .bars b")
+    expect(bars).to_have_count(5)
+    shares = [float(width.rstrip("%")) for width in bars.evaluate_all("bars => bars.map(b => b.style.width)")]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.1, shares
+    expect(lab.page.locator("#answers .warning")).to_have_count(0)
+    seen = lab.page.locator("#answers .seen img").first
     expect(seen).to_be_visible()
     wait_until(lambda: seen.evaluate("i => [i.naturalWidth, i.naturalHeight].join()") == "32,32", "not 32 x 32")
 
@@ -338,7 +340,7 @@ def test_a_run_is_downloaded_with_one_click(lab, a_run, tmp_path):
             assert archive.testzip() is None
             files = {Path(name).name for name in archive.namelist()}
             assert {Path(name).parts[0] for name in archive.namelist()} == {run.id}
-        assert {"config.json", "metrics.jsonl", "model.safetensors"} <= files
+        assert {"config.json", "metrics.jsonl", "model.safetensors", "README.md"} <= files
 
 
 # ---- without network, and after a crash --------------------------------------------------------------------------
@@ -410,7 +412,7 @@ def test_on_a_phone_nothing_runs_off_the_side_and_one_can_train(visitors, server
     lab.expect_statuses("finished", "finished")
     accuracy, loss = lab.box("#chart [data-chart=accuracy]"), lab.box("#chart [data-chart=loss]")
     assert accuracy["y"] + accuracy["height"] <= loss["y"] and accuracy["x"] == loss["x"], "not one above the other"
-    for tab in ("Train", "Inside", "Predict", "Learn", "Runs"):
+    for tab in ("Train", "Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
         lab.page.wait_for_timeout(500)
         assert lab.sideways() <= 0, tab
@@ -427,7 +429,7 @@ def test_the_dark_page_is_dark(visitor, server, a_run):
     assert lab.page.locator("gradio-app").evaluate(light % "backgroundColor") < 60
     for words in ("h1", "#chart [data-part=title]", "#chart [data-part=diagnosis] p"):
         assert lab.page.locator(words).first.evaluate(light % "color") > 140, words
-    for tab in ("Inside", "Predict", "Learn", "Runs"):
+    for tab in ("Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
 
 
@@ -481,7 +483,7 @@ def test_every_control_has_a_name_and_every_chart_a_description(lab, a_run):
     lab.expect_statuses("finished")
     page.get_by_role("button", name="More settings").click()
     devtools = page.context.new_cdp_session(page)
-    for tab in ("Train", "Inside", "Predict", "Learn", "Runs"):
+    for tab in ("Train", "Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
         page.wait_for_timeout(1000)
         nodes = [n for n in devtools.send("Accessibility.getFullAXTree")["nodes"] if not n.get("ignored")]
@@ -489,7 +491,8 @@ def test_every_control_has_a_name_and_every_chart_a_description(lab, a_run):
         nameless = [n for n in controls if not n.get("name", {}).get("value", "").strip()]
         where = [devtools.send("DOM.describeNode", {"backendNodeId": n["backendDOMNodeId"]})["node"] for n in nameless]
         assert not where, [(tab, n["nodeName"], n.get("attributes")) for n in where]
-        assert len(controls) > (7 if tab == "Inside" else 10), tab  # Inside has two choices, all else is drawn
+        # Inside and Errors have a choice or two, all else there is drawn.
+        assert len(controls) > (7 if tab in ("Inside", "Errors") else 10), tab
         assert page.locator("h1").count() == 1
     lab.tab("Train")
     charts = page.locator("#chart svg[role=img]")

@@ -20,7 +20,6 @@ from reglab.store import Run, Store
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost
 import effects
-import networks
 import transfer
 
 TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
@@ -248,7 +247,11 @@ def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, ca
     def row(network, images, accuracy):
         return {"network": network, "images": images, "test_accuracy": accuracy}
 
-    rows = [row("timm/x, pretrained, head on features", "100", 0.7), row("basic_cnn", "100", 0.4), row("vgg11", "100", 0.45)]
+    rows = [
+        row("timm/x, pretrained, head on features", "100", 0.7),
+        row("basic_cnn", "100", 0.4),
+        row("vgg11", "100", 0.45),
+    ]
     printed = transfer.table({"rows": rows, "conditions": {"sentence": "n = 1."}})
     assert "| +25.0 points |" in printed and printed.endswith("n = 1.")
     args = transfer.parse(["--sizes", "100,all", "--scratch-sizes", "100", "--only", "basic_cnn"])

@@ -144,18 +144,20 @@ def test_it_does_not_count_for_other_weights(evaluated):
     before = answers(evaluated)
     other_weights(evaluated)
     assert known(evaluated) is None
-    assert not torch.allclose(answers(evaluated), before)  # computed anew
-    assert known(evaluated) is not None
+    with pytest.raises(RunError, match=r"no answers of run .* evaluate it\."):
+        answers(evaluated)
+    evaluate(evaluated)
+    assert known(evaluated) is not None and not torch.allclose(answers(evaluated), before)
 
 
-def test_a_run_that_was_never_evaluated_answers_all_the_same(finished):
+def test_a_run_that_was_never_evaluated_has_no_answers(finished):
     assert known(finished) is None
-    assert answers(finished).shape == (data.source("digits").test_images, 10)
-    assert known(finished) is not None
+    with pytest.raises(RunError, match="no answers of run"):
+        answers(finished)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "a foreign shape", "not finite"])
-def test_damaged_answers_are_computed_anew(damage, once, evaluated):
+def test_damaged_answers_count_as_none_and_can_be_computed_anew(damage, once, evaluated):
     path = evaluated.path / "answers.safetensors"
     whole, logits = path.read_bytes(), answers(evaluated)
     path.write_bytes(
@@ -166,13 +168,17 @@ def test_damaged_answers_are_computed_anew(damage, once, evaluated):
             "not finite": tensor_bytes({"logits": logits.log()}, {"weights": once[1].weights}),
         }[damage]
     )
-    assert torch.equal(answers(evaluated), logits)
-    assert path.read_bytes() == whole
+    with pytest.raises(RunError, match="no whole ones"):
+        answers(evaluated)
+    evaluate(evaluated)
+    assert torch.equal(answers(evaluated), logits) and path.read_bytes() == whole
 
 
 NOT_ONE = [
     {"temperature": None},
     {"temperature": 0},
+    {"temperature": 1e-310},
+    {"temperature": 1e300},
     {"accuracy": 1.5},
     {"accuracy": float("nan")},
     {"loss": "low"},

@@ -223,6 +223,7 @@ def test_a_config_that_is_not_ours_is_refused(pushed, store, changes):
         '{"event": "epoch", "epoch": 1}',
         '{"event": "best", "epoch": 1, "val_accuracy": NaN}',
         '{"event": "boom"}',
+        f'{{"event": "best", "epoch": {"9" * 400}, "val_accuracy": 1}}',
         '{"event": "failed", "reason": "two\\nlines"}',
         '{"event": "finished", "epochs": 1, "reported": "last", "best": {}, "last": {}}',
     ],

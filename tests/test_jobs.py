@@ -299,9 +299,17 @@ def test_a_call_that_needs_more_memory_than_it_may_have_is_broken_off():
 
 def test_those_who_wait_hear_of_it_when_everything_is_closed(apart):
     apart.call(abs, 1)
+    begun = threading.Semaphore(0)
+
+    def wait() -> None:
+        begun.release()
+        apart.call(time.sleep, 60)
+
     with ThreadPoolExecutor(4) as callers:
-        calls = [callers.submit(apart.call, time.sleep, 60) for _ in range(4)]
-        wait_for(lambda: len(apart._pool._pending_work_items) == 4)
+        calls = [callers.submit(wait) for _ in range(4)]
+        for _ in calls:
+            assert begun.acquire(timeout=10)
+        time.sleep(0.5)  # from there into the queue
         apart.close()
         for call in calls:
             with pytest.raises(RunError, match="broken off"):
@@ -313,25 +321,19 @@ def test_those_who_wait_hear_of_it_when_everything_is_closed(apart):
     assert apart.call(abs, -3) == 3
 
 
-def test_who_hears_late_of_a_death_leaves_the_next_process_alone():
-    class Late(Apart):
-        def close(self, broken=None):
-            if broken:
-                heard.set()
-                assert replaced.wait(30)
-            super().close(broken)
-
-    apart, heard, replaced = Late(), threading.Event(), threading.Event()
+def test_who_waits_in_the_queue_has_all_its_time_still_and_hurts_nobody(apart):
+    apart.call(abs, 1)
+    with ThreadPoolExecutor(2) as callers:
+        slow = callers.submit(apart.call, time.sleep, 2, timeout=60)
+        wait_for(lambda: apart._turn.locked())
+        assert apart.call(abs, -3, timeout=1) == 3
+        assert slow.result(10) is None
     with ThreadPoolExecutor(1) as callers:
-        call = callers.submit(apart.call, os._exit, 3)
-        assert heard.wait(30)
-        apart.close()  # another caller was faster, and has a new process
-        pid = apart.call(os.getpid)
-        replaced.set()
-        with pytest.raises(RunError, match="broken off"):
-            call.result(30)
-    assert apart.call(os.getpid) == pid
-    apart.close()
+        slow = callers.submit(apart.call, time.sleep, 60, timeout=0.5)
+        wait_for(lambda: apart._turn.locked())
+        assert apart.call(abs, -3) == 3, "in a process of its own"
+        with pytest.raises(RunError, match="too long"):
+            slow.result(10)
 
 
 def test_workers_start_from_a_server_with_torch_loaded():

@@ -91,6 +91,15 @@ def test_speed_cnn_begins_by_whitening_the_patches_of_its_images():
     assert torch.equal(network.whiten.weight[:12], -network.whiten.weight[12:])
 
 
+def test_spectral_normalization_leaves_layers_alone_that_do_not_learn():
+    torch.manual_seed(0)
+    images = torch.rand(64, 3, 32, 32) - 0.5
+    plain, spectral = (models.build(ModelSpec("speed_cnn", spectral_norm=n)) for n in (0, 1))
+    for network in (plain, spectral):
+        models.prepare(network, images)
+    assert torch.equal(spectral.whiten.weight, plain.whiten.weight)
+
+
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in ("basic_cnn", "resnet20")])
 def test_a_network_learns_its_few_images_by_heart(name, tiny_split):
     config = RunConfig.parse(

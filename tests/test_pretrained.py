@@ -18,7 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.models import get_pretrained_cfg
 
-from reglab import features, models
+from reglab import cli, data, features, models, predict
+from reglab.batches import ImageSet, Normalize
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.features import BATCH, Shelf, featured, features_of
@@ -28,7 +29,7 @@ from reglab.models.pretrained import OFFERED
 from reglab.models.transfer import SLOWER, STAGES, Thaw, learning
 from reglab.predict import imagenet_file, logits_of, network_of
 from reglab.store import Run, Store
-from reglab.train import make_optimizer, train
+from reglab.train import evaluation_batches, make_optimizer, train
 
 TINY = "timm/test_resnet"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -104,6 +105,7 @@ def test_any_other_convolutional_classifier_of_timm_is_known_by_name():
     [
         ({"model": "timm/resnet181"}, "did you mean timm/resnet18?"),
         ({"model": "timm/test_vit"}, "choose a convolutional network"),
+        ({"model": "timm/resnet18.nosuch"}, "timm has no weights for resnet18.nosuch"),
         ({"model": "timm/inception_v3", "side": 64}, "below 75"),
         ({"regularizers": {"batch_norm": True}}, "switch batch_norm off"),
         ({"regularizers": {"flip_crop": True}}, "computed once"),
@@ -329,9 +331,40 @@ def test_a_whole_network_is_fine_tuned_with_the_techniques_of_transfer_learning(
     run = finished(Store(tmp_path / "runs"), digits(finetune=finetune, regularizers=dict.fromkeys(techniques, True)))
     assert Run(run.path).described["normalization"]["mean"] == [0.5] * 3
     start = models.build(ModelSpec(TINY, pretrained=True)).state_dict()
-    moved = {k for k, v in run.weights().items() if "num_batches" not in k and not torch.equal(v, start[k])}
+    last = {
+        k.removeprefix("model/"): v for k, v in run.tensors("last.safetensors")[0].items() if k.startswith("model/")
+    }
+    assert set(last) == set(start)
+    moved = {k for k, v in last.items() if "num_batches" not in k and not torch.equal(v, start[k])}
     assert any(k.startswith("backbone.layer4") for k in moved)
     assert not any(k.startswith(("backbone.conv1", "backbone.bn1", "backbone.layer1")) for k in moved)
+
+
+@pytest.mark.parametrize("finetune", ["features", "all"])
+def test_evaluating_needs_the_weights_from_the_hub_only_for_a_head_alone(finetune, tmp_path, monkeypatch, capsys):
+    run = finished(Store(tmp_path / "runs"), digits(finetune=finetune, epochs=1))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv("REGLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(predict, "_networks", predict.Networks(0))
+    status = cli.main(["evaluate", "--checkpoint", run.id, "--runs", str(tmp_path / "runs"), "--json"])
+    told = capsys.readouterr()
+    if finetune == "all":
+        assert status == 0 and json.loads(told.out)["test_images"] == data.source("digits").test_images
+    else:
+        assert status == 2 and "could not be fetched" in told.err.splitlines()[-1]
+
+
+def test_pictures_that_are_enlarged_are_judged_fewer_at_once():
+    part = ImageSet.to_device(np.zeros((1000, 32, 32, 3), np.uint8), np.zeros(1000, np.int64), torch.device("cpu"))
+    normalize = Normalize.to_device(np.zeros(3), np.ones(3), torch.device("cpu"))
+    network = torch.nn.Identity()
+
+    def at_once(side: int) -> list[int]:
+        network.side = side
+        return [len(batch) for batch in evaluation_batches(part, normalize, network)]
+
+    assert at_once(1) == [500, 500] and max(at_once(128)) <= 64 and max(at_once(320)) <= 10
+    assert sum(at_once(320)) == 1000 and min(at_once(2000)) == 2
 
 
 def test_a_backbone_may_begin_with_random_weights(tmp_path, monkeypatch):

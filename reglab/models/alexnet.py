@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reglab.models import ModelSpec
-from reglab.models.layers import conv, dropout, he_, map_dropout, norm, scaled
+from reglab.models.layers import conv, dropout, he_, map_dropout, norm, scaled, undecided_
 
 WIDTH = 64  # the paper does not say; with these channels its count comes out, and TensorFlow's tutorial has them, too
 HIDDEN = (384, 192)
@@ -48,4 +48,4 @@ class SmallAlexNet(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    return he_(SmallAlexNet(spec))
+    return undecided_(he_(SmallAlexNet(spec)))

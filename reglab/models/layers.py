@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, log1p
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,13 @@ def he_(network: nn.Module) -> nn.Module:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+    return network
+
+
+def undecided_(network: nn.Module) -> nn.Module:
+    """The classifier, the last layer, of N(0, 0.01), as in AlexNet and VGG: with He's it begins by being sure of itself."""
+    classifier: Any = [*network.modules()][-1]
+    nn.init.normal_(classifier.weight, std=0.01)
     return network
 
 
@@ -123,11 +131,11 @@ class StochasticDepth(nn.Module):
 
 
 def normalize_spectrum(network: nn.Module, n_power_iterations: int) -> None:
-    """Let every convolution and dense layer use W / sigma(W), its weight divided by its largest singular value."""
+    """Let every convolution and dense layer that learns use W / sigma(W), its weight divided by its largest singular value."""
     from torch.nn.utils.parametrizations import spectral_norm
 
     for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and layer.weight.requires_grad:
             spectral_norm(layer, n_power_iterations=n_power_iterations)
 
 

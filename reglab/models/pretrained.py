@@ -8,6 +8,7 @@ dense layers of 120 million weights are left out.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import re
@@ -103,13 +104,15 @@ def _asked_of_timm(name: str) -> Pretrained:
             f"did you mean {PREFIX}{near[0]}?" if near else f"choose from {', '.join(OFFERED)}, or see timm's list."
         )
         raise ConfigError(f"timm has no network called {name[:80]!r}: {instead}")
-    cfg = timm.get_pretrained_cfg(name)
+    try:
+        cfg = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # NAME.TAG
+        cfg = None
     if cfg is None or cfg.hf_hub_id is None or cfg.input_size[0] != 3:
         raise ConfigError(f"timm has no weights for {name} on the Hub: choose one of {', '.join(OFFERED)}.")
     with torch.device("meta"):
-        network = _backbone(name, 0.0)
+        network, side, maps = _backbone(name, 0.0), 96, None
         branches = _accepts_branches(name)
-        side, maps = 96, None
         for trial in (96, 224, max(tuple(cfg.input_size)[1:])):
             try:
                 side, maps = trial, network.eval().forward_features(torch.zeros(1, 3, trial, trial))
@@ -201,7 +204,10 @@ def _backbone(name: str, drop_path: float) -> Any:
         backbone.pre_logits = nn.Identity()
         backbone.head = nn.Identity()
     else:
-        backbone.reset_classifier(0, "")
+        with contextlib.suppress(
+            AssertionError
+        ):  # those that cannot do without pooling have maps before it all the same
+            backbone.reset_classifier(0, "")
     backbone.num_features = features
     return backbone
 
@@ -263,12 +269,13 @@ def imagenet(name: str) -> nn.Module:
     return network.eval()
 
 
-def eval_crop(name: str) -> tuple[int, float]:
-    """The side of the pictures that the weights were made for, and which share of the middle square timm shows of them."""
+def eval_crop(name: str) -> tuple[int, float, str]:
+    """The side of the pictures that the weights were made for, which share of the middle square timm shows of them, and
+    how it resizes them."""
     from timm.models import get_pretrained_cfg
 
     cfg: Any = get_pretrained_cfg(name.removeprefix(PREFIX))
-    return cfg.input_size[-1], cfg.crop_pct
+    return cfg.input_size[-1], cfg.crop_pct, cfg.interpolation
 
 
 def imagenet_classes() -> list[str]:

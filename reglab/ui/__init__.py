@@ -17,6 +17,7 @@ import gradio as gr
 
 from reglab.errors import ConfigError
 from reglab.store import find
+from reglab.ui.errors_tab import errors_tab
 from reglab.ui.inside_tab import inside_tab
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.learn_tab import learn_tab
@@ -34,13 +35,15 @@ def build(lab: Lab) -> gr.Blocks:
         title="CNN Regularization Lab", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
     ) as page:
         header = gr.HTML(machine_html(lab), elem_id="header")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab(lab, header)
             with gr.Tab("Inside", id="inside") as inside:
                 refresh_inside = inside_tab(lab, train)
+            with gr.Tab("Errors", id="errors") as errors:
+                refresh_errors = errors_tab(lab, train)
             with gr.Tab("Predict", id="predict") as predict:
-                refresh_predict = predict_tab(lab)
+                refresh_predict = predict_tab(lab, train)
             with gr.Tab("Learn", id="learn") as learn:
                 refresh_learn = learn_tab(lab, train, tabs)
             with gr.Tab("Runs", id="runs") as runs:
@@ -52,6 +55,7 @@ def build(lab: Lab) -> gr.Blocks:
         name = "'The same on the command line'"
         page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
         inside.select(*refresh_inside, **private)
+        errors.select(*refresh_errors, **private)
         predict.select(*refresh_predict, **private)
         learn.select(*refresh_learn, **private)
         runs.select(*refresh_runs, **private)

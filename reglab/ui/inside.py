@@ -30,24 +30,24 @@ def page(runs: Sequence[Shown]) -> str:
     """The whole page. A run without answers (its images are not here) is left out where they would be drawn."""
     answered = [run for run in runs if "ece" in run.look]
     problems = "".join(
-        f'<p class="warning" role="alert">{_safe(run.look["problem"])}</p>' for run in runs if "problem" in run.look
+        f'<p class="warning" role="alert">{safe(run.look["problem"])}</p>' for run in runs if "problem" in run.look
     )
-    cards = [_card("In numbers", "", _numbers(runs))]
+    cards = [card("In numbers", "", _numbers(runs))]
     if answered:
         cards += [
-            _card(
+            card(
                 "How sure it is",
                 "Its largest probability for each validation image, right answers upwards, wrong ones downwards."
                 " An over-confident network is sure of its mistakes too: its lower bars crowd at the right edge.",
                 _side_by_side(answered, _confidences),
             ),
-            _card(
+            card(
                 "Does it know what it knows?",
                 "Of the images it is so sure of, how many are right? An over-confident network's bars lie below the"
                 " diagonal. Short lines: how sure it is on average; paler bars rest on fewer images.",
-                _side_by_side(answered, _reliability),
+                _side_by_side(answered, reliability),
             ),
-            _card(
+            card(
                 "What it says before softmax",
                 "All logits pale, the largest of each image solid, each to its own height. The further the largest ones"
                 " pull away, the surer the network; label smoothing and weight decay hold them back.",
@@ -55,13 +55,13 @@ def page(runs: Sequence[Shown]) -> str:
             ),
         ]
     cards += [
-        _card(
+        card(
             "Weight norm by layer",
             "The length (L2) of all weights of a layer. Weight decay, max-norm and their kin keep these bars short; in"
             " front of a normalization only the proportions count, not the length.",
             _layers(runs, _norms),
         ),
-        _card(
+        card(
             "Near-zero weights by layer",
             f"Bars: weights smaller than {NEAR_ZERO:g}, which could be left out. Ticks: smaller than"
             f" {RELATIVELY_ZERO * 100:g} % of the layer's typical (RMS) weight, about {RELATIVELY_ZERO * 80:.1f} % in a"
@@ -72,15 +72,18 @@ def page(runs: Sequence[Shown]) -> str:
     return f'<div class="reglab-inside">{problems}<div class="cards">{"".join(cards)}</div></div>'
 
 
-def _card(title: str, sentence: str, body: str) -> str:
+def card(title: str, sentence: str, body: str) -> str:
+    """A part of the page: what it is, how to read it, and the thing itself."""
     return f"<section><h4>{title}</h4>{f'<p>{sentence}</p>' if sentence else ''}{body}</section>"
 
 
-def _named(run: Shown) -> str:
-    return f'<b class="name" data-role="{run.role}" title="{_safe(run.name)}">{_safe(run.name)}</b>'
+def named(run: Shown) -> str:
+    """The run's name in its colour."""
+    return f'<b class="name" data-role="{run.role}" title="{safe(run.name)}">{safe(run.name)}</b>'
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Text of others, as text."""
     return html.escape(text, quote=True)
 
 
@@ -91,16 +94,16 @@ def _numbers(runs: Sequence[Shown]) -> str:
         return f'<tr><th scope="row">{title}</th>{cells}</tr>'
 
     def share(key: str) -> Callable[[dict[str, Any]], str]:
-        return lambda look: _percent(look[key]) if key in look else "–"
+        return lambda look: percent(look[key]) if key in look else "–"
 
     def total(look: dict[str, Any]) -> str:
         return _number(sum(layer["norm"] ** 2 for layer in look["layers"]) ** 0.5)
 
     def empty(look: dict[str, Any]) -> str:
         zeros = sum(layer["near_zero"] * layer["weights"] for layer in look["layers"])
-        return _percent(zeros / sum(layer["weights"] for layer in look["layers"]))
+        return percent(zeros / sum(layer["weights"] for layer in look["layers"]))
 
-    head = "".join(f'<th scope="col">{_named(run)}</th>' for run in runs)
+    head = "".join(f'<th scope="col">{named(run)}</th>' for run in runs)
     rows = [
         row("Validation accuracy", share("accuracy")),
         row("Mean confidence <small>what it expects to get right</small>", share("confidence")),
@@ -136,7 +139,7 @@ def _norms(layer: dict[str, Any]) -> Measure:
 
 def _zeros(layer: dict[str, Any]) -> Measure:
     near, relatively = layer["near_zero"], layer["relatively_zero"]
-    return Measure(near, f"{_percent(near)} <small>{_percent(relatively)}</small>", relatively)
+    return Measure(near, f"{percent(near)} <small>{percent(relatively)}</small>", relatively)
 
 
 def _layers(runs: Sequence[Shown], measure: Callable[[dict[str, Any]], Measure]) -> str:
@@ -150,7 +153,7 @@ def _layers(runs: Sequence[Shown], measure: Callable[[dict[str, Any]], Measure])
         rows = []
         for number, layer in enumerate(group[0].look["layers"]):
             bars = "".join(_bar(run.role, measures[run.look["run"]][number], top) for run in group)
-            rows.append(f"<li><span>{_safe(layer['name'])}</span><span>{bars}</span></li>")
+            rows.append(f"<li><span>{safe(layer['name'])}</span><span>{bars}</span></li>")
         told = "; ".join(
             f"{run.name}: " + ", ".join(
                 f"{layer['name']} {_plain(m.words)}"
@@ -158,8 +161,8 @@ def _layers(runs: Sequence[Shown], measure: Callable[[dict[str, Any]], Measure])
             )
             for run in group
         )  # fmt: skip
-        legend = "".join(map(_named, group))
-        lists.append(f'<figcaption>{legend}</figcaption><ul role="img" aria-label="{_safe(told)}">{"".join(rows)}</ul>')
+        legend = "".join(map(named, group))
+        lists.append(f'<figcaption>{legend}</figcaption><ul role="img" aria-label="{safe(told)}">{"".join(rows)}</ul>')
     return "".join(f'<figure class="layers">{each}</figure>' for each in lists)
 
 
@@ -176,13 +179,13 @@ def _plain(words: str) -> str:
 # ---- drawings ----------------------------------------------------------------------------------------------------
 def _side_by_side(runs: Sequence[Shown], draw: Callable[[Shown, Sequence[Shown]], str]) -> str:
     """A drawing for each run, on the same scale; `draw` is given the run and all of them."""
-    drawn = (f"<figure><figcaption>{_named(run)}</figcaption>{draw(run, runs)}</figure>" for run in runs)
+    drawn = (f"<figure><figcaption>{named(run)}</figcaption>{draw(run, runs)}</figure>" for run in runs)
     return f'<div class="pair">{"".join(drawn)}</div>'
 
 
 def _svg(run: Shown, told: str, content: str, tall: int = TALL) -> str:
     return (
-        f'<svg role="img" viewBox="0 0 {WIDE} {tall}" data-role="{run.role}" aria-label="{_safe(told)}">{content}</svg>'
+        f'<svg role="img" viewBox="0 0 {WIDE} {tall}" data-role="{run.role}" aria-label="{safe(told)}">{content}</svg>'
     )
 
 
@@ -240,8 +243,8 @@ def _confidences(run: Shown, runs: Sequence[Shown]) -> str:
         f'<text x="{LEFT + 2}" y="{middle - 5:.1f}">right</text><text x="{LEFT + 2}" y="{middle + 13:.1f}">wrong</text></g>'
     )
     told = (
-        f"{run.name}: mean confidence {_percent(run.look['confidence'])}, accuracy {_percent(run.look['accuracy'])};"
-        f" wrong yet more than 90 % sure: {_percent(run.look['sure_and_wrong'])} of {images:,} images"
+        f"{run.name}: mean confidence {percent(run.look['confidence'])}, accuracy {percent(run.look['accuracy'])};"
+        f" wrong yet more than 90 % sure: {percent(run.look['sure_and_wrong'])} of {images:,} images"
     )
     return _svg(run, told, "".join(bars) + words + _axis(PERCENT, "confidence"))
 
@@ -294,7 +297,8 @@ def _step(least: float) -> float:
     return next((digit * power for digit in (1, 2, 5) if digit * power >= least * 0.999), 10 * power)
 
 
-def _reliability(run: Shown, _: Sequence[Shown]) -> str:
+def reliability(run: Shown, _: Sequence[Shown] = ()) -> str:
+    """Bars: how many are right of those it is so sure of; the diagonal is where they would be if it knew itself."""
     tall = 228
     bottom = tall - BOTTOM
 
@@ -326,7 +330,8 @@ def _reliability(run: Shown, _: Sequence[Shown]) -> str:
     return _svg(run, words, content, tall)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """`12.3 %`"""
     return f"{share * 100:.1f} %"
 
 

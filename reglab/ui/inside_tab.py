@@ -14,7 +14,7 @@ from reglab.errors import RunError
 from reglab.store import Run
 from reglab.ui.controls import unchecked
 from reglab.ui.inside import Shown, page
-from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.lab import LOADING, PROBLEMS, Lab
 from reglab.ui.train_tab import TrainTab, ids_of, warning
 
 KEPT = 64  # looks that are remembered; a few kilobytes each
@@ -44,11 +44,7 @@ def inside_tab(lab: Lab, train: TrainTab) -> Any:
 
     def refresh(visitor: Any, followed: list[str], *shown: Any) -> tuple[Any, Any, list[str], list[Any]]:
         choices = lab.networks()
-        known = {run_id for _, run_id in choices}
-        there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
-        chosen = [run_id for run_id in shown if run_id in known]
-        if not chosen or there != followed:
-            chosen = there or lab.example() or [run_id for _, run_id in choices[:1]]
+        chosen, there = beside(lab, choices, visitor, followed, shown)
         one, other = [*chosen, None, None][:2]
         return (
             gr.update(choices=choices, value=one),
@@ -66,6 +62,21 @@ def inside_tab(lab: Lab, train: TrainTab) -> Any:
         trigger_mode="always_last", concurrency_limit=4, api_visibility="private",
     )  # fmt: skip
     return refresh, [train.visitor, followed, first, second], [first, second, followed, wanted]
+
+
+def beside(
+    lab: Lab, choices: Sequence[tuple[str, str]], visitor: Any, followed: Sequence[str], shown: Sequence[Any]
+) -> tuple[list[str], list[str]]:
+    """The networks to show when a tab is opened, two at most, and those of the Train tab.
+
+    Those that are shown stay, unless the Train tab has others than when the tab was opened last; at first the shipped pair.
+    """
+    known = {run_id for _, run_id in choices}
+    there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
+    chosen = [run_id for run_id in shown if run_id in known]
+    if not chosen or there != followed:
+        chosen = there or lab.example() or [run_id for _, run_id in choices[:1]]
+    return chosen, there
 
 
 def inside_html(runs: Sequence[Run], look: Callable[[Run], dict[str, Any]]) -> str:
@@ -106,7 +117,7 @@ def remembered(lab: Lab) -> Callable[[Run], dict[str, Any]]:
             if key in kept:
                 kept.move_to_end(key)
                 return kept[key]
-        seen: dict[str, Any] = lab.pictures.call(mechanism.look, str(run.path))
+        seen: dict[str, Any] = lab.pictures.call(mechanism.look, str(run.path), timeout=LOADING)
         if "problem" not in seen:  # which may have gone by the next look
             with lock:
                 kept[key] = seen

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import tempfile
+import threading
+import time
+import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reglab import data, lessons, look, predict
+from reglab import data, evaluate, fetch, lessons, look, mistakes, model_card, predict
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.fetch import Fetch
 from reglab.jobs import Apart, Jobs
+from reglab.look import Look
+from reglab.mistakes import Answered, Mistakes
+from reglab.models import pretrained
+from reglab.predict import Answer
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
 from reglab.ui import view
 
 DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
+EVALUATING = 3_600.0  # seconds until an evaluation is given up
+KEPT = 3_600.0  # seconds that a download can be fetched in
+LOADING = 180.0  # seconds for an answer of timm, whose import alone takes many
 
 
 class Lab:
@@ -25,7 +39,11 @@ class Lab:
         self.runs, self.shipped = runs or runs_store(), shipped or checkpoints_store()
         self.jobs = Jobs(self.runs)
         self.pictures = Apart(DECODER_MEMORY)
-        self.fetches = {key: Fetch(key) for key, source in data.SOURCES.items() if source.repo}
+        self.evaluations = Apart()  # which take minutes, so that no prediction waits for one
+        self.evaluating: set[str] = set()
+        self._evaluating = threading.Lock()
+        self._downloads = tempfile.TemporaryDirectory(prefix="reglab-")
+        self.fetches = {key: Fetch(key) for key in (*data.SOURCES, *pretrained.OFFERED) if fetch.remote(key).repo}
 
     def warm(self) -> None:
         """In the background: the fork server with torch, and CIFAR-10 if it is not here yet."""
@@ -34,46 +52,52 @@ class Lab:
             self.fetches["cifar10"].start()
 
     def close(self) -> None:
-        for fetch in self.fetches.values():
-            fetch.close()
+        for going in self.fetches.values():
+            going.close()
         self.pictures.close()
+        self.evaluations.close()
         self.jobs.close()
+        self._downloads.cleanup()
 
     # ---- data sets
     def first_dataset(self) -> str:
         """CIFAR-10 where it is at hand, else the digits, which always are."""
         return "cifar10" if data.is_local("cifar10") else "digits"
 
-    def fetch(self, dataset: str) -> None:
-        """Begin to fetch a data set that is not here yet, or try again."""
-        if dataset in self.fetches and not data.is_local(dataset):
-            self.fetches[dataset].start()
+    def fetch(self, key: str) -> None:
+        """Begin to fetch a data set, or a network's weights, that are not here yet, or try again."""
+        if key in self.fetches and not fetch.is_local(key):
+            self.fetches[key].start()
 
-    def data_notice(self, dataset: str) -> tuple[str, bool]:
-        """A sentence on the data set when there is something to say, and whether trying again is an offer.
+    def data_notice(self, dataset: str, model: str = "") -> tuple[str, bool]:
+        """A sentence on what is fetched, when there is something to say, and whether trying again is an offer.
 
         With the digits chosen it speaks of CIFAR-10, which is what most people came for.
         """
+        if model in self.fetches and self.fetches[model].state != "idle" and not fetch.is_local(model):
+            return self.fetches[model].sentence, self.fetches[model].state == "failed"
         key = "cifar10" if dataset == "digits" else dataset
-        fetch = self.fetches[key]
-        if data.is_local(key) or fetch.state == "idle":
+        going = self.fetches[key]
+        if fetch.is_local(key) or going.state == "idle":
             return "", False
-        if fetch.state == "failed" and dataset == "digits":
-            return f"{fetch.sentence.partition(': ')[0]}: the built-in digits are selected.", True
-        return fetch.sentence, fetch.state == "failed"
+        if going.state == "failed" and dataset == "digits":
+            return f"{going.sentence.partition(': ')[0]}: the built-in digits are selected.", True
+        return going.sentence, going.state == "failed"
 
     def is_fetching(self) -> bool:
-        return any(fetch.state == "running" for fetch in self.fetches.values())
+        return any(going.state == "running" for going in self.fetches.values())
 
     # ---- training
-    def start(self, values: Mapping[str, Any], compare: bool, owner: str) -> list[str]:
-        """Queue a run, and the same without regularizers to compare it with. Returns their ids.
+    def start(self, values: Mapping[str, Any], compare: bool, owner: str, scratch: bool = False) -> list[str]:
+        """Queue a run and what it is compared with: the same without regularizers, and the same from random weights.
 
-        Raises `ConfigError`, `DataError` or `RunError` with one sentence; nothing is started then.
+        Returns their ids. Raises `ConfigError`, `DataError` or `RunError` with one sentence; nothing is started then.
         """
-        config = RunConfig.parse(values)
-        self._ready(config.dataset)
+        config = _offered(values)
+        self._ready(config)
         configs = [config.plain(), config] if compare and config.regularizers else [config]
+        if scratch and config.pretrained:
+            configs.append(config.from_scratch())
         group = os.urandom(6).hex() if len(configs) > 1 else ""
         return [run.id for run in self.jobs.submit(configs, owner=owner, group=group)]
 
@@ -86,14 +110,15 @@ class Lab:
             run.rename(f"{lesson.title}, {name}")
         return [run.id for run in runs]
 
-    def _ready(self, dataset: str) -> None:
-        if data.is_local(dataset):
-            return
-        fetch = self.fetches[dataset]
-        if fetch.state != "failed":
-            fetch.start()
-            raise DataError(f"{fetch.sentence} Wait until it is here, or choose the built-in digits.")
-        raise DataError(fetch.sentence)
+    def _ready(self, config: RunConfig) -> None:
+        for key, instead in ((config.dataset, data.INSTEAD), (config.model if config.pretrained else "", "")):
+            if not key or fetch.is_local(key):
+                continue
+            going = self.fetches.setdefault(key, Fetch(key))
+            if going.state == "failed":
+                raise DataError(going.sentence)
+            going.start()
+            raise DataError(f"{going.sentence} Wait until it is here, or {instead or pretrained.instead()}.")
 
     def stop(self, ids: Sequence[str]) -> None:
         for run in self.open(ids):
@@ -103,7 +128,7 @@ class Lab:
         """Go on with a run, and with the one it is compared with if that was broken off too. Returns all their ids."""
         run = self.runs.open(run_id)
         together = self.together(run)
-        self._ready(run.config.dataset)
+        self._ready(run.config)
         self.jobs.resume(
             [r for r in together if self.jobs.status(r) in ("stopped", "interrupted", "failed")], owner=owner
         )
@@ -160,11 +185,11 @@ class Lab:
         busy = "training" if running else "idle"
         return " · ".join([machine["name"], machine["precision"], busy + (f", {waiting} waiting" if waiting else "")])
 
-    def look(self, values: Mapping[str, Any]) -> look.Look:
+    def look(self, values: Mapping[str, Any]) -> Look:
         """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
-        config = RunConfig.parse(values)
-        self._ready(config.dataset)
-        seen: look.Look = self.pictures.call(look.look, config.model_dump(mode="json"))
+        config = _offered(values)
+        self._ready(config.model_copy(update={"pretrained": False}))
+        seen: Look = self.pictures.call(look.look, config.model_dump(mode="json"))
         return seen
 
     # ---- predictions
@@ -179,22 +204,105 @@ class Lab:
                     choices.append((f"{run.name} · {run.config.title()} · {run.config.recipe()}{test}", run.id))
         return choices
 
-    def predict(self, picture: str | None, run_id: str | None) -> tuple[dict[str, float], Any]:
-        """Class -> probability, and the 32 x 32 pixels that were seen. Raises `ConfigError` or `RunError`."""
-        if not picture:
-            raise ConfigError("There is no picture yet: upload, paste or photograph one, or click an example.")
+    def predict(self, picture: str | None, run_id: str | None) -> dict[str, float]:
+        """Class -> probability. Raises `ConfigError` or `RunError`."""
+        answer, _ = self.answer(picture, run_id, cam=False)
+        return dict(answer.top(len(answer.classes)))
+
+    def answer(self, picture: str | None, run_id: str | None, how: str = "crop", **asked: Any) -> tuple[Answer, Any]:
+        """The network's answer and the 32 x 32 pixels it saw; `asked` as `predict.answer` takes it. Raises as above."""
         if not run_id:
             raise ConfigError("There is no trained network yet: train one first.")
         run = find(run_id, self.runs, self.shipped)
-        result: tuple[dict[str, float], Any] = self.pictures.call(
-            predict.predict_file, str(run.path), str(Path(picture))
-        )
-        return result
+        answer_file = partial(predict.answer_file, **asked)
+        found: tuple[Answer, Any] = self.pictures.call(answer_file, str(run.path), _asked(picture), how)
+        return found
+
+    def imagenet(self, name: str, picture: str | None) -> tuple[tuple[str, float], ...]:
+        """The likeliest of ImageNet's classes. Raises `ConfigError`, `DataError` or `RunError`."""
+        likeliest: tuple[tuple[str, float], ...]
+        likeliest = self.pictures.call(predict.imagenet_file, name, _asked(picture), timeout=LOADING)
+        return likeliest
+
+    def imagenet_networks(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every network of timm that is offered, those on this machine first."""
+        here = pretrained.local()
+        return [
+            (f"{known.timm} · {'on this machine' if name in here else f'a download of {known.megabytes} MB'}", name)
+            for name, known in sorted(pretrained.OFFERED.items(), key=lambda item: item[0] not in here)
+        ]
 
     def examples(self, dataset: str) -> list[tuple[Any, str]]:
         """Test pictures of the data set, or of the digits when it is not here."""
         found: list[tuple[Any, str]] = self.pictures.call(predict.examples, dataset)
         return found
+
+    # ---- what a run is worth
+    def evaluate(self, run_id: str) -> None:
+        """Answer the run's validation and test images and keep the answers: seconds to minutes.
+
+        Raises `ConfigError`, `DataError` or `RunError`.
+        """
+        run = find(run_id, self.runs, self.shipped)
+        config = run.config
+        self._ready(config if config.on_features else config.model_copy(update={"pretrained": False}))
+        with self._evaluating:
+            if run.id in self.evaluating:
+                raise RunError(f"Run {run.name} is being evaluated already: wait for that.")
+            self.evaluating.add(run.id)
+        try:
+            self.evaluations.call(evaluate.evaluate, run, timeout=EVALUATING)
+        finally:
+            with self._evaluating:
+                self.evaluating.discard(run.id)
+                if not self.evaluating:
+                    self.evaluations.close()  # it has done its work and need not sit in memory
+        if not mistakes.is_ready(run):
+            raise RunError(
+                f"Run {run.name} was evaluated, but nothing can be kept in its folder: free some disk space, or copy it to"
+                " where it can be written."
+            )
+
+    def mistakes(self, run: Run) -> Mistakes:
+        """Its wrong answers to the test images. Raises `DataError`, or `RunError` for one that was not evaluated."""
+        self._ready(run.config.model_copy(update={"pretrained": False}))
+        found: Mistakes = self.pictures.call(mistakes.look, str(run.path))
+        return found
+
+    def taken_for(self, run: Run, true: int, predicted: int) -> tuple[Answered, ...]:
+        """Test pictures of one class that are taken for another. Raises as `mistakes`, and `ConfigError`."""
+        found: tuple[Answered, ...] = self.pictures.call(mistakes.pictures, str(run.path), true, predicted)
+        return found
+
+    def download(self, run_id: str | None) -> Path:
+        """The run as a zip file, with its model card where it has one. Raises `RunError`."""
+        run = find(run_id or "", self.runs, self.shipped)
+        for folder in Path(self._downloads.name).iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
+        target = run.zip(Path(tempfile.mkdtemp(dir=self._downloads.name)))
+        if not (run.path / "README.md").exists():
+            with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
+                card = self.pictures.call(model_card.model_card, run)
+                with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+                    archive.writestr(f"{run.id}/README.md", card)
+        return target
+
+
+def _offered(values: Mapping[str, Any]) -> RunConfig:
+    """The config, of a network that the page offers: any other of timm may be gigabytes. Raises `ConfigError`."""
+    model = values.get("model")
+    if isinstance(model, str) and pretrained.is_timm(model) and model not in pretrained.OFFERED:
+        raise ConfigError(
+            f"The page does not offer {model[:80]!r}: choose one of its networks, or train it on the command line."
+        )
+    return RunConfig.parse(values)
+
+
+def _asked(picture: str | None) -> str:
+    if not picture:
+        raise ConfigError("There is no picture yet: upload, paste or photograph one, or click an example.")
+    return str(Path(picture))
 
 
 PROBLEMS = (ConfigError, DataError, RunError)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from reglab.store import find
 from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.train_tab import TrainTab, warning
@@ -40,7 +37,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         with gr.Row():
             show = gr.Button("Open", variant="primary", elem_id="open-run", min_width=100)
             resume = gr.Button("Resume", elem_id="resume", min_width=100)
-            download = gr.Button("Download (zip)", elem_id="download", min_width=100)
+            download = gr.Button("Download weights and card", elem_id="download", min_width=100)
             # A DownloadButton hands out what it held when it was clicked, so it is filled first and clicked by the page.
             file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
             delete = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
@@ -139,10 +136,9 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def do_download(run_id: str | None) -> tuple[Any, str]:
         try:
-            run = find(run_id or "", lab.runs, lab.shipped)
+            return str(lab.download(run_id)), ""
         except PROBLEMS as error:
             raise gr.Error(str(error), print_exception=False) from None
-        return str(run.zip(Path(tempfile.mkdtemp(prefix="reglab-")))), ""
 
     press = "() => setTimeout(() => document.querySelector('#download-file').click(), 100)"
     download.click(do_download, chosen, [file, notice], **PRIVATE).success(None, js=press)

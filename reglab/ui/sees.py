@@ -6,8 +6,12 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reglab.look import Look, Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def sees_html(look: Look) -> str:
@@ -18,27 +22,26 @@ def sees_html(look: Look) -> str:
     parts = [
         "<h4>The first batch</h4>",
         f"<p>{of} images of the first step, just as training will see them, with the labels it will ask for.{wrong}</p>",
-        f'<div class="batch">{_figures(look.batch)}</div>',
+        f'<div class="batch">{figures(look.batch)}</div>',
     ]
     if look.inside:
         parts += [
             "<h4>Inside the network</h4>",
             "<p>What is switched off (orange) while it looks at the first of these images. Drawn anew in every step.</p>",
-            f'<div class="inside">{_figures(look.inside)}</div>',
+            f'<div class="inside">{figures(look.inside)}</div>',
         ]
     return f'<section class="sees">{"".join(parts)}</section>'
 
 
-def _figures(pictures: Sequence[Picture]) -> str:
+def figures(pictures: Sequence[Picture]) -> str:
+    """Each with its words below it."""
     return "".join(_figure(p) for p in pictures)
 
 
 def _figure(picture: Picture) -> str:
     from PIL import Image
 
-    file = io.BytesIO()
-    Image.fromarray(picture.pixels).save(file, "png")
-    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    source = embedded(Image.fromarray(picture.pixels))
     caption, about = html.escape(picture.caption), html.escape(picture.about)
     height, width = picture.pixels.shape[:2]
     kind = ' class="wrong"' if picture.is_wrong else ""
@@ -47,3 +50,10 @@ def _figure(picture: Picture) -> str:
         f'<figure{kind}><img src="{source}" width="{width}" height="{height}" alt="{caption}">'
         f"<figcaption>{caption}{small}</figcaption></figure>"
     )
+
+
+def embedded(picture: Image.Image, format: str = "png") -> str:
+    """The picture as the source of an `img`, so that no file has to be kept for it."""
+    file = io.BytesIO()
+    picture.save(file, format)
+    return f"data:image/{format};base64," + base64.b64encode(file.getvalue()).decode()
