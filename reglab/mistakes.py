@@ -61,7 +61,7 @@ def look(run_path: str) -> Mistakes:
     """The mistakes of an evaluated run. Raises `RunError` for another, `DataError` without the data set."""
     run = Run(Path(run_path))
     known, source = _evaluation(run), data.source(run.config.dataset)
-    logits, labels = _answers(run)
+    logits, labels = _answers(run, known)
     return Mistakes(
         run=run.id,
         dataset=source.title,
@@ -86,7 +86,7 @@ def pictures(run_path: str, true: int, predicted: int) -> tuple[Answered, ...]:
     known, classes = _evaluation(run), data.source(run.config.dataset).classes
     if not (0 <= true < len(classes) and 0 <= predicted < len(classes)):
         raise ConfigError(f"There are no classes {true} and {predicted}: choose 0 to {len(classes) - 1}.")
-    logits, labels = _answers(run)
+    logits, labels = _answers(run, known)
     rows = taken_for(logits, labels, true, predicted)[:OF_A_CELL]
     return _pictures(run, rows, logits, labels, known.temperature)
 
@@ -137,11 +137,15 @@ def _evaluation(run: Run) -> evaluate.Evaluation:
     return known
 
 
-def _answers(run: Run) -> tuple[Tensor, Tensor]:
+def _answers(run: Run, known: evaluate.Evaluation) -> tuple[Tensor, Tensor]:
     import torch
 
-    logits = evaluate.answers(run)
-    return logits, torch.from_numpy(data.load(run.config.dataset).test_labels.copy())
+    logits, dataset = evaluate.answers(run), data.load(run.config.dataset)
+    if known.revision != dataset.revision:
+        raise RunError(
+            f"Run {run.name} was evaluated on another edition of {dataset.source.title} than is here: evaluate it again."
+        )
+    return logits, torch.from_numpy(dataset.test_labels.copy())
 
 
 def _pictures(run: Run, rows: list[int], logits: Tensor, labels: Tensor, temperature: float) -> tuple[Answered, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -102,6 +103,10 @@ def test_the_pictures_of_a_cell_are_those_that_it_counts(learned, told):
 def test_a_run_that_was_not_evaluated_is_refused_in_a_sentence(learned, tmp_path):
     run = Run(shutil.copytree(learned.path, tmp_path / learned.id))
     assert is_ready(run)
+    known = json.loads((run.path / "evaluation.json").read_text())
+    (run.path / "evaluation.json").write_text(json.dumps(known | {"revision": "another"}))
+    with pytest.raises(RunError, match="another edition of Digits than is here: evaluate it again"):
+        look(str(run.path))
     (run.path / ANSWERS).unlink()
     assert not is_ready(run), "it would take a while"
     (run.path / "evaluation.json").unlink()
