@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "timm/tf_efficientnet_lite0"
 RECIPE = {"batch_norm": True, "flip_crop": True, "weight_decay": True}
 HEAD = {"weight_decay": True, "dropout": {"rate": 0.2}}
+VAL_SIZE = 500  # validation chooses nothing here, for the last epoch counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not args.table:
             pretrained.fetch(args.network)
             for name, config in asked.items():
-                run = found(store, config) or store.create(config, name=name)
+                run = found(store, config) or store.create(config)
                 if run.status() != "finished":
                     run.reopen()
                     work([run])
@@ -67,7 +68,8 @@ def plan(args: argparse.Namespace) -> dict[str, RunConfig]:
 
     def config(size: int | None, **changes: Any) -> RunConfig:
         epochs = args.epochs if size else max(1, args.epochs // 3)
-        return RunConfig.parse({"dataset": args.dataset, "train_size": size, "epochs": epochs, **changes})
+        common = {"dataset": args.dataset, "train_size": size, "epochs": epochs, "val_size": VAL_SIZE}
+        return RunConfig.parse(common | changes)
 
     asked: dict[str, RunConfig] = {}
     for size in args.sizes:
@@ -79,13 +81,13 @@ def plan(args: argparse.Namespace) -> dict[str, RunConfig]:
         )
     for size in args.scratch_sizes:
         images = f"{size:,}" if size else "all"
-        for model in args.only or MODELS:
-            asked[f"{model} · {images}"] = config(size, model=model, regularizers=RECIPE, batch_size=64)
-        common = {"model": args.network, "side": args.scratch_side, "batch_size": 64}
-        recipe = {k: v for k, v in RECIPE.items() if k != "batch_norm"}
-        asked[f"{args.network}, random weights, {args.scratch_side} px · {images}"] = config(
-            size, regularizers=recipe, **common
-        )
+        for model in args.only or [*MODELS, args.network]:
+            common = {"model": model, "regularizers": RECIPE, "batch_size": 64}
+            if model == args.network:
+                recipe = {k: v for k, v in RECIPE.items() if k != "batch_norm"}  # it has its own
+                common |= {"side": args.scratch_side, "regularizers": recipe}
+                model = f"{model}, random weights, {args.scratch_side} px"
+            asked[f"{model} · {images}"] = config(size, **common)
     return asked
 
 
@@ -168,7 +170,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=sizes, default=[100, 500, 2_000, None], help="default 100,500,2000,all")
     parser.add_argument("--scratch-sizes", type=sizes, default=[100, 500, 2_000], help="default 100,500,2000")
     parser.add_argument("--epochs", type=int, default=30, help="a third of them on all images (default 30)")
-    parser.add_argument("--only", metavar="A,B", default="", help="these networks of the lab alone")
+    parser.add_argument("--only", metavar="A,B", default="", help="these networks alone from random weights")
     parser.add_argument("--runs", type=Path, default=ROOT / "build/transfer", help="folder of the runs")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/transfer.json")
     parser.add_argument("--table", action="store_true", help="train nothing")

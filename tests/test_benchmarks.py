@@ -254,7 +254,7 @@ def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, ca
     ]
     printed = transfer.table({"rows": rows, "conditions": {"sentence": "n = 1."}})
     assert "| +25.0 points |" in printed and printed.endswith("n = 1.")
-    args = transfer.parse(["--sizes", "100,all", "--scratch-sizes", "100", "--only", "basic_cnn"])
+    args = transfer.parse(["--sizes", "100,all", "--scratch-sizes", "100", "--only", f"basic_cnn,{transfer.NETWORK}"])
     plan = transfer.plan(args)
     assert [c.train_size for c in plan.values()] == [100, None, 100, 100]
     assert [c.pretrained for c in plan.values()] == [True, True, False, False]

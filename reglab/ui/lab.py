@@ -291,7 +291,7 @@ class Lab:
 
 def _offered(values: Mapping[str, Any]) -> RunConfig:
     """The config, of a network that the page offers: any other of timm may be gigabytes. Raises `ConfigError`."""
-    model = values.get("model")
+    model = values.get("model") if isinstance(values, Mapping) else None  # what is no mapping, `parse` refuses
     if isinstance(model, str) and pretrained.is_timm(model) and model not in pretrained.OFFERED:
         raise ConfigError(
             f"The page does not offer {model[:80]!r}: choose one of its networks, or train it on the command line."
