@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab.cards import markdown_table
-from reglab.evaluate import evaluate
+from reglab.evaluate import evaluate, known
 from reglab.model_card import model_card
 from reglab.store import Run, checkpoints_store, read_json, seal, tensor_bytes, write_bytes, write_json
 
@@ -36,18 +37,26 @@ MOST = 10_000_000  # bytes of a folder that ships
 
 def filled(readme: str) -> str:
     """The README with its generated parts made anew."""
-    for name, table in (("curves", curves_table()), ("regularizers", markdown_table())):
+    tables = {
+        "curves": curves_table,
+        "checkpoints": checkpoints_table,
+        "networks": lambda: recorded("networks"),
+        "transfer": lambda: recorded("transfer"),
+        "regularizers": markdown_table,
+    }
+    for name, make in tables.items():
+        table = make()
         pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"
         readme = re.sub(pattern, lambda m, table=table: f"{m[1]}{table}\n{m[2]}", readme, flags=re.DOTALL)
     return readme
 
 
 def curves_table() -> str:
-    """The finished runs in checkpoints/ with the conditions they were made under."""
+    """The pair of runs in checkpoints/ that a first visit shows, with the conditions they were made under."""
     head = "| run | train | val | test | gap | calibration error | test at best epoch | images/s | seconds |"
     rows = [head, "|---|---|---|---|---|---|---|---|---|"]
     conditions = ""
-    for run in reversed(checkpoints_store().runs()):
+    for run in (run for run in reversed(checkpoints_store().runs()) if run.described["group"]):
         s = run.summary()
         percents = " | ".join(f"{s[k]:.1%}" for k in ("train_accuracy", "val_accuracy", "test_accuracy"))
         best = f"{s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})"
@@ -60,6 +69,41 @@ def curves_table() -> str:
     return "\n".join([*rows, "", conditions])
 
 
+def checkpoints_table() -> str:
+    """What ships, as `python -m reglab evaluate` measured it on the files that ship."""
+    rows = [
+        "| checkpoint | what it is | parameters | trained in | test accuracy | calibration error, with temperature |"
+    ]
+    rows += ["|---|---|---|---|---|---|"]
+    shipped = sorted(checkpoints_store().runs(), key=lambda run: (not run.described["group"], run.id))
+    for run in shipped:
+        s, found = run.summary(), known(run)
+        if found is None:
+            raise SystemExit(f"{run.id} has not been evaluated: python -m reglab evaluate --checkpoint {run.id}")
+        low, high = found.interval
+        accuracy = f"{found.accuracy:.1%} ({low:.1%} .. {high:.1%})"
+        minutes = f"{s['seconds'] / 60:.0f} min" if s["seconds"] >= 120 else f"{s['seconds']:.0f} s"
+        cells = [f"[`{run.id}`](checkpoints/{run.id})", f"{run.config.title()}, {run.config.recipe()}"]
+        cells += [f"{s['parameters']:,}", minutes, accuracy, f"{found.ece:.3f}, {found.ece_calibrated:.3f}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    s = shipped[-1].summary()
+    conditions = (
+        f"{s['test_images']:,} test images, 95 % Wilson interval, n = 1 (seed {s['seed']}), float16 weights of the best"
+        f" epoch by validation; trained on {s['device'].partition(',')[0]} in {s['precision']}, the threads stand in each"
+        f" card; {s['created'][:10]}."
+    )
+    return "\n".join([*rows, "", conditions])
+
+
+def recorded(name: str) -> str:
+    """The table that `benchmarks/<name>.py` printed when it last wrote its JSON."""
+    told = read_json(ROOT / "benchmarks" / f"{name}.json")
+    if not told:
+        raise SystemExit(f"benchmarks/{name}.json is not there: python benchmarks/{name}.py")
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"))
+    return str(benchmark["table"](told))
+
+
 def ship(source: Path, target: Path) -> None:
     """Copy a finished run under a name instead of a time, without what is only needed to go on.
 
@@ -67,25 +111,32 @@ def ship(source: Path, target: Path) -> None:
     """
     if target.exists():
         raise SystemExit(f"{target} is there already: remove it first, or ship under another name.")
-    weights = in_half(Run(source).weights())
-    target.mkdir(parents=True)
-    for name in ("metrics.jsonl", "timing.jsonl", "name"):
-        shutil.copyfile(source / name, target / name)
-    write_bytes(target / "model.safetensors", tensor_bytes(weights))
-    write_json(target / "config.json", {**read_json(source / "config.json"), "run": target.name})
-    refuse_large(target)  # before the work
-    run = Run(target)
-    seal(run)
-    evaluate(run)
-    (target / ".lock").unlink(missing_ok=True)
-    write_card(run)
-    refuse_large(target)
+    finished = Run(source)
+    if finished.status() != "finished":
+        raise SystemExit(f"{source} is {finished.status()}: ship a finished run.")
+    weights = in_half(finished.weights())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".shipped-") as folder:
+        half = Path(folder) / target.name
+        half.mkdir()
+        for name in ("metrics.jsonl", "timing.jsonl", "name"):
+            if (source / name).exists():
+                shutil.copyfile(source / name, half / name)
+        write_bytes(half / "model.safetensors", tensor_bytes(weights))
+        write_json(half / "config.json", {**read_json(source / "config.json"), "run": target.name})
+        refuse_large(half)  # before the work
+        run = Run(half)
+        seal(run)
+        evaluate(run)
+        (half / ".lock").unlink(missing_ok=True)
+        write_card(run)
+        refuse_large(half)
+        half.rename(target)
 
 
 def refuse_large(folder: Path) -> None:
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > MOST:
-        shutil.rmtree(folder)
         raise SystemExit(
             f"{folder.name} would be {size / 1e6:.1f} MB, more than the {MOST / 1e6:.0f} MB that may ship:"
             " ship a narrower network."
@@ -108,7 +159,7 @@ def write_card(run: Run) -> None:
 
 
 def pictures() -> None:
-    """docs/*.png: the page as a first visit finds it, what the network sees under a recipe, and a card."""
+    """docs/*.png: the page as a first visit finds it, what the network sees under a recipe, a card, answers, errors."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as probe:
@@ -142,6 +193,13 @@ def pictures() -> None:
                 page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
                 page.wait_for_selector("#formula .katex")
                 page.screenshot(path=ROOT / "docs" / "learn.png")
+                page.get_by_role("tab", name="Predict", exact=True).click()
+                page.locator("#examples button").nth(1).click(timeout=60_000)
+                page.wait_for_selector("#answers section:nth-of-type(2) .bars", timeout=60_000)
+                page.screenshot(path=ROOT / "docs" / "predict.png")
+                page.get_by_role("tab", name="Errors", exact=True).click()
+                page.wait_for_selector("#errors-page figure", timeout=60_000)
+                page.screenshot(path=ROOT / "docs" / "errors.png")
                 browser.close()
         finally:
             app.terminate()

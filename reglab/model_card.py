@@ -5,6 +5,7 @@ Everything in it is read off the run's folder, so the same folder gives the same
 
 from __future__ import annotations
 
+import json
 import textwrap
 from typing import Any
 
@@ -150,7 +151,7 @@ def snippet(run: Run) -> str:
     likeliest first. Raises `RunError` without weights.
     """
     network, (mean, std), known = network_of(run)[0], statistics(run), evaluate.known(run)
-    classes = textwrap.fill(repr(list(data.source(run.config.dataset).classes)), 110, break_long_words=False)
+    classes = textwrap.fill(json.dumps(data.source(run.config.dataset).classes), 110, break_long_words=False)
     calibrated = f" / {known.temperature!r}" if known else ""
     why = "  # the temperature that calibrates it" if known else ""
     imports = ["import numpy as np", "import torch", "from PIL import Image, ImageOps"]
