@@ -239,7 +239,8 @@ def test_weights_that_are_not_those_of_the_config_are_refused(pushed, finished, 
     file.write_bytes(file.read_bytes()[:-4] + b"\0\1\2\3")
     refused(store, r"some/net is damaged \(its weights are not what their checksum says\)")
     shutil.rmtree(constants.HF_HUB_CACHE)
-    file.write_bytes(tensor_bytes({name: t for name, t in list(good.items())[1:]}))
+    largest = max(good, key=lambda name: good[name].numel())  # torch does without a counter of batches
+    file.write_bytes(tensor_bytes({name: t for name, t in good.items() if name != largest}))
     refused(store, r"some/net is damaged \(its weights do not fit its config\)")
     shutil.rmtree(constants.HF_HUB_CACHE)
     file.write_bytes(tensor_bytes({name: t.float() * float("nan") for name, t in good.items()}))

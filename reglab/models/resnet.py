@@ -33,7 +33,7 @@ class Block(nn.Module):
     Where the shape changes, option A subsamples the shortcut and pads it with zeros, option B projects it.
     `drop_path` is the probability that the branch is left out for an image. Feature maps are dropped between the
     convolutions, as in Zagoruyko and Komodakis 2016; squares of them (`block`) in all stages but the first, as in
-    DropBlock's paper.
+    DropBlock's paper, and where 4 x 4 pixels have no room for them.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ResNet(nn.Module):
                 # section 3 of the stochastic depth paper: the rate grows linearly with depth
                 drop_path = spec.stochastic_depth * (len(stages) + 1) / (len(shape.widths) * shape.blocks)
                 stride = 2 if i == 0 and stage > 0 else 1
-                stages.append(Block(spec, channels, width, stride, shape.projection, drop_path, block=stage > 0))
+                stages.append(Block(spec, channels, width, stride, shape.projection, drop_path, block=0 < stage < 3))
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(*dropout(spec), nn.Linear(channels, spec.classes))

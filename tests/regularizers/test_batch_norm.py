@@ -14,7 +14,7 @@ from reglab.errors import ConfigError
 @pytest.mark.parametrize("name", models.MODELS)
 def test_it_follows_every_convolution_and_leaves_it_without_a_bias(name):
     network = models.build(tiny_config(model=name, regularizers={"batch_norm": True}).spec(10))
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.weight.requires_grad]
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert [c.out_channels for c in convolutions] == [n.num_features for n in norms]
     assert all(c.bias is None for c in convolutions)

@@ -21,7 +21,7 @@ def norms(network: torch.nn.Module) -> list[torch.nn.GroupNorm]:
 @pytest.mark.parametrize("name", models.MODELS)
 def test_it_follows_every_convolution_and_leaves_it_without_a_bias(name):
     network = models.build(tiny_config(model=name, regularizers={"group_norm": {"num_groups": 4}}).spec(10))
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.weight.requires_grad]
     assert [n.num_channels for n in norms(network)][: len(convolutions)] == [c.out_channels for c in convolutions]
     assert all(c.bias is None for c in convolutions) and all(n.num_groups == 4 for n in norms(network))
 
