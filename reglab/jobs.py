@@ -286,12 +286,15 @@ class Jobs:
         return here
 
     # ---- asking
-    def submit(self, configs: Sequence[RunConfig], *, owner: str = "", name: str = "", group: str = "") -> list[Run]:
+    def submit(
+        self, configs: Sequence[RunConfig], *, owner: str = "", names: Sequence[str] = (), group: str = ""
+    ) -> list[Run]:
         """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
         device = self._device(configs[0])
         with self._lock:
             self._admit(owner)
-            runs = [self.store.create(c, name=name, group=group) for c in configs]
+            named = zip(configs, names or [""] * len(configs), strict=True)
+            runs = [self.store.create(config, name=name, group=group) for config, name in named]
             self._enqueue(runs, device, owner)
         return runs
 

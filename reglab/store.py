@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 import time
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ LISTED = (
     "evaluation.json",
     "answers.safetensors",
 )
+OWNED = ("config.json", "model.safetensors", "last.safetensors", "state.json", "summary.json", "manifest.json")
+"""What only the process that trains a run writes anew."""
 
 
 class Store:
@@ -347,8 +350,9 @@ class Run:
             self._truncate(whole.rfind(b"\n") + 1)
 
     def _truncate(self, size: int) -> None:
-        for leftover in self.path.glob("*.tmp"):
-            leftover.unlink(missing_ok=True)
+        for file in OWNED:  # a `name` may be on its way in from elsewhere at this moment
+            for leftover in self.path.glob(f".{file}.*.tmp"):
+                leftover.unlink(missing_ok=True)
         for stale in ("summary.json", "manifest.json"):
             (self.path / stale).unlink(missing_ok=True)
         with open(self.path / "metrics.jsonl", "ab") as f:
@@ -377,7 +381,7 @@ class Run:
 
     def ask_to_stop(self) -> None:
         """Whoever trains it, in whatever process, looks for this file before every step."""
-        write_bytes(self.path / "stop", b"")
+        (self.path / "stop").touch()
 
     def should_stop(self) -> bool:
         return os.path.exists(self.path / "stop")
@@ -557,12 +561,16 @@ class Clock:
 # ---- files -------------------------------------------------------------------------------------------------------
 def write_bytes(path: Path, data: bytes) -> None:
     """Write, sync, rename, sync the folder: after a crash there is the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 

@@ -26,7 +26,7 @@ from reglab import store as storing
 from reglab.errors import ConfigError, RunError
 from reglab.events import Best, Epoch, Snapshot, Step
 from reglab.jobs import work
-from reglab.store import Run, Store, find, record
+from reglab.store import Run, Store, find, record, write_bytes
 from reglab.train import train
 
 RUN_STATUS = {"running", "finished", "stopped", "failed", "interrupted", "unreadable"}
@@ -309,6 +309,32 @@ def test_resuming_cuts_the_metrics_back_to_the_snapshot(store, tiny_split, often
     assert (broken.path / "metrics.jsonl").stat().st_size == state["metrics_bytes"]
     assert resume.state["epoch"] == 2 and [e.epoch for e in resume.history] == [0, 1]
     assert not list(broken.path.glob("*.tmp")) and not list(broken.path.glob(".*.tmp"))
+
+
+def test_who_trains_a_run_leaves_alone_what_others_write_into_it(store, monkeypatch):
+    """A rename or a stop while the training process is starting: neither may lose its file to the tidying up."""
+    run = store.create(tiny_config())
+    replace = os.replace
+
+    def meanwhile(source, target):
+        Run(run.path).resume()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    run.rename("kept")
+    run.ask_to_stop()
+    assert run.name == "kept" and run.should_stop()
+    assert sorted(path.name for path in run.path.glob(".*.tmp")) == []
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_bytes(tmp_path / "file", b"data")
+    assert not list(tmp_path.iterdir())
 
 
 def trained_by_work(run: Run, split, monkeypatch) -> None:

@@ -105,9 +105,8 @@ class Lab:
         """Queue the runs of a lesson as one job. Returns their ids. Raises like `start`."""
         lesson = lessons.lesson(key)
         arms = lesson.arms(self.first_dataset(), seed)
-        runs = self.jobs.submit(list(arms.values()), owner=owner, group=os.urandom(6).hex())
-        for name, run in zip(arms, runs, strict=True):
-            run.rename(f"{lesson.title}, {name}")
+        names = [f"{lesson.title}, {name}" for name in arms]
+        runs = self.jobs.submit(list(arms.values()), owner=owner, names=names, group=os.urandom(6).hex())
         return [run.id for run in runs]
 
     def _ready(self, config: RunConfig) -> None:
