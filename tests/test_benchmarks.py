@@ -92,7 +92,7 @@ def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to be polite with")
 def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path):
     paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "effects.json")]
-    arguments = ["--quick", "--only", "dropout", "--epochs", "12", *paths]
+    arguments = ["--quick", "--only", "dropout", "--epochs", "4", *paths]
 
     def told() -> dict:
         return json.loads((tmp_path / "effects.json").read_text())["rows"]

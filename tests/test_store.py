@@ -355,7 +355,7 @@ def test_a_flipped_bit_in_the_tensors_never_leads_to_another_result(
     """Begin again or refuse, but never go on with what is damaged: be it the header, the state or the numbers."""
     # One step an epoch, too small to change an accuracy: the untrained network stays the best one, so that it matters
     # to the very end whether its weights were read back as they were.
-    config = tiny_config(epochs=3, batch_size=64, lr=1e-9)
+    config = tiny_config(epochs=3, batch_size=64, lr=1e-9, width=0.25)
     whole = recorded(store, tiny_split, config)
     assert whole.summary()["best_epoch"] == 0
     run = broken_off(store, tiny_split, 2, config)
