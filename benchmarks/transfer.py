@@ -2,6 +2,7 @@
 
     python benchmarks/transfer.py                    # an hour on two cores; goes on where it was broken off
     python benchmarks/transfer.py --sizes 100,500    # other numbers of training images
+    python benchmarks/transfer.py --sides 128,224    # the pretrained network at several sizes of its input
     python benchmarks/transfer.py --table            # the table of what is there; trains nothing
 
 For every number of training images: the head of `timm/tf_efficientnet_lite0` on frozen features, the same network from
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "timm/tf_efficientnet_lite0"
 RECIPE = {"batch_norm": True, "flip_crop": True, "weight_decay": True}
 HEAD = {"weight_decay": True, "dropout": {"rate": 0.2}}
-VAL_SIZE = 500  # validation chooses nothing here, for the last epoch counts
+VAL_SIZE = 500  # chooses the side at which the pretrained network sees; no epoch, for the last one counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,11 +75,11 @@ def plan(args: argparse.Namespace) -> dict[str, RunConfig]:
     asked: dict[str, RunConfig] = {}
     for size in args.sizes:
         images = f"{size:,}" if size else "all"
-        common = {"model": args.network, "regularizers": HEAD, "side": args.side}
-        side = pretrained.side_of(args.network, args.side)
-        asked[f"{args.network}, pretrained, head on features, {side} px · {images}"] = config(
-            size, pretrained=True, **common
-        )
+        usual = pretrained.side_of(args.network, None)
+        for side in args.sides or [usual]:
+            common = {"model": args.network, "pretrained": True, "regularizers": HEAD}
+            name = f"{args.network}, pretrained, head on features, {side} px · {images}"
+            asked[name] = config(size, side=None if side == usual else side, **common)
     for size in args.scratch_sizes:
         images = f"{size:,}" if size else "all"
         for model in args.only or [*MODELS, args.network]:
@@ -149,9 +150,11 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"| {network} | {' | '.join(cells)} |")
     bought = []
     for size in sizes:
-        ours = [by[n, size]["test_accuracy"] for n in networks if (n, size) in by and "pretrained" in n]
+        ours = [by[n, size] for n in networks if (n, size) in by and "pretrained" in n]
         others = [by[n, size]["test_accuracy"] for n in networks if (n, size) in by and "pretrained" not in n]
-        bought.append(f"{(max(ours) - max(others)) * 100:+.1f} points" if ours and others else "-")
+        # Among the sides validation chooses, not the test; against us stands whatever is best on the test.
+        chosen = max(ours, key=lambda row: row["val_accuracy"])["test_accuracy"] if ours else 0.0
+        bought.append(f"{(chosen - max(others)) * 100:+.1f} points" if ours and others else "-")
     lines.append(f"| **pretrained minus the best of the others** | {' | '.join(bought)} |")
     return "\n".join([*lines, "", result["conditions"]["sentence"]])
 
@@ -163,7 +166,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--network", default=NETWORK, help=f"a network of timm (default {NETWORK})")
-    parser.add_argument("--side", type=int, help="pixels that it sees (default what is usual for it)")
+    parser.add_argument(
+        "--sides",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[],
+        help="pixels that it sees, such as 128,160,224 (default what is usual for it)",
+    )
     parser.add_argument(
         "--scratch-side", type=int, default=64, help="the same where its weights are random (default 64)"
     )

@@ -244,13 +244,14 @@ def test_networks_tells_parameters_and_multiply_adds_of_every_network_asked_for(
 
 
 def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, capsys):
-    def row(network, images, accuracy):
-        return {"network": network, "images": images, "test_accuracy": accuracy}
+    def row(network, images, accuracy, val_accuracy):
+        return {"network": network, "images": images, "test_accuracy": accuracy, "val_accuracy": val_accuracy}
 
     rows = [
-        row("timm/x, pretrained, head on features", "100", 0.7),
-        row("basic_cnn", "100", 0.4),
-        row("vgg11", "100", 0.45),
+        row("timm/x, pretrained, head on features, 64 px", "100", 0.7, 0.8),
+        row("timm/x, pretrained, head on features, 96 px", "100", 0.75, 0.7),  # better by chance: not chosen
+        row("basic_cnn", "100", 0.4, 0.5),
+        row("vgg11", "100", 0.45, 0.4),
     ]
     printed = transfer.table({"rows": rows, "conditions": {"sentence": "n = 1."}})
     assert "| +25.0 points |" in printed and printed.endswith("n = 1.")
@@ -259,5 +260,7 @@ def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, ca
     assert [c.train_size for c in plan.values()] == [100, None, 100, 100]
     assert [c.pretrained for c in plan.values()] == [True, True, False, False]
     assert {c.seed for c in plan.values()} == {0}
+    plan = transfer.plan(transfer.parse(["--sizes", "100", "--scratch-sizes", ",", "--sides", "128,160"]))
+    assert [c.side for c in plan.values()] == [None, 160]  # 128 is what it sees anyway
     assert transfer.main(["--table", "--runs", str(tmp_path), "--output", str(tmp_path / "t.json")]) == 0
     assert "Nothing has been trained yet" in capsys.readouterr().out and not (tmp_path / "t.json").exists()
