@@ -43,6 +43,25 @@ QUICK = [
     "--precision",
     "fp32",
 ]
+LONGEST = (
+    "app",
+    "cli",
+    "store",
+    "benchmarks",
+    "learn",
+    "regularizers",
+    "train",
+    "jobs",
+    "board",
+    "inside",
+    "checkpoints",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest go first, so that at the end neither of the two processes waits long for the other."""
+    files = [f"test_{name}.py" for name in LONGEST]
+    items.sort(key=lambda item: files.index(item.path.name) if item.path.name in files else len(files))
 
 
 @pytest.fixture(autouse=True)
