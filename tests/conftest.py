@@ -7,6 +7,11 @@ import tempfile
 
 # Before torch is imported: one thread, so that numbers can be compared to the byte while other tests run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Of two test processes each keeps to its own core, with all that it starts: trainings of two threads each, side by side on
+# two cores, wait for each other most of the time.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER", "")) and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("REGLAB_CACHE", os.path.join(tempfile.gettempdir(), "reglab-test-cache"))
