@@ -1,4 +1,4 @@
-"""python -m reglab ...: train, predict, evaluate, runs, cards, export, push, pull.
+"""python -m reglab ...: train, sweep, compare, predict, evaluate, runs, cards, export, push, pull.
 
 Exit status: 0 done, 1 the run failed, 2 what was asked cannot be (one sentence on standard error).
 With --json, standard output is one JSON object a line, and the last line is the summary.
@@ -106,6 +106,49 @@ def build_parser() -> Parser:
     _runs_option(evaluate)
     _json_option(evaluate)
 
+    sweep = command("sweep", sweep_command, "train one network over several settings and seeds, and compare")
+    add_config_options(sweep)
+    sweep.add_argument("--config", metavar="FILE", help="begin with this RunConfig (or a run's config.json)")
+    sweep.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="an axis: dropout.rate=0,0.25,0.5 or lr=log:0.001:0.1:3 or epochs=lin:5:20:4 or batch_norm=off,on; repeatable",
+    )
+    sweep.add_argument(
+        "--factorial", metavar="A,B", help="techniques on and off in all combinations: what each one buys"
+    )
+    sweep.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="each with N seeds, from --seed on (default 1)"
+    )
+    sweep.add_argument("--metric", default="test_accuracy", help="what to compare at the end (default test_accuracy)")
+    sweep.add_argument(
+        "--dry-run", action="store_true", help="only say what would be trained, and about how long it takes"
+    )
+    _runs_option(sweep)
+    _json_option(sweep)
+
+    compare = command("compare", compare_command, "put runs side by side and say whether the difference is real")
+    compare.add_argument("run_names", nargs="*", metavar="RUN", help="runs, or networks in checkpoints/")
+    compare.add_argument("--group", metavar="GROUP", help="the runs that were started together under this name")
+    compare.add_argument(
+        "--baseline", metavar="RUN", default="", help="compare with its group (default: no regularizers)"
+    )
+    compare.add_argument("--metric", default="test_accuracy", help="what to compare (default test_accuracy)")
+    compare.add_argument("--axis", default="epoch", help="of the curves: epoch (default), step or seconds")
+    compare.add_argument(
+        "--target", type=float, metavar="ACCURACY", help="say how soon each reached this validation accuracy"
+    )
+    for kind, what in (
+        ("csv", "a line for each run"),
+        ("png", "curves and differences"),
+        ("html", "a report in one file"),
+    ):
+        compare.add_argument(f"--{kind}", metavar=f"FILE.{kind}", type=Path, help=f"write {what}")
+    _runs_option(compare)
+    _json_option(compare)
+
     runs = command("runs", runs_command, "list the runs of this machine and the networks in checkpoints/")
     _runs_option(runs)
     _json_option(runs)
@@ -136,6 +179,132 @@ def build_parser() -> Parser:
     return parser
 
 
+# ---- sweep -------------------------------------------------------------------------------------------------------
+def sweep_command(args: argparse.Namespace) -> int:
+    from reglab import compare, machine, sweep
+    from reglab.store import Store, runs_store
+
+    store = Store(args.runs) if args.runs else runs_store()
+    if bool(args.over) == bool(args.factorial):
+        raise ConfigError(
+            "sweep takes --over NAME=VALUES (as often as you like) or --factorial A,B: give one of the two."
+        )
+    _known_metric(args.metric)
+    base = _base(args.config).override(config_values(args))
+    toggles = [name.strip().replace("-", "_") for name in (args.factorial or "").split(",") if name.strip()]
+    if args.factorial:
+        configs = sweep.factorial(base, toggles, args.seeds)
+    else:
+        configs = sweep.plan(base, [sweep.axis(text) for text in args.over], args.seeds)
+    group = sweep.name_of(configs)
+    price = sweep.price(configs, store, group)
+    if args.dry_run:
+        plan = {
+            "group": group,
+            "runs": price.runs,
+            "seconds": price.seconds,
+            "commands": [c.command() for c in configs],
+        }
+        print(json.dumps(plan) if args.json else "\n".join([*(c.command() for c in configs), f"{group}: {price}"]))
+        return 0
+    for config in {(c.model if c.pretrained else ""): c for c in configs}.values():
+        _load_with_progress(config)
+    machine.choose_device(base.device)
+    if not args.json:
+        print(f"{group}: {price}", flush=True)
+    stop, began, told = _stop_on_signals(), time.monotonic(), 0
+
+    def ended(run: Run) -> None:
+        nonlocal told
+        told += 1
+        summary = run.summary()
+        if args.json:
+            print(json.dumps(summary), flush=True)
+            return
+        reached = f"{summary[args.metric] * compare.METRICS[args.metric].scale:.1f}" if args.metric in summary else ""
+        said = reached if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
+        print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
+
+    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+    if stop():
+        print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
+    finished = [run for run in runs if run.status() == "finished"]
+    if not finished:
+        return 1
+    result = compare.compare(finished)
+    if args.json:
+        final = {"group": group, **compare.to_json(result)}
+        print(
+            json.dumps(final | ({"effects": [vars(e) for e in _effects(args, finished, toggles)]} if toggles else {}))
+        )
+    else:
+        print()
+        print(compare.table(result, args.metric))
+        for note in result.notes:
+            print(note, file=sys.stderr)
+        if toggles:
+            print("\n" + sweep.table(_effects(args, finished, toggles), args.metric))
+    return 0 if len(finished) == len(configs) else 1
+
+
+def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequence[str]) -> Sequence[Any]:
+    from reglab import compare, sweep
+
+    try:
+        return sweep.effects_of(finished, toggles, args.metric, compare.METRICS[args.metric].scale)
+    except ConfigError as error:  # some runs are missing yet
+        print(error, file=sys.stderr)
+        return []
+
+
+def _known_metric(name: str) -> None:
+    from reglab.compare import METRICS
+
+    if name not in METRICS:
+        raise ConfigError(f"There is no metric {name[:40]!r}: choose from {', '.join(METRICS)}.")
+
+
+# ---- compare -----------------------------------------------------------------------------------------------------
+def compare_command(args: argparse.Namespace) -> int:
+    from reglab import compare, report
+    from reglab.store import Store, checkpoints_store, find, runs_store
+
+    store = Store(args.runs) if args.runs else runs_store()
+    if bool(args.run_names) == bool(args.group):
+        raise ConfigError("compare takes runs or --group GROUP: give one of the two.")
+    _known_metric(args.metric)
+    if args.axis not in compare.AXES:
+        raise ConfigError(f"There is no axis {args.axis[:40]!r}: choose from {', '.join(compare.AXES)}.")
+    if args.target is not None and not 0 < args.target < 1:
+        raise ConfigError(f"target is {args.target:g}, but must be a share between 0 and 1, such as 0.7.")
+    among = (store, checkpoints_store())
+    runs = compare.in_group(store, args.group) if args.group else [find(name, *among) for name in args.run_names]
+    told = compare.compare(runs, find(args.baseline, *among).id if args.baseline else "")
+    made: dict[str, Callable[..., str | bytes]] = {
+        "csv": compare.to_csv,
+        "html": partial(report.page, metric=args.metric, axis=args.axis),
+    }
+    made["png"] = partial(report.png, metric=args.metric, axis=args.axis)
+    for kind, make in made.items():
+        if path := getattr(args, kind):
+            content = make(told)
+            try:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            except OSError as error:
+                raise ConfigError(f"{path} cannot be written ({error.strerror}): name another file.") from None
+    if args.json:
+        print(json.dumps(compare.to_json(told)))
+        return 0
+    print(compare.table(told, args.metric))
+    for note in told.notes:
+        print(note, file=sys.stderr)
+    if args.target is not None:
+        print(f"\nUntil {args.target:.0%} validation accuracy ({args.axis}):")
+        for group in told.groups:
+            print(f"  {group.label}: {compare.soon(compare.reached(group, args.target, args.axis))}")
+    return 0
+
+
 # ---- train -------------------------------------------------------------------------------------------------------
 def train_command(args: argparse.Namespace) -> int:
     from reglab import machine
@@ -155,13 +324,7 @@ def train_command(args: argparse.Namespace) -> int:
         _load_with_progress(run.config)
         run.reopen()
     else:
-        base = RunConfig()
-        if args.config:
-            try:
-                base = from_json(Path(args.config).read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"{args.config} cannot be read ({error}): give a JSON file.") from None
-        config = base.override(given)
+        config = _base(args.config).override(given)
         _load_with_progress(config)  # before the run folder is made, so that nothing is half started
         machine.choose_device(config.device)
         run = store.create(config, name=args.name or "", group=args.group)
@@ -219,6 +382,16 @@ def _in_words(summary: dict[str, Any]) -> str:
             f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
         )
     return "\n".join([*lines, *([summary["reason"]] if summary.get("reason") else [])])
+
+
+def _base(file: str | None) -> RunConfig:
+    """The config to begin with: that in the file, or the usual one."""
+    if not file:
+        return RunConfig()
+    try:
+        return from_json(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}): give a JSON file.") from None
 
 
 def _load_with_progress(config: RunConfig) -> None:
@@ -404,10 +577,11 @@ def evaluate_command(args: argparse.Namespace) -> int:
 
 # ---- runs --------------------------------------------------------------------------------------------------------
 def runs_command(args: argparse.Namespace) -> int:
+    from reglab import index
     from reglab.store import Store, checkpoints_store, runs_store
 
     stores = [Store(args.runs) if args.runs else runs_store(), checkpoints_store()]
-    summaries = [run.summary() for store in stores for run in store.runs()]
+    summaries = [summary for store in stores for summary in index.summaries(store)]
     if args.json:
         for summary in summaries:
             print(json.dumps(summary))
