@@ -17,6 +17,7 @@ import gradio as gr
 
 from reglab.errors import ConfigError
 from reglab.store import find
+from reglab.ui.compare_tab import compare_tab
 from reglab.ui.errors_tab import errors_tab
 from reglab.ui.inside_tab import inside_tab
 from reglab.ui.lab import PROBLEMS, Lab
@@ -38,6 +39,8 @@ def build(lab: Lab) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab(lab, header)
+            with gr.Tab("Compare", id="compare") as compared:
+                refresh_compare = compare_tab(lab)
             with gr.Tab("Inside", id="inside") as inside:
                 refresh_inside = inside_tab(lab, train)
             with gr.Tab("Errors", id="errors") as errors:
@@ -54,6 +57,7 @@ def build(lab: Lab) -> gr.Blocks:
         # Gradio puts the copy button into the label, which then names the button instead of the text.
         name = "'The same on the command line'"
         page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
+        compared.select(*refresh_compare, **private)
         inside.select(*refresh_inside, **private)
         errors.select(*refresh_errors, **private)
         predict.select(*refresh_predict, **private)
@@ -88,7 +92,7 @@ def endpoints(lab: Lab) -> None:
         return _answer(halt)
 
     def runs() -> list[dict[str, Any]]:
-        return [r.summary() | {"status": lab.jobs.status(r)} for store in (lab.runs, lab.shipped) for r in store.runs()]
+        return lab.summaries()
 
     gr.api(train, api_name="train", api_description="Train with this RunConfig; returns the run's id.")
     gr.api(status, api_name="status", api_description="A run's summary, and its events since a cursor.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import shutil
 import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reglab import data, evaluate, fetch, lessons, look, mistakes, model_card, predict
+from reglab import compare, data, evaluate, fetch, index, lessons, look, mistakes, model_card, predict, report
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.fetch import Fetch
@@ -24,11 +26,13 @@ from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
-from reglab.ui import view
+from reglab.ui import comparison, view
 
 DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
 EVALUATING = 3_600.0  # seconds until an evaluation is given up
 KEPT = 3_600.0  # seconds that a download can be fetched in
+OWN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")  # which says nothing to anybody
+MOST_COMPARED = 300  # runs on one page
 LOADING = 180.0  # seconds for an answer of timm, whose import alone takes many
 
 
@@ -273,13 +277,94 @@ class Lab:
         found: tuple[Answered, ...] = self.pictures.call(mistakes.pictures, str(run.path), true, predicted)
         return found
 
-    def download(self, run_id: str | None) -> Path:
-        """The run as a zip file, with its model card where it has one. Raises `RunError`."""
-        run = find(run_id or "", self.runs, self.shipped)
+    # ---- lists
+    def summaries(self) -> list[dict[str, Any]]:
+        """The summary of every run, newest first, the shipped ones last; `queued` where only this server knows of it."""
+        told = [summary for store in (self.runs, self.shipped) for summary in index.summaries(store)]
+        live = {summary["run"] for summary in told if summary["status"] != "finished"}
+        return [
+            s | {"status": self.jobs.status(Run(self.runs.root / s["run"]))} if s["run"] in live else s for s in told
+        ]
+
+    # ---- comparisons
+    def groups(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every group with at least two finished runs, newest first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for summary in self._finished():
+            if summary["group"]:
+                found.setdefault(summary["group"], []).append(summary)
+        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+
+    def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
+        """A group by what is trained in it; its own name where somebody gave it one."""
+        seeds = len({summary["seed"] for summary in told})
+        own = "" if re.fullmatch(r"[0-9a-f]{12}", group) else f"{group} · "
+        title = find(told[0]["run"], self.runs, self.shipped).config.title()
+        return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+    def finished_in(self, group: str) -> list[str]:
+        """The ids of the finished runs of a group, in the order in which they were made."""
+        return [summary["run"] for summary in reversed(self._finished()) if summary["group"] == group]
+
+    def finished_rows(self) -> list[list[Any]]:
+        """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
+        rows = []
+        for s in self._finished():
+            wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
+            name = "" if s["name"] == s["run"] and OWN_ID.fullmatch(s["run"]) else s["name"]
+            what = [
+                name,
+                s["model"],
+                f"{s['dataset']} · {s['train_size']:,}{wrong}",
+                " ".join(s["regularizers"]) or "none",
+            ]
+            numbers = [round(s["test_accuracy"] * 100, 2), round(s["gap"] * 100, 1), round(s["ece"], 3)]
+            rows.append([*what, s["seed"], *numbers, s["run"]])
+        places = {tuple(row[1:4]): place for place, row in reversed(list(enumerate(rows)))}
+        return sorted(rows, key=lambda row: (places[tuple(row[1:4])], row[4]))
+
+    def _finished(self) -> list[dict[str, Any]]:
+        """The runs that can be compared, newest first, the shipped ones last."""
+        wanted = {"test_accuracy", "gap", "ece", "train_size"}
+        told = [summary for store in (self.runs, self.shipped) for summary in index.summaries(store)]
+        return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
+
+    def comparison_page(self, ids: Sequence[str], metric: str, axis: str, target: float | None) -> str:
+        """Raises `ConfigError` or `RunError`."""
+        return comparison.page(compare.compare(self._asked_for(ids)), metric, axis, target)
+
+    def comparison_file(self, kind: str, ids: Sequence[str], metric: str, axis: str) -> Path:
+        """A file of that kind (html, png, csv or json) to take along. Raises `ConfigError` or `RunError`."""
+        told = compare.compare(self._asked_for(ids))
+        make: dict[str, Callable[[], str | bytes]] = {
+            "html": lambda: report.page(told, metric, axis),
+            "png": lambda: report.png(told, metric, axis),
+            "csv": lambda: compare.to_csv(told),
+            "json": lambda: json.dumps(compare.to_json(told), indent=1),
+        }
+        content = make[kind]()
+        target = self._download_folder() / f"comparison.{kind}"
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return target
+
+    def _asked_for(self, ids: Sequence[str]) -> list[Run]:
+        if len(ids) > MOST_COMPARED:
+            raise ConfigError(
+                f"{len(ids)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
+            )
+        return self.open(ids)
+
+    def _download_folder(self) -> Path:
+        """A folder of its own for what is handed out; those of long ago are removed."""
         for folder in Path(self._downloads.name).iterdir():
             if time.time() - folder.stat().st_mtime > KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
-        target = run.zip(Path(tempfile.mkdtemp(dir=self._downloads.name)))
+        return Path(tempfile.mkdtemp(dir=self._downloads.name))
+
+    def download(self, run_id: str | None) -> Path:
+        """The run as a zip file, with its model card where it has one. Raises `RunError`."""
+        run = find(run_id or "", self.runs, self.shipped)
+        target = run.zip(self._download_folder())
         if not (run.path / "README.md").exists():
             with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
                 card = self.pictures.call(model_card.model_card, run)

@@ -47,7 +47,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     unchecked(chosen)
 
     def refresh(selected: str | None) -> tuple[Any, ...]:
-        summaries = [_summary(lab, run) for store in (lab.runs, lab.shipped) for run in store.runs()]
+        summaries = lab.summaries()
         choices = [(f"{s['name']} · {s['status']}", s["run"]) for s in summaries]
         known = [s["run"] for s in summaries]
         selected = selected if selected in known else known[0] if known else None
@@ -143,10 +143,6 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     press = "() => setTimeout(() => document.querySelector('#download-file').click(), 100)"
     download.click(do_download, chosen, [file, notice], **PRIVATE).success(None, js=press)
     return refresh, [chosen], listing
-
-
-def _summary(lab: Lab, run: Any) -> dict[str, Any]:
-    return run.summary() | {"status": lab.jobs.status(run)}
 
 
 def _row(s: dict[str, Any]) -> list[str]:
