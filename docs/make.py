@@ -86,11 +86,15 @@ def checkpoints_table() -> str:
         cells = [f"[`{run.id}`](checkpoints/{run.id})", f"{run.config.title()}, {run.config.recipe()}"]
         cells += [f"{s['parameters']:,}", minutes, accuracy, f"{found.ece:.3f}, {found.ece_calibrated:.3f}"]
         rows.append(f"| {' | '.join(cells)} |")
-    s = shipped[-1].summary()
+    told = [run.summary() for run in shipped]
+
+    def of_all(key: str, until: int = 40) -> str:
+        return " and ".join(sorted({str(s[key])[:until] for s in told}))
+
     conditions = (
-        f"{s['test_images']:,} test images, 95 % Wilson interval, n = 1 (seed {s['seed']}), float16 weights of the best"
-        f" epoch by validation; trained on {s['device'].partition(',')[0]} in {s['precision']}, the threads stand in each"
-        f" card; {s['created'][:10]}."
+        f"{told[0]['test_images']:,} test images, 95 % Wilson interval, n = 1 (seed {of_all('seed')}), float16 weights of the"
+        f" best epoch by validation; trained on {told[0]['device'].partition(',')[0]} in {of_all('precision')}, the threads"
+        f" stand in each card; {of_all('created', 10)}."
     )
     return "\n".join([*rows, "", conditions])
 
