@@ -24,7 +24,8 @@ from reglab.regularizers import CATALOGUE
 def values_of(info) -> st.SearchStrategy:
     """Any value that a field allows, read off its type and bounds."""
     low, high = low_high(info)
-    open_ends = {"exclude_min": any(isinstance(m, Gt) for m in info.metadata)}
+    kinds = [type(m) for m in info.metadata]
+    open_ends = {"exclude_min": Gt in kinds, "exclude_max": Lt in kinds}
     if info.annotation is bool:
         return st.booleans()
     if info.annotation is int:
