@@ -46,6 +46,18 @@ def store_of_runs(trained_runs, tmp_path) -> Store:
 
 
 @pytest.fixture
+def first(trained_runs, store_of_runs) -> Run:
+    """The copy of the plain run with seed 0. Not by its place in the list: runs of one second come in any order there."""
+    return store_of_runs.open(trained_runs[0].id)
+
+
+@pytest.fixture
+def last(trained_runs, store_of_runs) -> Run:
+    """The copy of the run with the most regularizers and seed 2."""
+    return store_of_runs.open(trained_runs[-1].id)
+
+
+@pytest.fixture
 def compared(trained_runs) -> Comparison:
     return compare(trained_runs)
 
@@ -65,16 +77,15 @@ def test_the_baseline_can_be_chosen(trained_runs):
         compare(trained_runs[:3], baseline=trained_runs[4].id)
 
 
-def test_of_runs_with_the_same_seed_the_newest_counts(store_of_runs):
-    first = store_of_runs.runs()[-1]
+def test_of_runs_with_the_same_seed_the_newest_counts(store_of_runs, first):
     shutil.copytree(first.path, first.path.with_name("99990101-000000-abcdef"))
     told = compare(store_of_runs.runs())
     assert told.baseline.runs[0].id == "99990101-000000-abcdef"
     assert told.notes == ("plain: 1 older run of a seed that is there again left out.",)
 
 
-def test_what_is_unfinished_is_left_out_and_said(trained_runs, store_of_runs):
-    broken = store_of_runs.runs()[0]
+def test_what_is_unfinished_is_left_out_and_said(trained_runs, store_of_runs, last):
+    broken = last
     (broken.path / "metrics.jsonl").write_bytes(b"")
     told = compare(store_of_runs.runs())
     assert "1 run is interrupted and left out." in told.notes
@@ -83,8 +94,7 @@ def test_what_is_unfinished_is_left_out_and_said(trained_runs, store_of_runs):
         compare([Run(broken.path)])
 
 
-def test_the_newest_is_by_its_date_not_by_its_name(store_of_runs):
-    first = store_of_runs.runs()[-1]
+def test_the_newest_is_by_its_date_not_by_its_name(store_of_runs, first):
     shipped = Run(shutil.copytree(first.path, store_of_runs.root / "zzz"))
     (shipped.path / "config.json").write_text(json.dumps({**shipped.described, "created": "2020-01-01T00:00:00+00:00"}))
     told = compare([*store_of_runs.runs(), first])
@@ -102,19 +112,19 @@ def test_the_newest_is_by_its_date_not_by_its_name(store_of_runs):
         ("metrics.jsonl", '"val_accuracy": ', '"val_accuracy": null, "was": ', "damaged"),
     ],
 )
-def test_a_damaged_run_leaves_the_others_alone(store_of_runs, file, old, new, why):
-    broken = store_of_runs.runs()[-1].path / file
+def test_a_damaged_run_leaves_the_others_alone(store_of_runs, first, file, old, new, why):
+    broken = first.path / file
     assert old in broken.read_text()
     broken.write_text(broken.read_text().replace(old, new))
     told = compare(store_of_runs.runs())
     assert f"1 run is {why} and left out." in told.notes and len(told.baseline.runs) == 2
     json.dumps(comparing.to_json(told), allow_nan=False)
     with pytest.raises(ConfigError, match=why):
-        compare([store_of_runs.runs()[-1]])
+        compare([first])
 
 
-def test_runs_that_ended_early_are_said_to(store_of_runs):
-    short = store_of_runs.runs()[-1].path / "metrics.jsonl"
+def test_runs_that_ended_early_are_said_to(store_of_runs, first):
+    short = first.path / "metrics.jsonl"
     lines = [line for line in short.read_text().splitlines() if '"event": "epoch", "epoch": 3' not in line]
     short.write_text("\n".join(lines) + "\n")
     told = compare(store_of_runs.runs())
@@ -127,10 +137,10 @@ def test_groups_of_one_seed_and_one_group_say_what_they_cannot_tell(trained_runs
     assert "nothing to compare them with" in compare([trained_runs[0], trained_runs[3]]).notes[0]
 
 
-def test_nothing_and_runs_of_different_data_are_refused(trained_runs, store_of_runs):
+def test_nothing_and_runs_of_different_data_are_refused(trained_runs, store_of_runs, last):
     with pytest.raises(ConfigError, match="nothing to compare"):
         compare([])
-    other = store_of_runs.runs()[0]
+    other = last
     config = {**other.described["config"], "dataset": "cifar10"}
     (other.path / "config.json").write_text(json.dumps({**other.described, "config": config}))
     with pytest.raises(ConfigError, match="and CIFAR-10 cannot be compared"):
@@ -222,8 +232,8 @@ def test_json_and_csv_hold_the_same_runs(compared):
     assert {line["dropout"] for line in lines} == {"True", "False"}
 
 
-def test_a_name_is_no_formula_in_a_spreadsheet(store_of_runs):
-    run = store_of_runs.runs()[-1]
+def test_a_name_is_no_formula_in_a_spreadsheet(store_of_runs, first):
+    run = first
     run.rename("-1+2")
     assert "'-1+2" in comparing.to_csv(compare(store_of_runs.runs()))
 
