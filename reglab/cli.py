@@ -189,7 +189,7 @@ def sweep_command(args: argparse.Namespace) -> int:
         raise ConfigError(
             "sweep takes --over NAME=VALUES (as often as you like) or --factorial A,B: give one of the two."
         )
-    _known_metric(args.metric)
+    compare.check(args.metric)
     base = _base(args.config).override(config_values(args))
     toggles = [name.strip().replace("-", "_") for name in (args.factorial or "").split(",") if name.strip()]
     if args.factorial:
@@ -199,13 +199,9 @@ def sweep_command(args: argparse.Namespace) -> int:
     group = sweep.name_of(configs)
     price = sweep.price(configs, store, group)
     if args.dry_run:
-        plan = {
-            "group": group,
-            "runs": price.runs,
-            "seconds": price.seconds,
-            "commands": [c.command() for c in configs],
-        }
-        print(json.dumps(plan) if args.json else "\n".join([*(c.command() for c in configs), f"{group}: {price}"]))
+        commands = [config.command() for config in configs]
+        plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
+        print(json.dumps(plan) if args.json else "\n".join([*commands, f"{group}: {price}"]))
         return 0
     for config in {(c.model if c.pretrained else ""): c for c in configs}.values():
         _load_with_progress(config)
@@ -257,13 +253,6 @@ def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequenc
         return []
 
 
-def _known_metric(name: str) -> None:
-    from reglab.compare import METRICS
-
-    if name not in METRICS:
-        raise ConfigError(f"There is no metric {name[:40]!r}: choose from {', '.join(METRICS)}.")
-
-
 # ---- compare -----------------------------------------------------------------------------------------------------
 def compare_command(args: argparse.Namespace) -> int:
     from reglab import compare, report
@@ -272,24 +261,17 @@ def compare_command(args: argparse.Namespace) -> int:
     store = Store(args.runs) if args.runs else runs_store()
     if bool(args.run_names) == bool(args.group):
         raise ConfigError("compare takes runs or --group GROUP: give one of the two.")
-    _known_metric(args.metric)
-    if args.axis not in compare.AXES:
-        raise ConfigError(f"There is no axis {args.axis[:40]!r}: choose from {', '.join(compare.AXES)}.")
+    compare.check(args.metric, args.axis)
     if args.target is not None and not 0 < args.target < 1:
         raise ConfigError(f"target is {args.target:g}, but must be a share between 0 and 1, such as 0.7.")
     among = (store, checkpoints_store())
     runs = compare.in_group(store, args.group) if args.group else [find(name, *among) for name in args.run_names]
     told = compare.compare(runs, find(args.baseline, *among).id if args.baseline else "")
-    made: dict[str, Callable[..., str | bytes]] = {
-        "csv": compare.to_csv,
-        "html": partial(report.page, metric=args.metric, axis=args.axis),
-    }
-    made["png"] = partial(report.png, metric=args.metric, axis=args.axis)
-    for kind, make in made.items():
+    for kind in ("csv", "html", "png"):
         if path := getattr(args, kind):
-            content = make(told)
+            content = report.file(kind, told, args.metric, args.axis)
             try:
-                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+                path.write_bytes(content)
             except OSError as error:
                 raise ConfigError(f"{path} cannot be written ({error.strerror}): name another file.") from None
     if args.json:

@@ -46,6 +46,14 @@ METRICS = {
 AXES = ("epoch", "step", "seconds")
 
 
+def check(metric: str = "test_accuracy", axis: str = "epoch") -> None:
+    """Raises `ConfigError` for a metric or an axis that there is not."""
+    if metric not in METRICS:
+        raise ConfigError(f"There is no metric {metric[:40]!r}: choose from {', '.join(METRICS)}.")
+    if axis not in AXES:
+        raise ConfigError(f"There is no axis {axis[:40]!r}: choose from {', '.join(AXES)}.")
+
+
 @dataclass(frozen=True)
 class Group:
     """The finished runs of one config, one for each seed."""
@@ -89,7 +97,7 @@ class Comparison:
 def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
     """Runs of one data set, grouped. The baseline is the group of the run of this id; else the first without regularizers.
 
-    Raises `ConfigError` where nothing is finished or the data sets differ, `RunError` where a config cannot be read.
+    Raises `ConfigError` where nothing is finished or the data sets differ, `RunError` where the baseline is not among them.
     """
     if not runs:
         raise ConfigError("There is nothing to compare: name at least one run, or a group.")
@@ -273,8 +281,7 @@ class Band:
 
 def band(group: Group, key: str, axis: str = "epoch") -> Band:
     """How a field of `Epoch` went. `axis` is epoch, step or seconds of training."""
-    if axis not in AXES:
-        raise ConfigError(f"There is no axis {axis[:40]!r}: choose from {', '.join(AXES)}.")
+    check(axis=axis)
     histories = group.histories
     n = min(map(len, histories))
     places = [_places(run, history, axis)[:n] for run, history in zip(group.runs, histories, strict=True)]

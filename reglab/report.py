@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 from typing import TYPE_CHECKING
 
 from reglab import __version__, compare
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
 COLOURS = ("#c2500a", "#0072b2", "#2d4a0f", "#8a3ea8", "#6b5b00", "#b0215f", "#00736b", "#4a4a4a")  # the page's, and on
 
 
+def file(kind: str, comparison: Comparison, metric: str = "test_accuracy", axis: str = "epoch") -> bytes:
+    """The comparison as a file of that kind: html, png, csv or json. Raises `ConfigError`, `RunError`."""
+    match kind:
+        case "html":
+            return page(comparison, metric, axis).encode()
+        case "png":
+            return png(comparison, metric, axis)
+        case "csv":
+            return compare.to_csv(comparison).encode()
+        case "json":
+            return json.dumps(compare.to_json(comparison), indent=1).encode()
+    raise ConfigError(f"A comparison cannot be had as {kind[:40]!r}: choose html, png, csv or json.")
+
+
 def png(comparison: Comparison, metric: str = "test_accuracy", axis: str = "epoch") -> bytes:
     """Curves with bands, and the differences from the baseline with their intervals. Raises `ConfigError`, `RunError`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if metric not in METRICS:
-        raise ConfigError(f"There is no metric {metric[:40]!r}: choose from {', '.join(METRICS)}.")
+    compare.check(metric, axis)
     tall = max(4.2, 0.36 * len(comparison.groups))  # a line of the legend, and one of the differences, for each
     figure = Figure(figsize=(11, min(tall, 60)), dpi=150, layout="constrained")
     curves, effects = figure.subplots(1, 2, width_ratios=(3, 2))

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 from reglab import compare
 from reglab.compare import METRICS, Band, Comparison
-from reglab.ui.inside import card, safe
+from reglab.ui.inside import card, nice, safe
 from reglab.ui.view import ROLES
 
 WIDE, TALL = 440, 250  # of a drawing, about the pixels it gets
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 10, 36
-ROW = 34  # of a difference
 TICKS = 5
 
 
@@ -92,12 +91,6 @@ def _bounds(bands: Sequence[Band]) -> tuple[float, float]:
     low, high = min(min(b.low) for b in bands), max(max(b.high) for b in bands)
     step = nice((high - low or 1) / TICKS)
     return step * (low // step), step * -(-high // step) if high > low else low + step
-
-
-def nice(least: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... that is at least this."""
-    power = 10.0 ** int(f"{least:e}".split("e")[1])
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least * 0.999)
 
 
 def _said(y: float, share: bool) -> str:

@@ -264,7 +264,7 @@ def _logits(run: Shown, runs: Sequence[Shown]) -> str:
         bars.append(_box("pale", x, end, bottom - every * tallest["all"], bottom, f"{bound}: {every:,} logits"))
         told = f"{bound}: the largest logit of {largest:,} images"
         bars.append(_box("right", x, end, bottom - largest * tallest["largest"] * 0.7, bottom, told))
-    step = _step(span / 6)
+    step = nice(span / 6)
     first = ceil(low / step - 1e-9)
     ticks = [
         ((n * step - low) / span, f"{n * step:g}".replace("-", "−"))
@@ -292,7 +292,8 @@ def _median(counts: Sequence[int], start: float, width: float) -> float:
     return start
 
 
-def _step(least: float) -> float:
+def nice(least: float) -> float:
+    """The next of 1, 2, 5, 10, 20, ... that is at least this: the distance between the marks of an axis."""
     power: float = 10.0 ** floor(log10(least))
     return next((digit * power for digit in (1, 2, 5) if digit * power >= least * 0.999), 10 * power)
 

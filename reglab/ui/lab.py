@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -335,16 +334,9 @@ class Lab:
 
     def comparison_file(self, kind: str, ids: Sequence[str], metric: str, axis: str) -> Path:
         """A file of that kind (html, png, csv or json) to take along. Raises `ConfigError` or `RunError`."""
-        told = compare.compare(self._asked_for(ids))
-        make: dict[str, Callable[[], str | bytes]] = {
-            "html": lambda: report.page(told, metric, axis),
-            "png": lambda: report.png(told, metric, axis),
-            "csv": lambda: compare.to_csv(told),
-            "json": lambda: json.dumps(compare.to_json(told), indent=1),
-        }
-        content = make[kind]()
+        content = report.file(kind, compare.compare(self._asked_for(ids)), metric, axis)
         target = self._download_folder() / f"comparison.{kind}"
-        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        target.write_bytes(content)
         return target
 
     def _asked_for(self, ids: Sequence[str]) -> list[Run]:
