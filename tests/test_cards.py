@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from reglab import cards, cli
 from reglab.cards import SECTIONS, advice, alone, card, markdown_table, measured, network_for
+from reglab.commands.options import config_values
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, regularizer
@@ -80,7 +81,7 @@ def test_a_range_says_whether_its_bounds_are_in_it(bounds, words):
 def test_the_flags_are_those_of_the_command_line(key):
     words = card(key).flags.replace("[", "").replace("]", "").split()
     args = cli.build_parser().parse_args(["train", *words])
-    given = cli.config_values(args)
+    given = config_values(args)
     settings = regularizer(key).model_dump()
     assert given.pop(key) is True and set(given) == {f"{key}.{name}" for name in settings}
     assert regularizer(key, {name.partition(".")[2]: value for name, value in given.items()}) == regularizer(key)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reglab.cli import build_parser, config_values
+from reglab.cli import build_parser
+from reglab.commands.options import config_values
 from reglab.config import USUAL_LR, RunConfig, flag, from_json
 from reglab.data import SOURCES
 from reglab.errors import ConfigError

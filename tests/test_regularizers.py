@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from techniques import TRAINABLE, batch, config_with, logits, rng, story, targets
 
 from reglab import models
-from reglab.cli import build_parser, config_values
+from reglab.cli import build_parser
+from reglab.commands.options import config_values
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.events import Best, Epoch, Finished, Snapshot, Step

@@ -1,0 +1,17 @@
+"""The commands of `python -m reglab`, one file each, in the order in which `--help` lists them.
+
+Each has `ABOUT`, one line; `add(parser)`, its options; and `run(args)`, which returns the exit status. What a command needs
+beyond its options is imported when it runs, so that `--help` waits for nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+NAMES = ("train", "sweep", "compare", "predict", "evaluate", "runs", "cards", "export", "push", "pull")
+
+
+def commands() -> dict[str, ModuleType]:
+    """Name -> module."""
+    return {name: importlib.import_module(f"reglab.commands.{name}") for name in NAMES}

@@ -1,0 +1,123 @@
+"""python -m reglab sweep: train one network over several settings and seeds, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from reglab.commands.options import (
+    add_config_options,
+    base_config,
+    config_values,
+    json_option,
+    load_with_progress,
+    runs_option,
+    stop_on_signals,
+    store_of,
+)
+from reglab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reglab.store import Run
+
+ABOUT = "train one network over several settings and seeds, and compare"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_config_options(parser)
+    parser.add_argument("--config", metavar="FILE", help="begin with this RunConfig (or a run's config.json)")
+    parser.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="an axis: dropout.rate=0,0.25,0.5 or lr=log:0.001:0.1:3 or epochs=lin:5:20:4 or batch_norm=off,on; repeatable",
+    )
+    parser.add_argument(
+        "--factorial", metavar="A,B", help="techniques on and off in all combinations: what each one buys"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="each with N seeds, from --seed on (default 1)"
+    )
+    parser.add_argument("--metric", default="test_accuracy", help="what to compare at the end (default test_accuracy)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what would be trained, and about how long it takes"
+    )
+    runs_option(parser)
+    json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reglab import compare, machine, sweep
+
+    store = store_of(args)
+    if bool(args.over) == bool(args.factorial):
+        raise ConfigError(
+            "sweep takes --over NAME=VALUES (as often as you like) or --factorial A,B: give one of the two."
+        )
+    compare.check(args.metric)
+    base = base_config(args.config).override(config_values(args))
+    toggles = [name.strip().replace("-", "_") for name in (args.factorial or "").split(",") if name.strip()]
+    if args.factorial:
+        configs = sweep.factorial(base, toggles, args.seeds)
+    else:
+        configs = sweep.plan(base, [sweep.axis(text) for text in args.over], args.seeds)
+    group = sweep.name_of(configs)
+    price = sweep.price(configs, store, group)
+    if args.dry_run:
+        commands = [config.command() for config in configs]
+        plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
+        print(json.dumps(plan) if args.json else "\n".join([*commands, f"{group}: {price}"]))
+        return 0
+    for config in {(c.model if c.pretrained else ""): c for c in configs}.values():
+        load_with_progress(config)
+    machine.choose_device(base.device)
+    if not args.json:
+        print(f"{group}: {price}", flush=True)
+    stop, began, told = stop_on_signals(), time.monotonic(), 0
+
+    def ended(run: Run) -> None:
+        nonlocal told
+        told += 1
+        summary = run.summary()
+        if args.json:
+            print(json.dumps(summary), flush=True)
+            return
+        reached = f"{summary[args.metric] * compare.METRICS[args.metric].scale:.1f}" if args.metric in summary else ""
+        said = reached if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
+        print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
+
+    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+    if stop():
+        print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
+    finished = [run for run in runs if run.status() == "finished"]
+    if not finished:
+        return 1
+    result = compare.compare(finished)
+    if args.json:
+        final = {"group": group, **compare.to_json(result)}
+        print(
+            json.dumps(final | ({"effects": [vars(e) for e in _effects(args, finished, toggles)]} if toggles else {}))
+        )
+    else:
+        print()
+        print(compare.table(result, args.metric))
+        for note in result.notes:
+            print(note, file=sys.stderr)
+        if toggles:
+            print("\n" + sweep.table(_effects(args, finished, toggles), args.metric))
+    return 0 if len(finished) == len(configs) else 1
+
+
+def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequence[str]) -> Sequence[Any]:
+    from reglab import compare, sweep
+
+    try:
+        return sweep.effects_of(finished, toggles, args.metric, compare.METRICS[args.metric].scale)
+    except ConfigError as error:  # some runs are missing yet
+        print(error, file=sys.stderr)
+        return []
