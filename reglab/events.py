@@ -133,11 +133,12 @@ class Finished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """Someone asked to stop; the run can be resumed from the snapshot before this event."""
+    """Someone asked to stop, or the run was pruned (`reason`); it can be resumed from the snapshot before this event."""
 
     name: ClassVar[str] = "stopped"
     epoch: int
     step: int
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,15 +42,18 @@ def work(
     runs: Sequence[Run],
     listen: Callable[[Run, Event], None] = lambda run, event: None,
     stopped: Callable[[], bool] = lambda: False,
+    prune: bool = False,
 ) -> None:
     """Train these runs in turn, here and now: one event of each, round and round. Resumes those that have begun.
 
-    What goes wrong with one run is written into its folder and leaves the others alone.
+    What goes wrong with one run is written into its folder and leaves the others alone. With `prune`, a run that cannot
+    win against the others of its group is stopped early.
     """
     import torch
 
     from reglab import data, machine
     from reglab.features import featured
+    from reglab.pruning import pruned
     from reglab.train import train
 
     torch.set_num_threads(machine.cpu_count())
@@ -69,7 +72,7 @@ def work(
             if ready is not None:
                 yield from train(c, ready, resume=resume, stop=stop)
 
-        return record(run, events())
+        return record(run, pruned(events(), run) if prune else events())
 
     with ExitStack() as owned:
         going: dict[Run, Any] = {}
@@ -121,7 +124,7 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(w in str(error).lower() for w in ("out of memory", "allocate memory"))
 
 
-def _worker(root: str, ids: list[str], device: str) -> None:
+def _worker(root: str, ids: list[str], device: str, prune: bool) -> None:
     """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM."""
     terminated = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: terminated.set())
@@ -130,7 +133,7 @@ def _worker(root: str, ids: list[str], device: str) -> None:
     while True:  # a worker that outlived an earlier server may still hold the device
         try:
             with FileLock(Path(root) / f".{device}.lock", timeout=0.2):
-                return work(runs, stopped=terminated.is_set)
+                return work(runs, stopped=terminated.is_set, prune=prune)
         except Timeout:
             if terminated.is_set() or all(run.should_stop() for run in runs):
                 for run in runs:
@@ -230,10 +233,14 @@ def _bounded(memory: int) -> None:
 
 @dataclass
 class Job:
+    """Runs that are trained in turn. Jobs with one `batch` number were asked for together, and are admitted as one."""
+
     ids: list[str]
     device: str
     owner: str
     number: int
+    batch: int
+    prune: bool = False
     process: BaseProcess | None = None
     asked_to_stop: float = field(default=0.0)
 
@@ -292,38 +299,62 @@ class Jobs:
         """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
         device = self._device(configs[0])
         with self._lock:
-            self._admit(owner)
+            self.admit(owner)
             named = zip(configs, names or [""] * len(configs), strict=True)
             runs = [self.store.create(config, name=name, group=group) for config, name in named]
-            self._enqueue(runs, device, owner)
+            self._enqueue([runs], device, owner)
         return runs
+
+    def submit_each(self, runs: Sequence[Run], *, owner: str = "", prune: bool = False) -> None:
+        """Put runs that are not being trained into the queue as a job each, so that other visitors have turns between them.
+
+        However many they are, they count as one when the queue is full. Raises as `submit`.
+        """
+        if not runs:
+            return
+        device = self._device(runs[0].config)
+        with self._lock:
+            self.admit(owner)
+            self._enqueue([[run] for run in runs], device, owner, prune)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
         """Put runs that were stopped or interrupted back into the queue. Raises `RunError` for others."""
         device = self._device(runs[0].config)
         with self._lock:
-            self._admit(owner)
+            self.admit(owner)
             for run in runs:
                 status = self.status(run)
                 if status not in ("stopped", "interrupted", "failed"):
                     raise RunError(
                         f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
-            self._enqueue(runs, device, owner)
+            self._enqueue([runs], device, owner)
 
-    def _admit(self, owner: str) -> None:
+    def admit(self, owner: str) -> None:
+        """Raises `ConfigError` where the queue, or this visitor's part of it, is full."""
+        with self._lock:
+            waiting = {(job.owner, job.batch) for job in self._queue}
         if self._closed:
             raise RunError("The server is shutting down: try again when it is back.")
-        if len(self._queue) >= WAITING:
+        if len(waiting) >= WAITING:
             raise ConfigError(f"The queue is full with {WAITING} jobs: try again in a few minutes.")
-        if owner and sum(job.owner == owner for job in self._queue) >= WAITING_PER_OWNER:
+        if owner and sum(whose == owner for whose, _ in waiting) >= WAITING_PER_OWNER:
             raise ConfigError(f"You have {WAITING_PER_OWNER} jobs waiting already: wait for one, or stop one.")
 
-    def _enqueue(self, runs: Sequence[Run], device: str, owner: str) -> None:
-        for run in runs:
-            run.reopen()
-        self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers)))
+    def _enqueue(self, jobs: Sequence[Sequence[Run]], device: str, owner: str, prune: bool = False) -> None:
+        batch = next(self._numbers)
+        for runs in jobs:
+            for run in runs:
+                run.reopen()
+            self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers), batch, prune))
         self._start_next()
+
+    def stop_all(self, ids: Sequence[str]) -> None:
+        """Ask runs to stop, those that wait first, so that none of them begins because another has ended."""
+        with self._lock:
+            waiting = {run_id for job in self._queue for run_id in job.ids}
+            for run_id in sorted(ids, key=lambda run_id: run_id not in waiting):
+                self.stop(run_id)
 
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; one that still waits leaves the queue."""
@@ -392,7 +423,7 @@ class Jobs:
         """Start the job's worker, wait for its end, start the next one. A worker that ignores being stopped is killed."""
         try:
             process = self._context.Process(
-                target=_worker, args=(str(self.store.root), job.ids, job.device), daemon=False
+                target=_worker, args=(str(self.store.root), job.ids, job.device, job.prune), daemon=False
             )
             process.start()
             job.process = process

@@ -253,6 +253,12 @@ class Run:
             return str(last)
         return "interrupted" if self.described else "unreadable"
 
+    @property
+    def was_pruned(self) -> bool:
+        """Whether a sweep stopped it because it could not win."""
+        lines = self.lines()[0]
+        return bool(lines) and lines[-1].get("event") == Stopped.name and bool(lines[-1].get("reason"))
+
     def summary(self) -> dict[str, Any]:
         """What is known of the run in one flat object; accuracies, gap and ece are fractions from 0 to 1."""
         summary: dict[str, Any] = {"run": self.id, "name": self.name, "status": self.status()}
@@ -263,7 +269,7 @@ class Run:
         lines = self.lines()[0]
         by_event = {line.get("event"): line for line in lines}
         started, end = by_event.get(Started.name, {}), by_event.get(Finished.name, {})
-        stopped = by_event.get(Failed.name, {})
+        last_line = lines[-1] if lines else {}
         timing = self.last_timing()
         history = self.history()
         summary |= {
@@ -291,7 +297,7 @@ class Run:
             if k in started
         }
         summary |= {k: timing[k] for k in ("seconds", "images_per_second") if k in timing}
-        if reason := end.get("reason") or stopped.get("reason"):
+        if reason := last_line.get("reason"):
             summary["reason"] = reason
         return summary
 

@@ -240,29 +240,48 @@ def train_all(
     listen: Callable[[Run, Event], None] = lambda run, event: None,
     ended: Callable[[Run], None] = lambda run: None,
     stop: Callable[[], bool] = lambda: False,
+    prune: bool = False,
 ) -> list[Run]:
     """Train what is not finished yet, one run after the other; one that fails leaves the others alone. All its runs.
 
-    `ended` hears of every run at its end, and at once of those that were finished before.
+    `ended` hears of every run at its end, and at once of those that were finished before. With `prune`, runs that cannot
+    win are stopped early (see `pruning.py`); without, those that were stopped so go on.
     """
-    titles = dict(zip([c.model_dump_json() for c in configs], labels_of(configs), strict=True))
-    store.root.mkdir(parents=True, exist_ok=True)
-    runs = []
+    names, runs = names_of(configs), []
     for config in configs:
         if stop():
             break
-        key = config.model_dump_json()
-        with FileLock(store.root / f".{group}.lock"):  # another process may be at the same sweep
-            run = made([config], store, group).get(key)
-            run = run or store.create(config, name=checked(f"{titles[key]}, seed {config.seed}"), group=group)
-        if run.status() not in ("finished", "running"):
+        run = folders([config], store, group, names)[0]
+        if is_left(run, run.status(), prune):
             with contextlib.suppress(RunError):  # in use after all: that process sees it through
                 run.reopen()
-                work([run], listen, stop)
+                work([run], listen, stop, prune)
         run = Run(run.path)
         runs.append(run)
         ended(run)
     return runs
+
+
+def folders(configs: Sequence[RunConfig], store: Store, group: str, names: Mapping[str, str]) -> list[Run]:
+    """The run of each config in this sweep, made where there is none yet."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.root / f".{group}.lock"):  # another process may be at the same sweep
+        found = made(configs, store, group)
+        for config in configs:
+            if (key := config.model_dump_json()) not in found:
+                found[key] = store.create(config, name=names[key], group=group)
+    return [found[config.model_dump_json()] for config in configs]
+
+
+def is_left(run: Run, status: str, prune: bool) -> bool:
+    """Whether a sweep still has to train this run."""
+    return status not in ("finished", "running", "queued") and not (prune and run.was_pruned)
+
+
+def names_of(configs: Sequence[RunConfig]) -> dict[str, str]:
+    """Config (as JSON) -> what its run is called: that in which it differs from the others, and its seed."""
+    told = zip(configs, labels_of(configs), strict=True)
+    return {config.model_dump_json(): checked(f"{label}, seed {config.seed}") for config, label in told}
 
 
 def labels_of(configs: Sequence[RunConfig]) -> list[str]:

@@ -47,6 +47,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be trained, and about how long it takes"
     )
+    parser.add_argument(
+        "--prune", action="store_true", help="stop runs early that cannot win (successive halving; off by default)"
+    )
     runs_option(parser)
     json_option(parser)
 
@@ -59,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "sweep takes --over NAME=VALUES (as often as you like) or --factorial A,B: give one of the two."
         )
+    if args.factorial and args.prune:
+        raise ConfigError("--prune would leave out runs that a factorial needs all of: leave it out, or use --over.")
     compare.check(args.metric)
     base = base_config(args.config).override(config_values(args))
     toggles = [name.strip().replace("-", "_") for name in (args.factorial or "").split(",") if name.strip()]
@@ -91,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         said = reached if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
         print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
 
-    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop, prune=args.prune)
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
     finished = [run for run in runs if run.status() == "finished"]
@@ -110,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             print(note, file=sys.stderr)
         if toggles:
             print("\n" + sweep.table(_effects(args, finished, toggles), args.metric))
-    return 0 if len(finished) == len(configs) else 1
+    return 0 if sum(run.status() == "finished" or run.was_pruned for run in runs) == len(configs) else 1
 
 
 def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequence[str]) -> Sequence[Any]:
