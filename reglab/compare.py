@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reglab import data, stats
-from reglab.config import RunConfig, typed
+from reglab.config import PLAIN, RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.events import Epoch
 from reglab.regularizers import CATALOGUE
@@ -128,7 +128,7 @@ def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
         kept = [one_each[seed] for seed in sorted(one_each)]
         columns = [tuple(column) for column in zip(*((t.run, t.summary, t.history) for t in kept), strict=True)]
         groups.append(Group(label, config, columns[0], columns[1], columns[2]))
-    return Comparison(tuple(groups), tuple(_differing(configs)), (*notes, *_about(groups)))
+    return Comparison(tuple(groups), tuple(differing(configs)), (*notes, *_about(groups)))
 
 
 @dataclass(frozen=True)
@@ -212,13 +212,15 @@ def _about_seeds(groups: Sequence[Group]) -> list[str]:
 # ---- what differs ------------------------------------------------------------------------------------------------
 def settings(config: RunConfig) -> dict[str, Any]:
     """Flat: field -> value, technique -> True, `technique.setting` -> value."""
-    flat = {name: getattr(config, name) for name in type(config).model_fields if name not in ("regularizers", "seed")}
+    flat = {name: getattr(config, name) for name in PLAIN if name != "seed"}
+    if config.fork is not None:
+        flat["fork"] = f"after epoch {config.fork.epoch} of {config.parent().recipe()}"
     for key, r in config.regularizers.items():
         flat |= {key: True} | {f"{key}.{name}": value for name, value in r.model_dump().items()}
     return flat
 
 
-def _differing(configs: Sequence[RunConfig]) -> list[str]:
+def differing(configs: Sequence[RunConfig]) -> list[str]:
     """Settings that are not the same in all; a setting of a technique counts among the configs that have the technique."""
     flat = [settings(config) for config in configs]
     names = dict.fromkeys(name for each in flat for name in each)
@@ -233,18 +235,18 @@ def _differing(configs: Sequence[RunConfig]) -> list[str]:
 
 def labels(configs: Sequence[RunConfig]) -> list[str]:
     """A short name for each: only that in which they differ."""
-    differing = _differing(configs)
-    techniques = [name for name in differing if name in CATALOGUE]
+    names = differing(configs)
+    techniques = [name for name in names if name in CATALOGUE]
 
     def label(config: RunConfig) -> str:
         flat = settings(config)
         words = []
-        for name in differing:
+        for name in names:
             if name in techniques:
-                own = [n for n in differing if n.startswith(f"{name}.") and n in flat]
+                own = [n for n in names if n.startswith(f"{name}.") and n in flat]
                 words += [CATALOGUE[name].title.lower()] if name in flat and not own else []
             elif name in flat:
-                words.append(f"{_title(name)} {_shown(name, flat[name])}")
+                words.append(f"{title(name)} {shown(name, flat[name])}")
         return ", ".join(words) or ("plain" if not config.regularizers else f"without {_titles(techniques)}")
 
     told = [label(config) for config in configs]
@@ -255,14 +257,16 @@ def _titles(keys: Sequence[str]) -> str:
     return " and ".join(CATALOGUE[key].title.lower() for key in keys) or "any difference"
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """A setting in words: `dropout.rate` is "dropout rate"."""
     key, dot, setting = name.partition(".")
     if dot:
         return f"{CATALOGUE[key].title.lower()} {setting.replace('_', ' ')}"
     return str(RunConfig.model_fields[name].title or name)
 
 
-def _shown(name: str, value: Any) -> str:
+def shown(name: str, value: Any) -> str:
+    """A value of a setting in words."""
     if value is None:
         return str((RunConfig.model_fields[name].json_schema_extra or {}).get("unset", "-"))  # type: ignore[union-attr]
     return typed(value)
@@ -284,18 +288,19 @@ def band(group: Group, key: str, axis: str = "epoch") -> Band:
     check(axis=axis)
     histories = group.histories
     n = min(map(len, histories))
-    places = [_places(run, history, axis)[:n] for run, history in zip(group.runs, histories, strict=True)]
+    across = [places(run, history, axis)[:n] for run, history in zip(group.runs, histories, strict=True)]
     values = [[float(getattr(e, key)) for e in history[:n]] for history in histories]
     columns = list(zip(*values, strict=True))
     return Band(
-        [sum(column) / len(column) for column in zip(*places, strict=True)],
+        [sum(column) / len(column) for column in zip(*across, strict=True)],
         [sum(column) / len(column) for column in columns],
         [min(column) for column in columns],
         [max(column) for column in columns],
     )
 
 
-def _places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
+def places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
+    """Where each epoch lies on an axis. Raises `RunError` where that is seconds and the run has no times."""
     if axis != "seconds":
         return [float(getattr(e, axis)) for e in history]
     ends: dict[int, float] = {}
@@ -313,8 +318,8 @@ def reached(group: Group, target: float, axis: str = "epoch") -> dict[int, float
     """Seed -> where on the axis validation accuracy was first at least `target` (a fraction); None where it never was."""
     found: dict[int, float | None] = {}
     for run, history in zip(group.runs, group.histories, strict=True):
-        places = _places(run, history, axis)
-        hits = (place for e, place in zip(history, places, strict=True) if e.val_accuracy >= target)
+        across = places(run, history, axis)
+        hits = (place for e, place in zip(history, across, strict=True) if e.val_accuracy >= target)
         found[run.config.seed] = next(hits, None)
     return found
 

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from reglab import data, models
 from reglab.errors import ConfigError
@@ -19,6 +29,33 @@ from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
+
+
+def _from_catalogue(value: Any) -> Any:
+    """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters."""
+    if not isinstance(value, Mapping):
+        raise ConfigError('regularizers must be an object such as {"dropout": {"rate": 0.5}}.')
+    on = {key: settings for key, settings in value.items() if settings is not False and settings is not None}
+    made = {}
+    for key, settings in on.items():
+        try:
+            made[key] = regularizer(key, settings)
+        except ValidationError as error:
+            raise ConfigError(_sentence(error, key)) from None
+    return {key: made[key] for key in CATALOGUE if key in made}
+
+
+Regularizers = Annotated[dict[str, SerializeAsAny[Regularizer]], BeforeValidator(_from_catalogue)]
+
+
+class Fork(BaseModel):
+    """Where a run leaves another: after its `epoch`, which was trained with those `regularizers`. See `fork.py`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    epoch: int = Field(ge=0, le=999)
+    regularizers: Regularizers = Field(default_factory=dict)
+    fork: Fork | None = None  # of the other run
 
 
 class RunConfig(BaseModel):
@@ -92,7 +129,8 @@ class RunConfig(BaseModel):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", title="precision", description="auto takes bf16 where it is native"
     )
-    regularizers: dict[str, SerializeAsAny[Regularizer]] = Field(default_factory=dict, title="regularizers")
+    regularizers: Regularizers = Field(default_factory=dict, title="regularizers")
+    fork: Fork | None = Field(None, title="fork", description="the run that this one goes on from")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -118,20 +156,16 @@ class RunConfig(BaseModel):
             usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
         return usual | {k: v for k, v in values.items() if not (v is None and k in usual)}
 
-    @field_validator("regularizers", mode="before")
+    @field_validator("fork", mode="before")
     @classmethod
-    def _from_catalogue(cls, value: Any) -> Any:
-        """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters."""
-        if not isinstance(value, Mapping):
-            raise ConfigError('regularizers must be an object such as {"dropout": {"rate": 0.5}}.')
-        on = {key: settings for key, settings in value.items() if settings is not False and settings is not None}
-        made = {}
-        for key, settings in on.items():
-            try:
-                made[key] = regularizer(key, settings)
-            except ValidationError as error:
-                raise ConfigError(_sentence(error, key)) from None
-        return {key: made[key] for key in CATALOGUE if key in made}
+    def _typed_fork(cls, value: Any) -> Any:
+        """As an object, or as its JSON, which is how it is typed on a command line."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ConfigError('fork must be an object such as {"epoch": 5, "regularizers": {}}.') from None
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
@@ -146,6 +180,7 @@ class RunConfig(BaseModel):
                 if other in suited:
                     raise ConfigError(f"{key} and {other} cannot both be on ({why}): switch one of them off.")
         self._check_finetune()
+        self._check_fork(len(source.classes))
         if self.batch_size == 1 and "batch_norm" in self.regularizers:
             raise ConfigError(
                 "batch_norm was asked for with batch size 1, but one image has no statistics:"
@@ -184,10 +219,51 @@ class RunConfig(BaseModel):
                 " are: use finetune head_then_all or all, or switch it off."
             )
 
+    def _check_fork(self, classes: int) -> None:
+        if self.fork is None:
+            return
+        if not self.fork.epoch < self.epochs:
+            raise ConfigError(
+                f"A fork after epoch {self.fork.epoch} of {self.epochs} would have nothing left to train:"
+                " fork at an earlier epoch."
+            )
+        if self.fork.fork is not None and self.fork.fork.epoch >= self.fork.epoch:
+            raise ConfigError(
+                f"The run forked after epoch {self.fork.epoch} was itself forked after epoch {self.fork.fork.epoch}:"
+                " fork it at a later epoch, or fork the first run."
+            )
+        before, after = self.parent().spec(classes), self.spec(classes)
+        if not before.has_weights_of(after):
+            plain, both = self.plain().spec(classes), {**self.fork.regularizers, **self.regularizers}
+            changed = sorted(self.fork.regularizers.keys() ^ self.regularizers.keys())
+            makers = [key for key in changed if not both[key].shape(plain).has_weights_of(plain)]
+            raise ConfigError(
+                f"{' and '.join(makers) or 'This change'} gives the network other weights, so a trained one cannot go on"
+                " with it: fork with another technique, or train anew."
+            )
+
+    def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
+        """This run up to that epoch, then with these changes of its regularizers. Raises `ConfigError`."""
+        if other := next((name for name in changes if name.partition(".")[0] not in CATALOGUE), ""):
+            raise ConfigError(f"A fork changes regularizers, and {other} is none: train another run for that.")
+        told = self.model_dump(mode="json")
+        before = {"epoch": epoch, "regularizers": told["regularizers"], "fork": told["fork"]}
+        after = self.override({**changes, "fork": before})
+        if after.regularizers == self.regularizers:
+            raise ConfigError("A fork with the same regularizers would be the same run: change one of them.")
+        return after
+
+    def parent(self) -> RunConfig:
+        """The run this one was forked from, or itself. Raises `ConfigError` where there can be no such run."""
+        if self.fork is None:
+            return self
+        told = self.model_dump(mode="json")
+        return RunConfig.parse({**told, "regularizers": told["fork"]["regularizers"], "fork": told["fork"]["fork"]})
+
     def from_scratch(self) -> RunConfig:
         """The same network from random weights, all of it trained: what shows what the pretraining bought."""
         kept = {key: r for key, r in self.regularizers.items() if r.group != "Transfer"}
-        return self.model_copy(update={"pretrained": False, "finetune": "features", "regularizers": kept})
+        return self.model_copy(update={"pretrained": False, "finetune": "features", "regularizers": kept, "fork": None})
 
     def override(self, changes: Mapping[str, Any]) -> RunConfig:
         """A config with dotted changes: `{"lr": 0.01, "dropout.rate": 0.5, "batch_norm": True, "flip_crop": False}`.
@@ -212,7 +288,7 @@ class RunConfig(BaseModel):
 
     def plain(self) -> RunConfig:
         """The same run without any regularizer: what a comparison compares with."""
-        return self.model_copy(update={"regularizers": {}})
+        return self.model_copy(update={"regularizers": {}, "fork": None})
 
     def title(self) -> str:
         """What is trained, in a few words for the screen."""
@@ -223,7 +299,8 @@ class RunConfig(BaseModel):
 
     def recipe(self) -> str:
         """The regularizers that are on, in a few words for the screen."""
-        return " + ".join(r.title.lower() for r in self.regularizers.values()) or "no regularizers"
+        told = " + ".join(r.title.lower() for r in self.regularizers.values()) or "no regularizers"
+        return f"{told}, from epoch {self.fork.epoch + 1} on" if self.fork else told
 
     def flags(self) -> list[str]:
         """The options of `python -m reglab train` that make this config again; defaults are left out."""
@@ -232,7 +309,7 @@ class RunConfig(BaseModel):
         for name in type(self).model_fields:
             value = getattr(self, name)
             usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
-            if name not in ("dataset", "regularizers") and value != usual:
+            if name in PLAIN and name != "dataset" and value != usual:
                 out += [flag(name)] if value is True else [flag(name), typed(value)]
         for key, r in self.regularizers.items():
             out.append(flag(key))
@@ -240,11 +317,17 @@ class RunConfig(BaseModel):
             for name, value in r.model_dump().items():
                 if value != usual_settings[name]:
                     out += [f"{flag(key)}.{name}", typed(value)]
+        if self.fork is not None:
+            out += ["--fork", json.dumps(self.fork.model_dump(mode="json", exclude_none=True))]
         return out
 
     def command(self) -> str:
         """The command line that trains exactly this."""
-        return " ".join(["python -m reglab train", *self.flags()])
+        return " ".join(["python -m reglab train", *map(shlex.quote, self.flags())])
+
+
+PLAIN = tuple(name for name in RunConfig.model_fields if name not in ("regularizers", "fork"))
+"""The fields that hold one value, which is a flag, a control and an axis."""
 
 
 def flag(name: str) -> str:

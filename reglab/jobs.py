@@ -53,8 +53,8 @@ def work(
 
     from reglab import data, machine
     from reglab.features import featured
+    from reglab.fork import train_fork
     from reglab.pruning import pruned
-    from reglab.train import train
 
     torch.set_num_threads(machine.cpu_count())
 
@@ -70,7 +70,7 @@ def work(
             if c.on_features:
                 ready = yield from featured(c, split, stop)
             if ready is not None:
-                yield from train(c, ready, resume=resume, stop=stop)
+                yield from train_fork(c, ready, resume=resume, stop=stop)
 
         return record(run, pruned(events(), run) if prune else events())
 

@@ -80,8 +80,11 @@ class Store:
     def __init__(self, root: Path | str, read_only: bool = False) -> None:
         self.root, self.read_only = Path(root), read_only
 
-    def create(self, config: RunConfig, *, name: str = "", group: str = "") -> Run:
-        """A new run folder with its config. `group` ties runs together that were started to be compared."""
+    def create(self, config: RunConfig, *, name: str = "", group: str = "", parent: str = "") -> Run:
+        """A new run folder with its config. `group` ties runs together that were started to be compared.
+
+        `parent` is the id of the run that this one is a fork of.
+        """
         name = checked_name(name) if name else ""
         stamp = datetime.now(UTC)
         run = Run(self.root / new_id(stamp))
@@ -90,6 +93,7 @@ class Store:
             "run": run.id,
             "created": stamp.isoformat(timespec="seconds"),
             "group": group,
+            **({"parent": parent} if parent else {}),
             "versions": {"reglab": __version__, "torch": _installed("torch")},
             "config": config.model_dump(mode="json"),
         }
@@ -300,6 +304,13 @@ class Run:
         if reason := last_line.get("reason"):
             summary["reason"] = reason
         return summary
+
+    def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
+        """This run up to an epoch, then with other regularizers. Raises `ConfigError`, `RunError`."""
+        config, summary = self.config, self.summary()
+        if summary["status"] == "finished" and epoch > summary["epoch"]:
+            raise ConfigError(f"Run {self.name} ended after epoch {summary['epoch']}: fork it there or earlier.")
+        return config.forked(epoch, changes)
 
     # ---- its weights -------------------------------------------------------------------------------------------
     def weights(self) -> dict[str, Tensor]:

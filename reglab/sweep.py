@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from reglab import index, stats
 from reglab.compare import METRICS, labels
-from reglab.config import RunConfig, typed
+from reglab.config import PLAIN, RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.events import Event
 from reglab.jobs import work
@@ -58,7 +58,7 @@ def axis(text: str) -> Axis:
 
 
 def _known(name: str) -> None:
-    names = [n for n in RunConfig.model_fields if n not in ("regularizers", "seed", "device")]
+    names = [n for n in PLAIN if n not in ("seed", "device")]
     for key, kind in CATALOGUE.items():
         names += [key, *(f"{key}.{setting}" for setting in kind.model_fields)]
     if name == "seed":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from reglab.config import RunConfig, flag, from_json
+from reglab.config import PLAIN, RunConfig, flag, from_json
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """One flag for every field of RunConfig, every regularizer and every setting of one."""
     run = parser.add_argument_group("the run")
-    for name, info in RunConfig.model_fields.items():
-        if name != "regularizers":
-            told: dict[str, Any] = {"dest": f"config:{name}", "help": f"{info.description} (default {_default(info)})"}
-            switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": None}
-            run.add_argument(flag(name), **told, **(switch if info.annotation is bool else _option(info)))
+    for name in PLAIN:
+        info = RunConfig.model_fields[name]
+        told: dict[str, Any] = {"dest": f"config:{name}", "help": f"{info.description} (default {_default(info)})"}
+        switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": None}
+        run.add_argument(flag(name), **told, **(switch if info.annotation is bool else _option(info)))
+    run.add_argument(
+        "--fork",
+        dest="config:fork",
+        metavar="JSON",
+        help='the run it goes on from: {"epoch": N, "regularizers": {...}}',
+    )
     for key, technique in CATALOGUE.items():
         group = parser.add_argument_group(technique.title, technique.hint)
         group.add_argument(

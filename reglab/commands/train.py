@@ -21,7 +21,7 @@ from reglab.commands.options import (
 from reglab.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from reglab.store import Run
+    from reglab.store import Run, Store
 
 ABOUT = "train one network and write its run folder"
 
@@ -30,6 +30,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
     parser.add_argument("--config", metavar="FILE", help="begin with this RunConfig (or a run's config.json)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
+    parser.add_argument(
+        "--fork-of", metavar="RUN", help="go on from an epoch of this run (--at-epoch) with other regularizers"
+    )
+    parser.add_argument("--at-epoch", type=int, metavar="N", help="the last epoch that both have in common")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument("--group", default="", help="compare it with the other runs of this group")
     runs_option(parser)
@@ -53,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
         load_with_progress(run.config)
         run.reopen()
     else:
-        config = base_config(args.config).override(given)
+        parent = _parent(args, store)
+        config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
         load_with_progress(config)  # before the run folder is made, so that nothing is half started
         machine.choose_device(config.device)
-        run = store.create(config, name=args.name or "", group=args.group)
+        run = store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
 
     stop = stop_on_signals()
     failed = False
@@ -100,6 +105,17 @@ def run(args: argparse.Namespace) -> int:
         print(_in_words(summary))
         print(f"\n{run.path}")
     return 1 if failed or summary["status"] == "failed" else 0
+
+
+def _parent(args: argparse.Namespace, store: Store) -> Run | None:
+    """The run to fork, if one is to be forked."""
+    from reglab.store import checkpoints_store, find
+
+    if bool(args.fork_of) != (args.at_epoch is not None):
+        raise ConfigError("A fork needs both: --fork-of RUN and --at-epoch N, the last epoch they have in common.")
+    if args.fork_of and args.config:
+        raise ConfigError("--fork-of begins with the config of its run: leave --config out.")
+    return find(args.fork_of, store, checkpoints_store()) if args.fork_of else None
 
 
 def _in_words(summary: dict[str, Any]) -> str:

@@ -37,6 +37,13 @@ class ModelSpec:
     def replace(self, **changes: Any) -> ModelSpec:
         return replace(self, **changes)
 
+    def has_weights_of(self, other: ModelSpec) -> bool:
+        """Whether both networks have the same weights in the same order: they differ at most in layers without any."""
+        weightless = ("num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth")
+        usual = {f.name: f.default for f in fields(self) if f.name in weightless}
+        mine, others = (s.replace(**usual, spectral_norm=min(s.spectral_norm, 1)) for s in (self, other))
+        return mine == others
+
 
 # What a network may have room for: fields of ModelSpec, and how to say that there is no such place.
 PLACES = {

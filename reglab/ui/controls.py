@@ -9,7 +9,7 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from reglab import data, models
-from reglab.config import RunConfig
+from reglab.config import PLAIN, RunConfig
 from reglab.errors import ConfigError
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
@@ -127,7 +127,7 @@ class Controls:
 
 def values_of(config: RunConfig) -> dict[str, Any]:
     """The value of every control that says this config; the settings of techniques that are off are their defaults."""
-    values: dict[str, Any] = {name: getattr(config, name) for name in RunConfig.model_fields if name != "regularizers"}
+    values: dict[str, Any] = {name: getattr(config, name) for name in PLAIN}
     values["train_size"] = config.train_size or data.SOURCES[config.dataset].images - config.val_size
     for key, technique in CATALOGUE.items():
         on = config.regularizers.get(key)
