@@ -70,7 +70,7 @@ class RunConfig(BaseModel):
         le=50_000,
         title="training images",
         description="fewer are easier to learn by heart",
-        json_schema_extra={"slider": [50, 50_000, 50], "unset": "all"},
+        json_schema_extra={"slider": [50, 50_000, 50], "unset": "all", "try": "100,300,900"},
     )
     label_noise: float = Field(
         0.0,
@@ -78,7 +78,7 @@ class RunConfig(BaseModel):
         le=1,
         title="wrong labels",
         description="share of training labels made wrong",
-        json_schema_extra={"slider": [0, 0.9, 0.05]},
+        json_schema_extra={"slider": [0, 0.9, 0.05], "try": "0,0.2,0.4,0.6"},
     )
     val_size: int = Field(
         2_000, ge=10, le=10_000, title="validation images", description="held out of training, drawn as curves"
@@ -90,7 +90,7 @@ class RunConfig(BaseModel):
         le=4,
         title="width",
         description="channels, as a multiple of what is usual for the network",
-        json_schema_extra={"slider": [0.125, 2, 0.125]},
+        json_schema_extra={"slider": [0.125, 2, 0.125], "try": "0.25,0.5,1"},
     )
     pretrained: bool = Field(False, title="pretrained", description="begin with ImageNet weights")
     finetune: Literal["features", "head_then_all", "all"] = Field(
@@ -112,10 +112,24 @@ class RunConfig(BaseModel):
         le=1_000,
         title="epochs",
         description="passes over the training images",
-        json_schema_extra={"slider": [1, 100, 1]},
+        json_schema_extra={"slider": [1, 100, 1], "try": "5,10,20"},
     )
-    batch_size: int = Field(128, ge=1, le=4_096, title="batch size", description="images a step")
-    lr: float = Field(1e-3, gt=0, le=1e6, title="learning rate", description="usually 0.001 for AdamW, 0.05 for SGD")
+    batch_size: int = Field(
+        128,
+        ge=1,
+        le=4_096,
+        title="batch size",
+        description="images a step",
+        json_schema_extra={"try": "16,64,256"},
+    )
+    lr: float = Field(
+        1e-3,
+        gt=0,
+        le=1e6,
+        title="learning rate",
+        description="usually 0.001 for AdamW, 0.05 for SGD",
+        json_schema_extra={"try": "0.0001,0.001,0.01,0.1"},
+    )
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw", title="optimizer", description="AdamW, or SGD with Nesterov momentum 0.9"
     )

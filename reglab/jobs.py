@@ -294,14 +294,20 @@ class Jobs:
 
     # ---- asking
     def submit(
-        self, configs: Sequence[RunConfig], *, owner: str = "", names: Sequence[str] = (), group: str = ""
+        self,
+        configs: Sequence[RunConfig],
+        *,
+        owner: str = "",
+        names: Sequence[str] = (),
+        group: str = "",
+        parent: str = "",
     ) -> list[Run]:
         """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
         device = self._device(configs[0])
         with self._lock:
             self.admit(owner)
             named = zip(configs, names or [""] * len(configs), strict=True)
-            runs = [self.store.create(config, name=name, group=group) for config, name in named]
+            runs = [self.store.create(config, name=name, group=group, parent=parent) for config, name in named]
             self._enqueue([runs], device, owner)
         return runs
 

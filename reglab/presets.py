@@ -1,4 +1,4 @@
-"""The recipes above the toggle board: which techniques they switch on, and with which settings."""
+"""The recipes above the toggle board, and the questions above the sweep: what each press of a button sets."""
 
 from __future__ import annotations
 
@@ -45,4 +45,39 @@ PRESETS = (
             "bootstrapping": {"beta": 0.8},
         },
     ),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A sweep that answers a question: its axes, what it needs to be so, and the number to look at."""
+
+    title: str
+    about: str
+    over: tuple[str, ...]
+    metric: str = "test_accuracy"
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+QUESTIONS = (
+    Question("Dropout rates", "how much dropout is too much?", ("dropout.rate=0,0.1,0.25,0.5,0.75",)),
+    Question(
+        "Weight decay values",
+        "how hard should weights be pulled to zero?",
+        ("weight_decay.strength=0,0.001,0.01,0.1,1",),
+    ),
+    Question(
+        "Dropout x weight decay",
+        "do two regularizers help more than one?",
+        ("dropout.rate=0,0.25,0.5", "weight_decay.strength=0,0.01,0.1"),
+    ),
+    Question(
+        "Batch norm x learning rate",
+        "which networks diverge, and how soon do the others get there?",
+        ("batch_norm=off,on", "lr=0.01,0.1,0.5,2"),
+        "steps_until",
+        {"optimizer": "sgd"},
+    ),
+    Question("Training images", "is more data the best regularizer?", ("train_size=100,300,900",), "gap"),
+    Question("Wrong labels", "how much nonsense can the labels hold?", ("label_noise=0,0.2,0.4,0.6",)),
 )

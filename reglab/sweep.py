@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from filelock import FileLock
 
@@ -57,14 +57,48 @@ def axis(text: str) -> Axis:
     return Axis(name, tuple(dict.fromkeys(values)))
 
 
-def _known(name: str) -> None:
-    names = [n for n in PLAIN if n not in ("seed", "device")]
+def one_value(name: str, text: str) -> Any:
+    """A value of a setting, as one types it. Raises `ConfigError`."""
+    return axis(f"{name}={text}").values[0]
+
+
+def names() -> list[str]:
+    """Every setting that can be an axis: the fields of a run, the techniques, and their settings."""
+    found = [name for name in PLAIN if name not in ("seed", "device")]
     for key, kind in CATALOGUE.items():
-        names += [key, *(f"{key}.{setting}" for setting in kind.model_fields)]
+        found += [key, *(f"{key}.{setting}" for setting in kind.model_fields)]
+    return found
+
+
+def usual_values(name: str) -> str:
+    """Values worth trying, as one types them: what its field proposes or its slider spans, or its choices."""
+    if name in CATALOGUE:
+        return "off,on"
+    info = _field(name)
+    if get_origin(info.annotation) is Literal:
+        return ",".join(map(str, get_args(info.annotation)))
+    extra = info.json_schema_extra or {}
+    if "try" in extra:
+        return str(extra["try"])
+    if "slider" in extra:
+        low, high, step = extra["slider"]
+        points = [low + round((high - low) * i / 3 / step) * step for i in range(4)]
+        return ",".join(typed(round(x) if _is_whole(name) else float(f"{x:.4g}")) for x in points)
+    if isinstance(info.default, bool):
+        return "false,true"
+    return typed(info.default) if info.default is not None else ""
+
+
+def _field(name: str) -> Any:
+    key, dot, setting = name.partition(".")
+    return CATALOGUE[key].model_fields[setting] if dot else RunConfig.model_fields[key]
+
+
+def _known(name: str) -> None:
     if name == "seed":
         raise ConfigError("Seeds are no axis to draw: give their number with --seeds.")
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
         instead = f"did you mean {near[0]}?" if near else "`python -m reglab train --help` lists every setting."
         raise ConfigError(f"There is no axis {name[:60]!r}: {instead}")
 
@@ -111,9 +145,7 @@ def _not_too_many(runs: int) -> None:
 
 
 def _is_whole(name: str) -> bool:
-    key, dot, setting = name.partition(".")
-    field = (CATALOGUE[key].model_fields[setting] if dot else RunConfig.model_fields[key]).annotation
-    return field in (int, int | None)
+    return _field(name).annotation in (int, int | None)
 
 
 def plan(base: RunConfig, axes: Sequence[Axis], seeds: int = 1) -> list[RunConfig]:

@@ -38,7 +38,7 @@ class GroupNorm(Regularizer):
         le=64,
         title="groups",
         description="the paper's 32 is for wide layers",
-        json_schema_extra={"slider": [1, 32, 1]},
+        json_schema_extra={"slider": [1, 32, 1], "try": "1,4,8"},
     )
 
     def shape(self, spec: ModelSpec) -> ModelSpec:

@@ -43,7 +43,7 @@ class WeightDecay(Regularizer):
         le=10,
         title="strength",
         description="usually 0.05; for L2 0.0005",
-        json_schema_extra={"slider": [0, 0.5, 0.005]},
+        json_schema_extra={"slider": [0, 0.5, 0.005], "try": "0,0.001,0.01,0.1"},
     )
     mode: Literal["decoupled", "l2"] = Field("decoupled", title="mode", description="as in AdamW, or in Keras")
     norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")

@@ -24,6 +24,7 @@ from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.learn_tab import learn_tab
 from reglab.ui.predict_tab import predict_tab
 from reglab.ui.runs_tab import runs_tab
+from reglab.ui.sweep_tab import sweep_tab
 from reglab.ui.train_tab import loaded, machine_html, train_tab
 
 STATIC = Path(__file__).parent / "static"
@@ -41,6 +42,8 @@ def build(lab: Lab) -> gr.Blocks:
                 train = train_tab(lab, header)
             with gr.Tab("Compare", id="compare") as compared:
                 refresh_compare = compare_tab(lab)
+            with gr.Tab("Sweep", id="sweep") as swept:
+                refresh_sweep = sweep_tab(lab, train, tabs)
             with gr.Tab("Inside", id="inside") as inside:
                 refresh_inside = inside_tab(lab, train)
             with gr.Tab("Errors", id="errors") as errors:
@@ -58,6 +61,7 @@ def build(lab: Lab) -> gr.Blocks:
         name = "'The same on the command line'"
         page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
         compared.select(*refresh_compare, **private)
+        swept.select(*refresh_sweep, **private)
         inside.select(*refresh_inside, **private)
         errors.select(*refresh_errors, **private)
         predict.select(*refresh_predict, **private)

@@ -11,27 +11,44 @@ import threading
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from reglab import compare, data, evaluate, fetch, index, lessons, look, mistakes, model_card, predict, report
+from reglab import (
+    compare,
+    data,
+    evaluate,
+    fetch,
+    grid,
+    index,
+    lessons,
+    look,
+    mistakes,
+    model_card,
+    predict,
+    report,
+    sweep,
+)
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.fetch import Fetch
+from reglab.grid import Grid
 from reglab.jobs import Apart, Jobs
 from reglab.look import Look
 from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
+from reglab.sweep import checked
 from reglab.ui import comparison, view
 
 DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
 EVALUATING = 3_600.0  # seconds until an evaluation is given up
 KEPT = 3_600.0  # seconds that a download can be fetched in
 OWN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")  # which says nothing to anybody
-MOST_COMPARED = 300  # runs on one page
+OWN_GROUP = re.compile(r"[0-9a-f]{12}")  # neither does this
+MOST_COMPARED = MOST_SWEPT = 300  # runs on one page
 LOADING = 180.0  # seconds for an answer of timm, whose import alone takes many
 
 
@@ -112,6 +129,35 @@ class Lab:
         runs = self.jobs.submit(list(arms.values()), owner=owner, names=names, group=os.urandom(6).hex())
         return [run.id for run in runs]
 
+    def start_fork(self, run_id: str, epoch: Any, name: str, value: str, owner: str) -> list[str]:
+        """Queue a fork of a run: the same up to that epoch, then with one setting changed. Ids of the run and its fork.
+
+        Raises like `start`.
+        """
+        run = find(run_id, self.runs, self.shipped)
+        if not isinstance(epoch, int | float) or epoch != int(epoch):
+            raise ConfigError("A fork needs the last epoch that both runs have in common: give a whole number.")
+        config = run.forked(int(epoch), {name: sweep.one_value(name, value)})
+        self._ready(config)
+        called = checked(f"{run.name} from epoch {int(epoch) + 1}- {name} {value}")
+        return [run.id, *(r.id for r in self.jobs.submit([config], owner=owner, names=[called], parent=run.id))]
+
+    def start_plan(self, configs: Sequence[RunConfig], owner: str, group: str = "", prune: bool = False) -> list[str]:
+        """Queue the runs of a sweep that are not done yet, one by one, with turns for other visitors between them.
+
+        Returns the ids of all its runs. Raises like `start`.
+        """
+        if len(configs) > MOST_SWEPT:
+            why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_SWEPT}"
+            raise ConfigError(f"{why}: take fewer values or seeds, or use `reglab sweep`.")
+        for config in {(c.dataset, c.model, c.pretrained): _offered(c.model_dump()) for c in configs}.values():
+            self._ready(config)
+        self.jobs.admit(owner)  # before anything is made
+        runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), sweep.names_of(configs))
+        left = [run for run in runs if sweep.is_left(run, self.jobs.status(run), prune)]
+        self.jobs.submit_each(left, owner=owner, prune=prune)
+        return [run.id for run in runs]
+
     def _ready(self, config: RunConfig) -> None:
         for key, instead in ((config.dataset, data.INSTEAD), (config.model if config.pretrained else "", "")):
             if not key or fetch.is_local(key):
@@ -126,6 +172,11 @@ class Lab:
         for run in self.open(ids):
             self.jobs.stop(run.id)
 
+    def stop_group(self, group: str) -> None:
+        """Stop the runs of a sweep, those that wait first."""
+        told = [s["run"] for s in self.summaries() if s.get("group") == group and s["status"] in ("running", "queued")]
+        self.jobs.stop_all(told)
+
     def resume(self, run_id: str, owner: str) -> list[str]:
         """Go on with a run, and with the one it is compared with if that was broken off too. Returns all their ids."""
         run = self.runs.open(run_id)
@@ -138,6 +189,8 @@ class Lab:
 
     def together(self, run: Run) -> list[Run]:
         """The run and those it was started together with."""
+        if parents := self.open([run.described.get("parent", "")]):
+            return [*parents, run]
         store = self.shipped if run.path.parent == self.shipped.root else self.runs
         return store.group(run.described.get("group", "")) or [run]
 
@@ -285,6 +338,26 @@ class Lab:
             s | {"status": self.jobs.status(Run(self.runs.root / s["run"]))} if s["run"] in live else s for s in told
         ]
 
+    # ---- sweeps
+    def sweeps(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every group that somebody named or that a sweep has made, newest first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for s in self.summaries():
+            if (group := s.get("group", "")) and not OWN_GROUP.fullmatch(group):
+                found.setdefault(group, []).append(s)
+        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+
+    def in_sweep(self, group: str) -> list[dict[str, Any]]:
+        """The summaries of its runs, the oldest first."""
+        return [s for s in reversed(self.summaries()) if s.get("group") == group and s["status"] != "unreadable"]
+
+    def grid(self, told: Sequence[Mapping[str, Any]], metric: str, target: float) -> Grid:
+        """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""
+        found = [find(s["run"], self.runs, self.shipped) for s in told]
+        return grid.grid(
+            [(_config(run), grid.read(run, s, metric, target)) for run, s in zip(found, told, strict=True)]
+        )
+
     # ---- comparisons
     def groups(self) -> list[tuple[str, str]]:
         """(what it is, name) of every group with at least two finished runs, newest first."""
@@ -297,7 +370,7 @@ class Lab:
     def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
         """A group by what is trained in it; its own name where somebody gave it one."""
         seeds = len({summary["seed"] for summary in told})
-        own = "" if re.fullmatch(r"[0-9a-f]{12}", group) else f"{group} · "
+        own = "" if OWN_GROUP.fullmatch(group) else f"{group} · "
         title = find(told[0]["run"], self.runs, self.shipped).config.title()
         return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
 
@@ -363,6 +436,12 @@ class Lab:
                 with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
+
+
+@lru_cache(maxsize=2_000)
+def _config(run: Run) -> RunConfig:
+    """What is trained in it, which never changes."""
+    return run.config
 
 
 def _offered(values: Mapping[str, Any]) -> RunConfig:
