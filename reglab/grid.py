@@ -122,17 +122,18 @@ def grid(told: Sequence[tuple[RunConfig, Mapping[str, Any]]]) -> Grid:
 
 
 def _axes(configs: Sequence[RunConfig], flat: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
-    """The settings that differ, without those that only follow another (the learning rate of an optimizer)."""
-    axes: list[Axis] = []
-    taken: list[list[Any]] = []
+    """The settings that differ; those that always change together (an optimizer and its learning rate) are one axis."""
+    together: dict[str, list[str]] = {}  # a setting, and those that follow it
+    columns: dict[str, list[Any]] = {}
     for name in compare.differing(configs):
-        column = [_value(own, name) for own in flat]
-        if any(_follows(column, other) for other in taken):
-            continue
-        values = tuple(sorted(dict.fromkeys(column), key=_order))
+        columns[name] = [_value(own, name) for own in flat]
+        leader = next((other for other in together if _follows(columns[name], columns[other])), "")
+        together.setdefault(leader or name, []).append(name)
+    axes = []
+    for name, names in together.items():
+        values = tuple(sorted(dict.fromkeys(columns[name]), key=_order))
         shown = tuple(_shown(name, value) for value in values)
-        axes.append(Axis(name, _title(name), values, shown))
-        taken.append(column)
+        axes.append(Axis(name, " + ".join(map(_title, names)), values, shown))
     return tuple(axes)
 
 

@@ -57,7 +57,7 @@ def shape(g: Grid) -> dict[str, tuple[str, ...]]:
             ["batch_norm=on,off", "lr=0.1,0.01"],
             {"learning rate": ("0.01", "0.1"), "batch normalization": ("off", "on")},
         ),
-        (["optimizer=sgd,adamw"], {"learning rate": ("0.001", "0.05")}),  # the optimizer's own: one axis, not two
+        (["optimizer=sgd,adamw"], {"learning rate + optimizer": ("0.001", "0.05")}),  # its own: one axis, not two
         (["dropout=off,on", "dropout.rate=0.2,0.4"], {"dropout": ("off", "on"), "dropout rate": ("off", "0.2", "0.4")}),
         (["train_size=100,all"], {"training images": ("100", "all")}),
         (["label_noise=0,0.2", "epochs=1,2", "width=0.5,1"], None),

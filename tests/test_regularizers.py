@@ -20,7 +20,7 @@ from techniques import TRAINABLE, batch, config_with, logits, rng, story, target
 from reglab import models
 from reglab.cli import build_parser
 from reglab.commands.options import config_values
-from reglab.config import RunConfig
+from reglab.config import PLAIN, RunConfig
 from reglab.errors import ConfigError
 from reglab.events import Best, Epoch, Finished, Snapshot, Step
 from reglab.models import ModelSpec
@@ -283,8 +283,8 @@ def any_settings(draw) -> dict:
 def controls() -> Controls:
     with gr.Blocks():
         made = Controls(RunConfig())
-        for name in RunConfig.model_fields:
-            if name not in ("regularizers", "device"):
+        for name in PLAIN:
+            if name != "device":
                 made.field(name)
         made.regularizers()
     return made

@@ -41,7 +41,7 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Train", id="train"):
                 train = train_tab(lab, header)
             with gr.Tab("Compare", id="compare") as compared:
-                refresh_compare = compare_tab(lab)
+                refresh_compare = compare_tab(lab, train, tabs)
             with gr.Tab("Sweep", id="sweep") as swept:
                 refresh_sweep = sweep_tab(lab, train, tabs)
             with gr.Tab("Inside", id="inside") as inside:

@@ -7,19 +7,24 @@ from typing import Any
 
 import gradio as gr
 
+from reglab import sweep
 from reglab.compare import METRICS
+from reglab.errors import ConfigError
+from reglab.regularizers import CATALOGUE
 from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
-from reglab.ui.train_tab import warning
+from reglab.ui.sweep_tab import called
+from reglab.ui.train_tab import TrainTab, name_of, warning
 
 COLUMNS = ["name", "network", "data", "regularizers", "seed", "test %", "gap", "calibration error", "id"]
 TYPES: list[Any] = ["str"] * 4 + ["number"] * 4 + ["str"]  # so that they are sorted as what they are
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 KINDS = {"html": "Report (HTML)", "png": "Picture (PNG)", "csv": "Table (CSV)", "json": "JSON"}
+CHANGES = [(called(name), name) for name in sweep.names() if name.partition(".")[0] in CATALOGUE]
 NOTHING = "Pick runs: click rows of the table, or choose a group. Runs that differ in nothing but their seed count as one group."
 
 
-def compare_tab(lab: Lab) -> Any:
+def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
     with gr.Column(elem_id="compare-tab"):
         gr.HTML(
@@ -70,6 +75,37 @@ def compare_tab(lab: Lab) -> Any:
             takes = {kind: gr.Button(title, size="sm", elem_id=f"take-{kind}") for kind, title in KINDS.items()}
             # A DownloadButton hands out what it held when it was clicked, so it is filled first and clicked by the page.
             file = gr.DownloadButton("File", visible="hidden", elem_id="compare-file")
+        with gr.Accordion("Fork: go on from an epoch with one regularizer changed", open=False, elem_id="fork"):
+            gr.HTML(
+                "<p>The fork is the same run up to that epoch, to the last bit, and then another: what was the change worth"
+                " from there on? Its first epochs are trained again, so it takes as long as a run of its own.</p>",
+                elem_classes="lead",
+            )
+            with gr.Row():
+                forked = gr.Dropdown(
+                    [],
+                    value=None,
+                    label="Run",
+                    info="to go on from",
+                    elem_id="fork-run",
+                    filterable=False,
+                    min_width=260,
+                )
+                unchecked(forked)
+                epoch = gr.Number(
+                    10, precision=0, minimum=0, label="After epoch", info="that both have in common", elem_id="fork-epoch",
+                    min_width=120,
+                )  # fmt: skip
+                change = gr.Dropdown(
+                    CHANGES, value="dropout.rate", label="Change", info="one regularizer", elem_id="fork-change",
+                    min_width=180,
+                )  # fmt: skip
+                unchecked(change)
+                to = gr.Textbox(
+                    "0.5", label="To", info="a value, or on or off", elem_id="fork-value", min_width=100, max_length=40
+                )
+                go = gr.Button("Fork and train", variant="primary", elem_id="fork-go", min_width=140)
+            fork_notice = gr.HTML("", elem_id="fork-notice")
     asked: list[Any] = [runs, metric, axis, target]
 
     def show(ids: Any, metric: Any, axis: Any, target: Any) -> tuple[str, str]:
@@ -112,12 +148,35 @@ def compare_tab(lab: Lab) -> Any:
     for kind, button in takes.items():
         button.click(take(kind), asked, file, **PRIVATE).success(None, js=press)
 
-    def refresh(ids: Any) -> tuple[Any, ...]:
+    change.input(
+        lambda name: sweep.usual_values(name).split(",")[-1] if name in sweep.names() else "", change, to, **PRIVATE
+    )
+
+    def fork(run_id: Any, epoch: Any, name: Any, value: Any, visitor: Any) -> list[Any]:
+        """Train the fork, and show it on the Train tab beside the run it goes on from."""
+        try:
+            if not (isinstance(run_id, str) and run_id):
+                raise ConfigError("There is no run to fork yet: train one first.")
+            ids = lab.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
+        except PROBLEMS as error:
+            return [*[gr.skip() for _ in (*train.shown, tabs)], warning(str(error))]
+        return [*train.follow(ids, visitor), gr.update(selected="train"), ""]
+
+    go.click(
+        fork, [forked, epoch, change, to, train.visitor], [*train.shown, tabs, fork_notice],
+        trigger_mode="once", **PRIVATE,
+    )  # fmt: skip
+
+    def refresh(ids: Any, to_fork: Any) -> tuple[Any, ...]:
         """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""
         rows = lab.finished_rows()
         known = [row[-1] for row in rows]
         ids = [i for i in ids or [] if i in known] or [i for i in lab.example() if i in known]
         choices = [(f"{row[0] or row[3]} · seed {row[4]} · {row[5]:.1f}%", row[-1]) for row in rows]
-        return gr.update(choices=lab.groups()), gr.update(choices=choices, value=ids), rows
+        to_fork = to_fork if to_fork in known else next(iter(known), None)
+        return (
+            gr.update(choices=lab.groups()), gr.update(choices=choices, value=ids), rows,
+            gr.update(choices=choices, value=to_fork),
+        )  # fmt: skip
 
-    return refresh, [runs], [group, runs, table]
+    return refresh, [runs, forked], [group, runs, table, forked]

@@ -30,7 +30,7 @@ NOTHING = "Choose a question above, or settings of your own, and start the sweep
 
 def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
-    settings = [(_called(name), name) for name in sweep.names() if name not in ("dataset", "precision")]
+    settings = [(called(name), name) for name in sweep.names() if name not in ("dataset", "precision")]
     techniques = [(t.title, key) for key, t in CATALOGUE.items()]
     mine = gr.BrowserState({}, storage_key="reglab-sweep", secret="reglab")  # {"group": ...}: survives a reload
     stamp = gr.State(None)
@@ -68,15 +68,17 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
                 unchecked(toggles)
             with gr.Row():
                 seeds = gr.Number(
-                    3, minimum=1, precision=0, label="Seeds", info="2 give an interval, 5 a good one",
+                    3, minimum=1, precision=0, label="Seeds", info="5 tell more than 3",
                     elem_id="sweep-seeds", min_width=100,
                 )  # fmt: skip
-                images = gr.Number(
-                    None, precision=0, label="Images", info="empty: as on Train", elem_id="sweep-images", min_width=100
-                )
-                epochs = gr.Number(
-                    None, precision=0, label="Epochs", info="empty: as on Train", elem_id="sweep-epochs", min_width=100
-                )
+                images = gr.Textbox(
+                    "", label="Images", info="for each run", placeholder="as on Train", max_length=9,
+                    elem_id="sweep-images", min_width=100,
+                )  # fmt: skip
+                epochs = gr.Textbox(
+                    "", label="Epochs", info="for each run", placeholder="as on Train", max_length=9,
+                    elem_id="sweep-epochs", min_width=100,
+                )  # fmt: skip
             prune = gr.Checkbox(
                 False, label="Stop early what cannot win", container=False, elem_id="sweep-prune",
                 info="successive halving: at a ninth and a third of its epochs only the best third goes on",
@@ -114,7 +116,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         """The configs, and the same on the command line. Raises `ConfigError`."""
         kind, toggles, seeds, images, epochs, *told = values[: len(plan_inputs)]
         base = RunConfig.parse(train.controls.config_values(values[len(plan_inputs) :]))
-        base = base.override({k: v for k, v in (("train_size", images), ("epochs", epochs)) if v is not None})
+        base = base.override({k: v for k, v in (("train_size", images), ("epochs", epochs)) if v})
         n = _whole(seeds)
         words = ["python -m reglab sweep", *base.command().split()[4:], f"--seeds {n}"]
         if kind == FACTORIAL:
@@ -236,7 +238,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     return refresh, inputs, [group, base_line, price, command, *looked]
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
     """A setting as one would look for it in a list."""
     key, dot, setting = name.partition(".")
     if dot:

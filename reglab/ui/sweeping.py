@@ -110,8 +110,8 @@ def heat_map(grid: Grid, metric: str) -> str:
             cells.append(f"<td>{_heat(cell, metric, low, high, is_best) if cell else ''}</td>")
         rows.append(f'<tr><th scope="row">{safe(name)}</th>{"".join(cells)}</tr>')
     return (
-        f'<div class="scroller"><table class="heat"><thead><tr><th class="corner">{safe(down.title)}</th>'
-        f'<th class="corner" colspan="{len(across.values)}">{safe(across.title)}</th></tr>'
+        f'<div class="scroller"><table class="heat"><thead><tr><th class="corner">{safe(down.title)} ↓</th>'
+        f'<th class="corner" colspan="{len(across.values)}">{safe(across.title)} →</th></tr>'
         f"<tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -152,10 +152,10 @@ def _ids(cell: Cell) -> str:
 def line(grid: Grid, metric: str) -> str:
     """The metric over the values of the axis; where that is test accuracy, training accuracy beside it."""
     axis, m = grid.axes[0], METRICS_OF_A_SWEEP[metric]
-    curves = [("b", metric, m.title)]
+    curves = {metric: m.title}
     if metric in ("test_accuracy", "val_accuracy"):
-        curves.insert(0, ("a", "train_accuracy", "training accuracy"))
-    points = {key: _points(grid, key) for _, key, _ in curves}
+        curves = {"train_accuracy": "training accuracy", **curves}  # the gap is what lies between them
+    points = {key: _points(grid, key) for key in curves}
     every = [y for told in points.values() for _, _, low, high, _ in told for y in (low, high)]
     if not every:
         return f"<p>{safe(_nothing_yet(grid))}</p>"
@@ -168,16 +168,20 @@ def line(grid: Grid, metric: str) -> str:
         return f"{across:.1f} {TALL - BOTTOM - (y - bottom) / (top - bottom) * (TALL - TOP - BOTTOM):.1f}"
 
     drawn, said = [], []
-    for role, key, title in curves:
-        told = points[key]
+    for key, title in curves.items():
+        if not (told := points[key]):
+            continue
         path = "M" + " L".join(at(x, mean) for x, mean, *_ in told)
         there, back = [at(x, high) for x, _, _, high, _ in told], [at(x, low) for x, _, low, _, _ in reversed(told)]
         band = f'<path class="band" d="M{" L".join(there + back)}Z"/>' if any(n > 1 for *_, n in told) else ""
         dots = "".join("<circle cx='{}' cy='{}' r='3'/>".format(*at(x, mean).split()) for x, mean, *_ in told)
         dashed = " dashed" if key == "train_accuracy" and key != metric else ""
-        drawn.append(f'<g data-role="{role}">{band}<path class="line{dashed}" d="{path}"/>{dots}</g>')
+        drawn.append(f'<g data-role="b">{band}<path class="line{dashed}" d="{path}"/>{dots}</g>')
         said.append(f"{title}: " + ", ".join(f"{axis.shown[x]} {_number(mean, m)}" for x, mean, *_ in told))
-    legend = "".join(f'<b class="name" data-role="{role}">{safe(title)}</b>' for role, _, title in curves)
+    legend = "".join(
+        f'<b class="name {"solid" if key == metric else "broken"}" data-role="b">{safe(title)}</b>'
+        for key, title in curves.items()
+    )
     svg = (
         f'<svg role="img" viewBox="0 0 {WIDE} {TALL}" aria-label="{safe("; ".join(said))}">'
         f"{_grid_lines(bottom, top, m)}{_names(axis, at)}{''.join(drawn)}</svg>"
@@ -362,7 +366,7 @@ def _table(grid: Grid, metric: str) -> str:
     there = {cell.place for cell in ranked}
     rest = [cell for cell in grid.cells if cell.place not in there]
     shown = (ranked + rest)[:LISTED]
-    columns = [m.title, "95 %", "seeds", "gap", "calibration error"]
+    columns = [m.title, "95 %", "seeds", "gap (points)", "calibration error"]
     rows = []
     for cell in shown:
         i, gap, ece = (cell.interval(key) for key in (metric, "gap", "ece"))
