@@ -264,3 +264,10 @@ def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, ca
     assert [c.side for c in plan.values()] == [None, 160]  # 128 is what it sees anyway
     assert transfer.main(["--table", "--runs", str(tmp_path), "--output", str(tmp_path / "t.json")]) == 0
     assert "Nothing has been trained yet" in capsys.readouterr().out and not (tmp_path / "t.json").exists()
+
+
+def test_sweep_compares_the_whole_with_its_runs():
+    printed = benchmark("sweep.py", "--images", 40, "--epochs", 1, "--ways", "on_the_command_line", "--quick")
+    told = json.loads(printed)
+    assert told["overhead"] == pytest.approx(told["whole"] / told["sum_of_runs"] - 1, abs=1e-3)
+    assert told["configs"] == 2 and told["redraw_ms"] > 0

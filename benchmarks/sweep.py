@@ -1,0 +1,103 @@
+"""What a sweep costs beside its runs: python benchmarks/sweep.py [--epochs 5] [--images 1000] [--rounds 1]
+
+Twelve configs of basic_cnn with three seeds each, once as `reglab sweep` trains them (one process, one run after the other)
+and once as the app does (a worker process for each run, with turns for other visitors): wall clock of the whole against the
+sum of the seconds that the runs themselves recorded. Then how long a heat map of 100 cells and the page of that sweep take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from reglab import data, sweep
+from reglab.config import RunConfig
+from reglab.store import Run, Store
+from reglab.ui import sweeping
+from reglab.ui.lab import Lab
+
+SEEDS = 3
+OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")
+
+
+def configs(dataset: str, images: int, epochs: int, quick: bool) -> list[RunConfig]:
+    base = RunConfig.parse({"dataset": dataset, "train_size": images, "epochs": epochs, "label_noise": 0})
+    over = ("dropout.rate=0,0.5", "weight_decay.strength=0") if quick else OVER
+    return sweep.plan(base, [sweep.axis(text) for text in over], 1 if quick else SEEDS)
+
+
+def on_the_command_line(plan: list[RunConfig], root: Path) -> list[Run]:
+    return sweep.train_all(plan, Store(root), "sweep")
+
+
+def in_the_app(plan: list[RunConfig], root: Path) -> list[Run]:
+    lab = Lab(Store(root), Store(root / "none"))
+    try:
+        ids = lab.start_plan(plan, owner="")
+        while any(lab.jobs.status(run) in ("queued", "running") for run in lab.open(ids)):
+            time.sleep(0.2)
+        return lab.open(ids)
+    finally:
+        lab.close()
+
+
+WAYS = {way.__name__: way for way in (on_the_command_line, in_the_app)}
+
+
+def measured(way: Callable[[list[RunConfig], Path], list[Run]], plan: list[RunConfig]) -> dict[str, float]:
+    """Seconds of the whole and of its runs, and what share of the runs the rest is."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        runs = way(plan, Path(folder))
+        whole = time.perf_counter() - began
+        summaries = [run.summary() for run in runs]
+        assert all(s["status"] == "finished" for s in summaries), [s["status"] for s in summaries]
+        own = sum(s["seconds"] for s in summaries)
+        redraw = _redraws(folder, runs)
+    return {"whole": whole, "sum_of_runs": own, "overhead": whole / own - 1, **redraw}
+
+
+def _redraws(folder: str, runs: list[Run]) -> dict[str, float]:
+    """Milliseconds until the page of the sweep is drawn anew, from its folders on: the median of nine."""
+    lab, times = Lab(Store(folder), Store(Path(folder) / "none")), []
+    try:
+        group = runs[0].described["group"]
+        for _ in range(9):
+            began = time.perf_counter()
+            told = lab.in_sweep(group)
+            page = sweeping.page(lab.grid(told, "test_accuracy", 0.6), "test_accuracy", told)
+            times.append((time.perf_counter() - began) * 1e3)
+        assert "finished" in page
+    finally:
+        lab.close()
+    return {"redraw_ms": statistics.median(times), "redraw_ms_slowest": max(times)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--images", type=int, default=900)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ways", default="on_the_command_line,in_the_app")
+    parser.add_argument("--quick", action="store_true", help="two configs, one seed")
+    args = parser.parse_args()
+    data.load(args.dataset)
+    plan = configs(args.dataset, args.images, args.epochs, args.quick)
+    cells = len({c.model_copy(update={"seed": 0}).model_dump_json() for c in plan})
+    for n in range(args.rounds):
+        for way in [WAYS[name] for name in args.ways.split(",")]:
+            told = {"way": way.__name__, "round": n, "configs": cells, "runs": len(plan), **measured(way, plan)}
+            print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in told.items()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
