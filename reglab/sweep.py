@@ -245,16 +245,11 @@ def train_all(
 
     `ended` hears of every run at its end, and at once of those that were finished before.
     """
-    titles = dict(zip([c.model_dump_json() for c in configs], labels_of(configs), strict=True))
-    store.root.mkdir(parents=True, exist_ok=True)
     runs = []
-    for config in configs:
+    for config, label in zip(configs, labels_of(configs), strict=True):
         if stop():
             break
-        key = config.model_dump_json()
-        with FileLock(store.root / f".{group}.lock"):  # another process may be at the same sweep
-            run = made([config], store, group).get(key)
-            run = run or store.create(config, name=checked(f"{titles[key]}, seed {config.seed}"), group=group)
+        run = run_of(config, label, store, group)
         if run.status() not in ("finished", "running"):
             with contextlib.suppress(RunError):  # in use after all: that process sees it through
                 run.reopen()
@@ -263,6 +258,14 @@ def train_all(
         runs.append(run)
         ended(run)
     return runs
+
+
+def run_of(config: RunConfig, label: str, store: Store, group: str) -> Run:
+    """The run of this sweep that has the config, made now if there is none."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.root / f".{group}.lock"):  # another process may be at the same sweep
+        run = made([config], store, group).get(config.model_dump_json())
+        return run or store.create(config, name=checked(f"{label}, seed {config.seed}"), group=group)
 
 
 def labels_of(configs: Sequence[RunConfig]) -> list[str]:
