@@ -182,7 +182,7 @@ def test_a_run_asks_for_what_its_device_needs():
 
 # ---- what travels ------------------------------------------------------------------------------------------------
 def test_events_come_out_as_they_went_in_and_no_time_or_image_is_lost(tiny_split):
-    config = tiny_config(batch_norm=True)
+    config = tiny_config()
     events, sent = [], []
     for event in train(config, tiny_split):
         copy = cluster.unpacked(cluster.packed(event, 0.0))

@@ -18,6 +18,7 @@ from reglab.commands.options import (
     runs_option,
     stop_on_signals,
     store_of,
+    track_option,
 )
 from reglab.errors import ConfigError
 
@@ -59,12 +60,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be trained, and about how long it takes"
     )
+    track_option(parser)
     runs_option(parser)
     json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from reglab import cluster, compare, machine, sweep
+    from reglab.track import tracker
 
     store = store_of(args)
     if bool(args.over) == bool(args.factorial):
@@ -83,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         if address is None:
             raise ConfigError("--gpus-per-run is for runs on a cluster: give --on ray or --on ray://HOST:PORT with it.")
         cluster.needed(base, args.gpus_per_run, 0)
+    listen = tracker(args.track)
     group = sweep.name_of(configs)
     price = sweep.price(configs, store, group)
     if args.dry_run:
@@ -112,10 +116,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
 
     if address is None:
-        runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+        runs = sweep.train_all(configs, store, group, listen, ended=ended, stop=stop)
     else:
-        gpus = args.gpus_per_run
-        runs = cluster.train_on_ray(configs, store, group, address, gpus=gpus, ended=ended, stop=stop)
+        runs = cluster.train_on_ray(
+            configs, store, group, address, gpus=args.gpus_per_run, listen=listen, ended=ended, stop=stop
+        )
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
     finished = [run for run in runs if run.status() == "finished"]

@@ -17,6 +17,7 @@ from reglab.commands.options import (
     runs_option,
     stop_on_signals,
     store_of,
+    track_option,
 )
 from reglab.errors import ConfigError, RunError
 
@@ -32,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument("--group", default="", help="compare it with the other runs of this group")
+    track_option(parser)
     runs_option(parser)
     json_option(parser)
 
@@ -39,8 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reglab import machine
     from reglab.events import Epoch, Event, Failed, Preparing, Started, Stopped
+    from reglab.track import tracker
 
-    store = store_of(args)
+    store, track = store_of(args), tracker(args.track)
     given = config_values(args)
     if args.resume:
         if given or args.config:
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     def listen(run: Run, event: Event) -> None:
         nonlocal failed
         failed = failed or isinstance(event, Failed)
+        track(run, event)
         if event.name in ("step", "snapshot"):
             return
         if isinstance(event, Preparing):
