@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -291,6 +292,7 @@ def connected(address: str) -> Iterator[Any]:
         settings |= {"address": "local", "num_cpus": machine.cpu_count(), "include_dashboard": False}
     else:
         settings |= {"address": address}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     for tries_left in (1, 0):
         try:
             logging.getLogger("ray").setLevel(logging.ERROR)
@@ -304,6 +306,8 @@ def connected(address: str) -> Iterator[Any]:
                 f"Ray {f'at {address}' if address else 'on this machine'} does not let us in ({_first_line(error)}):"
                 " see that both sides have the same versions of Python and Ray, or leave --on away."
             ) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray would exit at once; we stop with a snapshot
     try:
         yield ray
     finally:
