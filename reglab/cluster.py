@@ -293,10 +293,12 @@ def connected(address: str) -> Iterator[Any]:
     else:
         settings |= {"address": address}
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    logging.getLogger("ray.util.client.logsclient").disabled = True  # what the head logs is for the head
     for tries_left in (1, 0):
         try:
             logging.getLogger("ray").setLevel(logging.ERROR)
             ray.init(**settings, logging_level=logging.ERROR)
+            logging.getLogger("ray").setLevel(logging.ERROR)  # Ray Client has set it back
             break
         except Exception as error:
             # Ray's proxy forks while its own threads run, and now and then the fork dies: seen once in eight connections.

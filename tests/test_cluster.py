@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -33,6 +34,14 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+def wait_for(port: int) -> None:
+    """Ray starts what serves clients last, and does not wait for it."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def nodes():
     """A cluster of two nodes with one core each, serving clients; its address, and what kills the second node."""
@@ -46,6 +55,7 @@ def nodes():
             head_node_args={"num_cpus": 1, "ray_client_server_port": port, "include_dashboard": False},
         )
         second = ours.add_node(num_cpus=1)
+        wait_for(port)
         yield f"ray://127.0.0.1:{port}", lambda: ours.remove_node(second, allow_graceful=False)
         ours.shutdown()
 
