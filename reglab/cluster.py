@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, fields, replace
@@ -129,6 +130,12 @@ class Sweep:
     def __post_init__(self) -> None:
         on_head = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
         self.relay = self.ray.remote(**on_head)(Relay).remote()
+        try:
+            self.ray.get(self.relay.is_asked_to_stop.remote(-1), timeout=120)
+        except Exception as error:
+            raise ConfigError(
+                f"The head of the Ray cluster cannot load reglab ({_in_short(error)}): `pip install reglab` on every node."
+            ) from None
 
     def tell(self, run: Run, event: Event) -> None:
         with self.telling:
@@ -201,7 +208,7 @@ class Sweep:
             except self.ray.exceptions.GetTimeoutError:
                 continue
             except Exception as error:  # runs that are lost are told of as such: this is the head, or the way to it
-                raise Gone(_first_line(error)) from None
+                raise Gone(_in_short(error)) from None
         raise Gone("")
 
     def asked_to_stop(self, run: Run) -> bool:
@@ -270,9 +277,14 @@ def _knock(address: str) -> str:
 
     with grpc.insecure_channel(f"{parts.netloc}", options=GRPC) as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout=4)
+            grpc.channel_ready_future(channel).result(timeout=3)
+            if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+                channel.unary_unary("/ray.rpc.RayletDriver/ClusterInfo")(b"", timeout=1)
         except grpc.FutureTimeoutError:
             return "something answers there, but it is not Ray"
+        except grpc.RpcError as error:  # any other answer is for Ray to understand
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return "it wants a token: set RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
     return ""
 
 
@@ -297,15 +309,16 @@ def connected(address: str) -> Iterator[Any]:
     for tries_left in (1, 0):
         try:
             logging.getLogger("ray").setLevel(logging.ERROR)
-            ray.init(**settings, logging_level=logging.ERROR)
+            with warnings.catch_warnings(action="ignore"):
+                ray.init(**settings, logging_level=logging.ERROR)
             logging.getLogger("ray").setLevel(logging.ERROR)  # Ray Client has set it back
             break
         except Exception as error:
             # Ray's proxy forks while its own threads run, and now and then the fork dies: seen once in eight connections.
-            if tries_left and isinstance(error, ConnectionError):
+            if tries_left and isinstance(error, ConnectionAbortedError):
                 continue
             raise ConfigError(
-                f"Ray {f'at {address}' if address else 'on this machine'} does not let us in ({_first_line(error)}):"
+                f"Ray {f'at {address}' if address else 'on this machine'} does not let us in ({_in_short(error)}):"
                 " see that both sides have the same versions of Python and Ray, or leave --on away."
             ) from None
     if threading.current_thread() is threading.main_thread():
@@ -316,9 +329,10 @@ def connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _first_line(error: BaseException) -> str:
+def _in_short(error: BaseException) -> str:
+    """The one line of Ray's that says what happened: of a traceback the last, else the first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return (lines[-1] if lines[0].endswith("Traceback (most recent call last):") else lines[0])[:200].rstrip(".")
+    return lines[-1 if any(line.startswith('File "') for line in lines) else 0][:200].rstrip(".")
 
 
 def needed(config: RunConfig, gpus: float | None, there: float) -> dict[str, float]:
@@ -374,7 +388,7 @@ class Relay:
         except StopAsyncIteration:
             last: dict[str, Any] = {}
         except ray.exceptions.RayError as error:
-            last = {"lost": f"{type(error).__name__}: {_first_line(error)}"}
+            last = {"lost": f"{type(error).__name__}: {_in_short(error)}"}
         del self.streams[number]
         self.asked.discard(number)
         return last
@@ -397,14 +411,7 @@ def told(
 ) -> Iterator[dict[str, Any]]:
     """The task: train, and tell of it in plain values. What goes wrong in the training is told as its last event."""
     import ray
-    import torch
 
-    import reglab.features
-    import reglab.train  # noqa: F401  loading them is no part of the training's time
-    from reglab import data
-    from reglab.models import pretrained
-
-    torch.set_num_threads(CPUS)
     looked, asked = time.monotonic(), False
 
     def stop() -> bool:
@@ -414,6 +421,14 @@ def told(
         return asked
 
     try:
+        import torch
+
+        import reglab.features
+        import reglab.train  # noqa: F401  loading them is no part of the training's time
+        from reglab import data
+        from reglab.models import pretrained
+
+        torch.set_num_threads(CPUS)
         c = RunConfig.parse(config)
         if not ray.get_gpu_ids():
             c = c.model_copy(update={"device": "cpu"})  # a GPU that is there belongs to others
@@ -422,6 +437,9 @@ def told(
         whole = data.Dataset(source=data.source(c.dataset), **dataset)
         split = data.split(whole, c.train_size, c.val_size, c.label_noise, c.seed)
         yield from thinned(trained(c, split, unpacked_resume(resume), stop), snapshots)
+    except ImportError as error:
+        why = f"The node that was to train it cannot load {error.name or error}: `pip install reglab` on every node."
+        yield packed(Failed(reason=why), 0.0)
     except Exception as error:
         yield packed(Failed(reason=in_words(error)), 0.0)
         sys.excepthook(type(error), error, error.__traceback__)  # into the node's log

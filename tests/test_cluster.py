@@ -47,6 +47,7 @@ def nodes():
     """A cluster of two nodes with one core each, serving clients; its address, and what kills the second node."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
         from ray.cluster_utils import Cluster
 
         port = free_port()
@@ -133,7 +134,8 @@ def test_a_sweep_that_is_stopped_on_a_cluster_goes_on_here(nodes, store):
     assert resume is not None and resume.state["epoch"] == len(resume.history)
 
 
-def test_a_sweep_on_this_machine_is_a_cluster_of_one(tmp_path, capfd):
+def test_a_sweep_on_this_machine_is_a_cluster_of_one(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray would put a token into the home of whoever tests
     command = ["sweep", *OPTIONS, "--epochs=1", "--over", "lr=0.01,1e6", "--optimizer=sgd", "--on", "ray"]
     assert main([*command, "--json", "--runs", str(tmp_path)]) == 1  # one of the two cannot be trained
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
