@@ -62,7 +62,7 @@ class Step(Event):
     epoch: int
     batch: int  # counted from 1
     batches: int
-    images: int  # in this step
+    images: int  # in this step, and in those before it that were not told of
 
 
 @dataclass(frozen=True, kw_only=True)

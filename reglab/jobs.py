@@ -22,7 +22,7 @@ from itertools import count
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -30,6 +30,10 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.events import Event, Failed, Stopped
 from reglab.store import Run, Store, conclude, record
+
+if TYPE_CHECKING:
+    from reglab.data import Split
+    from reglab.train import Resume
 
 WAITING = 20  # jobs in the queue, all visitors together
 WAITING_PER_OWNER = 3
@@ -52,8 +56,6 @@ def work(
     import torch
 
     from reglab import data, machine
-    from reglab.features import featured
-    from reglab.fork import train_fork
     from reglab.pruning import pruned
 
     torch.set_num_threads(machine.cpu_count())
@@ -61,30 +63,20 @@ def work(
     def events_of(run: Run) -> Iterator[Event]:
         c, resume = run.config, run.resume()
         split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
-
-        def stop() -> bool:
-            return stopped() or run.should_stop()
-
-        def events() -> Iterator[Event]:
-            ready: data.Split | None = split
-            if c.on_features:
-                ready = yield from featured(c, split, stop)
-            if ready is not None:
-                yield from train_fork(c, ready, resume=resume, stop=stop)
-
-        return record(run, pruned(events(), run) if prune else events())
+        events = trained(c, split, resume, lambda: stopped() or run.should_stop())
+        return record(run, pruned(events, run) if prune else events)
 
     with ExitStack() as owned:
         going: dict[Run, Any] = {}
         for run in runs:
             owned.enter_context(run.locked())
         for run in runs:
-            with _told_to(run, listen):
+            with told_to(run, listen):
                 going[run] = events_of(run)
         while going:
             for run in list(going):
                 event = None
-                with _told_to(run, listen):
+                with told_to(run, listen):
                     event = next(going[run], None)
                 if event is None:
                     del going[run]
@@ -92,20 +84,32 @@ def work(
                     listen(run, event)
 
 
+def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Everything that happens in one run: the features of its pictures where it wants those, then the training."""
+    from reglab.features import featured
+    from reglab.fork import train_fork
+
+    ready: Split | None = split
+    if config.on_features:
+        ready = yield from featured(config, split, stop)
+    if ready is not None:
+        yield from train_fork(config, ready, resume=resume, stop=stop)
+
+
 @contextlib.contextmanager
-def _told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
+def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
     """Turn what goes wrong with a run into its last event."""
     try:
         yield
     except Exception as error:
-        failed = Failed(reason=_in_words(error))
+        failed = Failed(reason=in_words(error))
         conclude(run, failed)
         listen(run, failed)
         if not isinstance(error, (ConfigError, DataError, RunError, OSError, MemoryError)):
             sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     if isinstance(error, (ConfigError, DataError, RunError)):
         return str(error)
     if _lacks_memory(error):

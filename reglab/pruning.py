@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reglab.events import Epoch, Event, Snapshot, Stopped
+from reglab.events import Best, Epoch, Event, Snapshot, Stopped
 from reglab.store import Run, Store
 
 FACTOR = 3  # one run in so many goes on at each rung
@@ -53,18 +53,28 @@ def pruned(events: Iterator[Event], run: Run) -> Iterator[Event]:
     """The events of a run, up to the rung at which it turns out that it cannot win; then `Stopped`, with the reason."""
     at = rungs(run.config.epochs)
     own = _reached(run.history(), at)  # before it was broken off
-    last: Epoch | None = None
+
+    def verdict(e: Epoch) -> str:
+        own[rung := at[e.epoch]] = e.val_accuracy
+        others = [reached for reached in rivals(run) if rung in reached]
+        better = sum(reached[rung] >= e.val_accuracy for reached in others)
+        return _why(e, run.config.epochs, better) if is_hopeless(own, others) else ""
+
+    due: Epoch | None = None
     for event in events:
-        yield event
-        if isinstance(event, Epoch):
-            last = event
-        if isinstance(event, Snapshot) and last and last.epoch in at and at[last.epoch] not in own:
-            own[at[last.epoch]] = last.val_accuracy
-            others = [reached for reached in rivals(run) if at[last.epoch] in reached]
-            if is_hopeless(own, others):
-                better = sum(reached[at[last.epoch]] >= last.val_accuracy for reached in others)
-                yield Stopped(epoch=last.epoch, step=last.step, reason=_why(last, run.config.epochs, better))
+        if due and not isinstance(event, (Best, Snapshot)):  # an epoch whose snapshot was not worth sending
+            if why := verdict(due):
+                yield Stopped(epoch=due.epoch, step=due.step, reason=why)
                 return
+            due = None
+        yield event
+        if isinstance(event, Epoch) and event.epoch in at and at[event.epoch] not in own:
+            due = event
+        elif due and isinstance(event, Snapshot):  # now, while what it holds is that of the epoch's end
+            if why := verdict(due):
+                yield Stopped(epoch=due.epoch, step=due.step, reason=why)
+                return
+            due = None
 
 
 def _why(e: Epoch, epochs: int, better: int) -> str:

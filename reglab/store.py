@@ -434,12 +434,13 @@ def checked_name(name: str) -> str:
 
 
 # ---- recording ---------------------------------------------------------------------------------------------------
-def record(run: Run, events: Iterator[Event]) -> Iterator[Event]:
+def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Iterator[Event]:
     """Write what happens into the run's folder, and pass it on. The caller holds the run's lock.
 
-    An event is handed on after it has reached the disk. Time spent by other runs trained in turn does not count here.
+    An event is handed on after it has reached the disk. Time spent by other runs trained in turn does not count here;
+    whoever trains elsewhere brings the clock of that place.
     """
-    clock = Clock(run)
+    clock = clock or Clock(run)
     written = (run.path / "metrics.jsonl").read_bytes() if (run.path / "metrics.jsonl").exists() else b""
     pending: Snapshot | None = None
     with open(run.path / "metrics.jsonl", "ab") as out:

@@ -178,9 +178,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system"])
 def test_too_little_memory_is_nobodys_fault_and_has_a_way_out(refusal):
-    assert working._in_words(refusal).startswith("Out of memory: use a smaller batch size")
-    assert "fault of this program" in working._in_words(RuntimeError("size mismatch"))
-    assert working._in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."
+    assert working.in_words(refusal).startswith("Out of memory: use a smaller batch size")
+    assert "fault of this program" in working.in_words(RuntimeError("size mismatch"))
+    assert working.in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."
 
 
 # ---- crashes -----------------------------------------------------------------------------------------------------

@@ -85,6 +85,10 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the last one the summary")
 
 
+def track_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--track", metavar="trackio", help="tell Trackio of every epoch too (default: nobody)")
+
+
 def base_config(file: str | None) -> RunConfig:
     """The config to begin with: that in the file, or the usual one."""
     if not file:

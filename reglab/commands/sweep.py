@@ -18,6 +18,7 @@ from reglab.commands.options import (
     runs_option,
     stop_on_signals,
     store_of,
+    track_option,
 )
 from reglab.errors import ConfigError
 
@@ -45,17 +46,31 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metric", default="test_accuracy", help="what to compare at the end (default test_accuracy)")
     parser.add_argument(
+        "--on",
+        default="local",
+        metavar="PLACE",
+        help="local (one run after the other, the default), ray (side by side on this machine) or ray://HOST:PORT (a cluster)",
+    )
+    parser.add_argument(
+        "--gpus-per-run",
+        type=float,
+        metavar="X",
+        help="with --on ray: the share of a GPU for each run, 0 to 1 (default 1 where the cluster has any)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be trained, and about how long it takes"
     )
     parser.add_argument(
         "--prune", action="store_true", help="stop runs early that cannot win (successive halving; off by default)"
     )
+    track_option(parser)
     runs_option(parser)
     json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab import compare, machine, sweep
+    from reglab import cluster, compare, machine, sweep
+    from reglab.track import tracker
 
     store = store_of(args)
     if bool(args.over) == bool(args.factorial):
@@ -71,6 +86,12 @@ def run(args: argparse.Namespace) -> int:
         configs = sweep.factorial(base, toggles, args.seeds)
     else:
         configs = sweep.plan(base, [sweep.axis(text) for text in args.over], args.seeds)
+    address = None if args.on == "local" else cluster.address_of(args.on)
+    if args.gpus_per_run is not None:
+        if address is None:
+            raise ConfigError("--gpus-per-run is for runs on a cluster: give --on ray or --on ray://HOST:PORT with it.")
+        cluster.needed(base, args.gpus_per_run, 0)
+    listen = tracker(args.track)
     group = sweep.name_of(configs)
     price = sweep.price(configs, store, group)
     if args.dry_run:
@@ -78,9 +99,12 @@ def run(args: argparse.Namespace) -> int:
         plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
         print(json.dumps(plan) if args.json else "\n".join([*commands, f"{group}: {price}"]))
         return 0
+    if address is not None:
+        cluster.check(address)  # before anything is fetched
     for config in {(c.model if c.pretrained else ""): c for c in configs}.values():
         load_with_progress(config)
-    machine.choose_device(base.device)
+    if address is None:
+        machine.choose_device(base.device)
     if not args.json:
         print(f"{group}: {price}", flush=True)
     stop, began, told = stop_on_signals(), time.monotonic(), 0
@@ -96,7 +120,20 @@ def run(args: argparse.Namespace) -> int:
         said = reached if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
         print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
 
-    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop, prune=args.prune)
+    if address is None:
+        runs = sweep.train_all(configs, store, group, listen, ended=ended, stop=stop, prune=args.prune)
+    else:
+        runs = cluster.train_on_ray(
+            configs,
+            store,
+            group,
+            address,
+            gpus=args.gpus_per_run,
+            listen=listen,
+            ended=ended,
+            stop=stop,
+            prune=args.prune,
+        )
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
     finished = [run for run in runs if run.status() == "finished"]

@@ -17,6 +17,7 @@ from reglab.commands.options import (
     runs_option,
     stop_on_signals,
     store_of,
+    track_option,
 )
 from reglab.errors import ConfigError, RunError
 
@@ -36,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at-epoch", type=int, metavar="N", help="the last epoch that both have in common")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument("--group", default="", help="compare it with the other runs of this group")
+    track_option(parser)
     runs_option(parser)
     json_option(parser)
 
@@ -43,8 +45,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reglab import machine
     from reglab.events import Epoch, Event, Failed, Preparing, Started, Stopped
+    from reglab.track import tracker
 
-    store = store_of(args)
+    store, track = store_of(args), tracker(args.track)
     given = config_values(args)
     if args.resume:
         if given or args.config:
@@ -70,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     def listen(run: Run, event: Event) -> None:
         nonlocal failed
         failed = failed or isinstance(event, Failed)
+        track(run, event)
         if event.name in ("step", "snapshot"):
             return
         if isinstance(event, Preparing):
