@@ -28,6 +28,7 @@ from reglab import (
     model_card,
     predict,
     report,
+    reproduce,
     sweep,
 )
 from reglab.config import RunConfig
@@ -39,9 +40,11 @@ from reglab.look import Look
 from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
+from reglab.publications import Publication
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
 from reglab.sweep import checked
 from reglab.ui import comparison, view
+from reglab.ui.reproduction import Shown
 
 DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
 EVALUATING = 3_600.0  # seconds until an evaluation is given up
@@ -142,10 +145,18 @@ class Lab:
         called = checked(f"{run.name} from epoch {int(epoch) + 1}- {name} {value}")
         return [run.id, *(r.id for r in self.jobs.submit([config], owner=owner, names=[called], parent=run.id))]
 
-    def start_plan(self, configs: Sequence[RunConfig], owner: str, group: str = "", prune: bool = False) -> list[str]:
+    def start_plan(
+        self,
+        configs: Sequence[RunConfig],
+        owner: str,
+        group: str = "",
+        prune: bool = False,
+        names: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """Queue the runs of a sweep that are not done yet, one by one, with turns for other visitors between them.
 
-        Returns the ids of all its runs. Raises like `start`.
+        `names` (config as JSON -> name) are what new runs are called, by default that in which they differ. Returns the ids
+        of all its runs. Raises like `start`.
         """
         if len(configs) > MOST_SWEPT:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_SWEPT}"
@@ -153,7 +164,7 @@ class Lab:
         for config in {(c.dataset, c.model, c.pretrained): _offered(c.model_dump()) for c in configs}.values():
             self._ready(config)
         self.jobs.admit(owner)  # before anything is made
-        runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), sweep.names_of(configs))
+        runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), names or sweep.names_of(configs))
         left = [run for run in runs if sweep.is_left(run, self.jobs.status(run), prune)]
         self.jobs.submit_each(left, owner=owner, prune=prune)
         return [run.id for run in runs]
@@ -418,6 +429,22 @@ class Lab:
                 f"{len(ids)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
             )
         return self.open(ids)
+
+    # ---- published results
+    def reproduction(self, publication: Publication, recipe: str) -> Shown:
+        """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
+        runs = reproduce.runs_of(publication, recipe, self.runs)
+        told = reproduce.to_json(reproduce.look(publication, recipe, runs))
+        if view.is_live(runs, self.jobs):
+            return Shown(told, progress=view.progress_of(runs, self.jobs), live=True)
+        price = sweep.price(publication.configs(recipe), self.runs, publication.group(recipe))
+        if not price.runs:
+            return Shown(told, price="Every run of this recipe is finished.", done=True)
+        kept = reproduce.recorded(publication.key, recipe)
+        said = f"{price} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(price)
+        if kept and not told["runs"]:
+            return Shown(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
+        return Shown(told, price=said)
 
     def _download_folder(self) -> Path:
         """A folder of its own for what is handed out; those of long ago are removed."""
