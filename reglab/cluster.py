@@ -74,7 +74,7 @@ def train_on_ray(
     with connected(address) as ray:
         needs = {c.device: needed(c, gpus, ray.cluster_resources().get("GPU", 0)) for c in configs}
         places = min(places_for(need, [n["Resources"] for n in ray.nodes() if n["Alive"]]) for need in needs.values())
-        sweep, names = Sweep(ray, listen, ended, stop, prune), names_of(configs)
+        sweep, names = Sweep(ray, listen, stop, prune), names_of(configs)
         for key in {c.dataset for c in configs}:
             d = data.load(key)
             arrays = {f.name: getattr(d, f.name) for f in fields(d) if f.name != "source"}
@@ -118,7 +118,6 @@ class Sweep:
 
     ray: Any
     listen: Callable[[Run, Event], None]
-    ended: Callable[[Run], None]
     stop: Callable[[], bool]
     prune: bool = False
     datasets: dict[str, Any] = field(default_factory=dict)
@@ -154,11 +153,8 @@ class Sweep:
                 except Lost as lost:
                     if self.asked_to_stop(run):
                         epochs = run.history()
-                        end = (
-                            Stopped(epoch=epochs[-1].epoch, step=epochs[-1].step)
-                            if epochs
-                            else Stopped(epoch=0, step=0)
-                        )
+                        epoch, step = (epochs[-1].epoch, epochs[-1].step) if epochs else (0, 0)
+                        end = Stopped(epoch=epoch, step=step)
                         break
                     why = str(lost)
             else:
@@ -316,7 +312,7 @@ def connected(address: str) -> Iterator[Any]:
             logging.getLogger("ray").setLevel(logging.ERROR)  # Ray Client has set it back
             break
         except Exception as error:
-            # Ray's proxy forks while its own threads run, and now and then the fork dies: seen once in eight connections.
+            # Ray's proxy forks while its own threads run, and now and then the fork dies.
             if tries_left and isinstance(error, ConnectionAbortedError):
                 continue
             raise ConfigError(

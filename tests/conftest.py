@@ -49,6 +49,7 @@ QUICK = [
     "fp32",
 ]
 LONGEST = (
+    "cluster",
     "app",
     "cli",
     "store",
