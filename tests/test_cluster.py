@@ -78,7 +78,7 @@ def test_a_run_whose_node_dies_goes_on_elsewhere_and_comes_to_the_same_bytes(nod
     address, kill = nodes
     monkeypatch.setattr(cluster.store, "SNAPSHOT_SECONDS", 0.0)
     configs = sweep.plan(BASE, [sweep.axis("dropout.rate=0.1")], seeds=3)
-    done = sweep.run_of(configs[0], sweep.labels_of(configs)[0], store, "g")
+    done = sweep.folders(configs[:1], store, "g", sweep.names_of(configs))[0]
     train_here(done)
     written = (done.path / "model.safetensors").stat().st_mtime_ns
 
@@ -120,16 +120,16 @@ def test_a_run_whose_node_dies_goes_on_elsewhere_and_comes_to_the_same_bytes(nod
 
 def test_a_sweep_that_is_stopped_on_a_cluster_goes_on_here(nodes, store):
     address, _ = nodes
-    configs = sweep.plan(BASE.override({"epochs": 500}), [sweep.axis("lr=0.01,0.02")])
+    configs = sweep.plan(BASE.override({"epochs": 500}), [sweep.axis("lr=0.01,0.02,0.03")])
     told: list[Epoch] = []
 
     def listen(run, event):
         told.extend([event] if isinstance(event, Epoch) else [])
 
     runs = cluster.train_on_ray(configs, store, "g", address, listen=listen, stop=lambda: len(told) > 3)
-    assert [run.status() for run in runs] == ["stopped"] * 2
-    trained, waiting = sorted(runs, key=lambda run: -len(run.history()))
-    assert not waiting.history() and len(trained.history()) > 3
+    assert {run.status() for run in runs} == {"stopped"} and len(runs) > 1
+    trained, *_, waiting = sorted(runs, key=lambda run: -len(run.history()))
+    assert not waiting.history() and len(trained.history()) > 1, "there are fewer nodes than runs"
     resume = trained.resume()
     assert resume is not None and resume.state["epoch"] == len(resume.history)
 

@@ -9,7 +9,7 @@ from conftest import tiny_config
 
 from reglab import sweep
 from reglab.cli import main
-from reglab.events import Epoch, Snapshot
+from reglab.events import Epoch, Snapshot, Step
 from reglab.pruning import is_hopeless, pruned, rungs
 from reglab.store import Run, Store
 
@@ -80,3 +80,17 @@ def test_a_run_that_is_resumed_past_a_rung_is_not_judged_there_again(store):
 def test_a_factorial_is_not_pruned(capsys):
     assert main(["sweep", "--factorial", "dropout,batch_norm", "--prune"]) == 2
     assert "needs all of" in capsys.readouterr().err
+
+
+def test_an_epoch_without_a_snapshot_is_judged_before_what_comes_next(store):
+    """As from a cluster, where not every snapshot is worth sending."""
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    for seed, accuracy in enumerate((0.9, 0.8)):
+        other = store.create(tiny_config(**{**SMALL, "seed": seed + 1}), group="prune")
+        line = Epoch(epoch=1, val_accuracy=accuracy, **numbers)
+        (other.path / "metrics.jsonl").write_text(json.dumps(line.to_json()) + "\n")
+    run = store.create(tiny_config(**SMALL), group="prune")
+    events = [Epoch(epoch=1, val_accuracy=0.1, **numbers), Step(epoch=2, batch=1, batches=3, images=20)]
+    told = list(pruned(iter(events), Run(run.path)))
+    assert told[0] is events[0] and len(told) == 2
+    assert told[1].reason.startswith("Pruned after epoch 1 of 4: 2 other runs were at least as good there (10.0%")
