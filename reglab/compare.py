@@ -198,7 +198,9 @@ def _about_seeds(groups: Sequence[Group]) -> list[str]:
     notes = []
     seeds = [{run.config.seed for run in group.runs} for group in groups]
     single = [group.label for group, own in zip(groups, seeds, strict=True) if len(own) == 1]
-    if single:
+    if len(single) == len(groups):
+        notes.append("There is one seed for each of them, so there are no intervals.")
+    elif single:
         notes.append(f"One seed only, so no interval: {', '.join(single)}.")
     if any(own != seeds[0] for own in seeds) and len(single) < len(groups):
         shared = sorted(set.intersection(*seeds))

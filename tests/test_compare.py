@@ -133,7 +133,9 @@ def test_runs_that_ended_early_are_said_to(store_of_runs, first):
 
 
 def test_groups_of_one_seed_and_one_group_say_what_they_cannot_tell(trained_runs):
-    assert compare(trained_runs[:3]).notes[0].startswith("One seed only, so no interval: plain, dropout rate 0.5, ")
+    assert compare(trained_runs[:3]).notes[0] == "There is one seed for each of them, so there are no intervals."
+    pair_and_one = compare([trained_runs[0], trained_runs[3], trained_runs[1]])
+    assert pair_and_one.notes[0].startswith("One seed only, so no interval: dropout")
     assert "nothing to compare them with" in compare([trained_runs[0], trained_runs[3]]).notes[0]
 
 

@@ -20,6 +20,7 @@ from reglab.ui.inside import card, nice, safe
 WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 440, 250, 46, 14, 10, 40
 LISTED = 60  # cells in the table
 PARALLEL = 200  # lines of parallel coordinates
+FAN = 20.0  # pixels between the worst and the best line at one value
 
 
 def page(grid: Grid, metric: str = "test_accuracy", told: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -37,7 +38,7 @@ def page(grid: Grid, metric: str = "test_accuracy", told: Sequence[Mapping[str, 
 
 BOUGHT = (
     "Switching a technique on, averaged over the others on and off. The line is the 95 % interval; where it leaves zero out,"
-    " chance is a poor explanation. Below: what two of them do together beyond the sum of both, half on each."
+    " chance is a poor explanation. Below, the interaction after Yates: half of what one changes more while the other is on."
 )
 
 
@@ -251,14 +252,19 @@ def parallel(grid: Grid, metric: str) -> str:
         return bottom - (place / (len(axis.values) - 1) if len(axis.values) > 1 else 0.5) * (bottom - top)
 
     lines = []
-    for rank, (cell, i) in reversed(list(enumerate(ranked))):
-        ys = [on(axis, at) for axis, at in zip(grid.axes, cell.place, strict=True)]
-        ys.append(bottom - ((i.mean - low) / (high - low) if high > low else 0.5) * (bottom - top))
-        path = "M" + " L".join(f"{x} {y:.1f}" for x, y in zip(xs, ys, strict=True))
-        strong = 1 - 0.82 * rank / max(1, len(ranked) - 1)
+    for cell, i in reversed(ranked):  # the best on top
+        share = (i.mean - low) / (high - low) if high > low else 0.5
+        # Where lines meet at a value, the better ones pass higher, so that one sees which values they share.
+        ys = [on(axis, at) - (share - 0.5) * FAN for axis, at in zip(grid.axes, cell.place, strict=True)]
+        ys.append(bottom - share * (bottom - top))
+        path = f"M{xs[0]} {ys[0]:.1f}" + "".join(
+            f" C{(a + b) / 2:.0f} {y:.1f} {(a + b) / 2:.0f} {z:.1f} {b} {z:.1f}"
+            for a, b, y, z in zip(xs, xs[1:], ys, ys[1:], strict=False)
+        )
+        good = 1 - share if metric in LESS_IS_BETTER else share
         words = safe(f"{cell.label}: {_number(i.mean, m)}")
         lines.append(
-            f'<path class="line" style="opacity:{strong:.2f}" d="{path}"><title>{words}</title></path>'
+            f'<path class="line" style="opacity:{0.15 + 0.85 * good**2:.2f}" d="{path}"/>'
             f'<path class="touch" data-runs="{_ids(cell)}" d="{path}"><title>{words}</title></path>'
         )
     marks = []
@@ -275,8 +281,9 @@ def parallel(grid: Grid, metric: str) -> str:
     marks += [f'<text x="{x + 5}" y="{y}">{v:.{m.digits}f}</text>' for v, y in ((low, bottom + 4), (high, top + 4))]
     words = f"{len(ranked)} combinations; the best: {ranked[0][0].label}, {_number(ranked[0][1].mean, m)}"
     return (
-        f'<div class="scroller"><svg role="img" class="parallel" viewBox="0 0 {wide} {tall}" aria-label="{safe(words)}">'
-        f'<g class="axis">{"".join(marks)}</g><g data-role="b">{"".join(lines)}</g></svg></div>'
+        f'<div class="scroller"><svg role="img" class="parallel" style="max-width:{wide * 1.25:.0f}px"'
+        f' viewBox="0 0 {wide} {tall}" aria-label="{safe(words)}">'
+        f'<g data-role="b">{"".join(lines)}</g><g class="axis">{"".join(marks)}</g></svg></div>'
     )
 
 
@@ -354,7 +361,7 @@ def _interactions(single: Sequence[stats.Effect], pairs: Mapping[frozenset[str],
     if not pairs:
         return ""
     return (
-        '<div class="scroller"><table class="heat pairs"><caption>Two together, beyond the sum of both</caption>'
+        '<div class="scroller"><table class="heat pairs"><caption>Two together: what one adds to the other</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
