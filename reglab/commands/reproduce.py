@@ -1,0 +1,105 @@
+"""python -m reglab reproduce: train a published result again, and say whether it came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from reglab.commands.options import json_option, load_with_progress, runs_option, stop_on_signals, store_of
+from reglab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reglab.reproduce import Findings
+    from reglab.store import Run
+
+ABOUT = "train a published result again, and say whether it came out"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one; without it all are listed")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help="as near to the authors' recipe as this lab can come")
+    which.add_argument("--budget", action="store_true", help="a smaller recipe for two cores (the default)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="each row with N seeds (default: what the recipe says)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="train nothing: what would be, its price, and what is known so far"
+    )
+    runs_option(parser)
+    json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reglab import machine, reproduce, sweep
+    from reglab.publications import publication
+
+    store, recipe = store_of(args), "full" if args.full else "budget"
+    if not args.name:
+        if args.full or args.budget or args.dry_run or args.seeds is not None:
+            raise ConfigError("reproduce was asked without a NAME: `python -m reglab reproduce` lists them, name one.")
+        return _list(args)
+    asked = publication(args.name)
+    configs, group = asked.configs(recipe, args.seeds), asked.group(recipe)
+    price = sweep.price(configs, store, group)
+    if args.dry_run:
+        commands = [config.command() for config in configs]
+        if args.json:
+            plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
+            print(json.dumps(plan | {"so_far": reproduce.to_json(reproduce.look(asked, recipe, store))}))
+        else:
+            print("\n".join([*commands, f"{group}: {price}", "", _told(reproduce.look(asked, recipe, store))]))
+        return 0
+    for config in {c.dataset: c for c in configs}.values():
+        load_with_progress(config)
+    machine.choose_device(configs[0].device)
+    if not args.json:
+        print(f"{group}: {price}", flush=True)
+    stop, began, done = stop_on_signals(), time.monotonic(), 0
+
+    def ended(run: Run) -> None:
+        nonlocal done
+        done += 1
+        summary = run.summary()
+        if args.json:
+            print(json.dumps(summary), flush=True)
+            return
+        numbers = f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
+        said = numbers if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
+        print(f"{done:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
+
+    sweep.folders(configs, store, group, reproduce.names(asked, recipe, configs))
+    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+    if stop():
+        print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
+    told = reproduce.look(asked, recipe, store)
+    print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
+    return 0 if len(runs) == len(configs) and all(run.status() == "finished" for run in runs) else 1
+
+
+def _told(told: Findings) -> str:
+    from reglab import reproduce
+    from reglab.publications import STATUS
+
+    paper = told.publication
+    source = f"Read in {paper.read} ({paper.status}: {STATUS[paper.status]})"
+    gives_up = f"On a budget: {paper.budget.gives_up}" if told.recipe == "budget" else ""
+    about = [paper.paper, source, "", paper.setting, paper.here, *([gives_up] if gives_up else [])]
+    return "\n".join([*about, "", reproduce.table(told)])
+
+
+def _list(args: argparse.Namespace) -> int:
+    from reglab import reproduce
+    from reglab.publications import PUBLICATIONS, RECIPES
+
+    store = store_of(args)
+    for paper in PUBLICATIONS.values():
+        words = {recipe: reproduce.look(paper, recipe, store).word for recipe in RECIPES}
+        if args.json:
+            told = {"name": paper.key, "title": paper.title, "paper": paper.paper, "status": paper.status}
+            print(json.dumps(told | {"verdicts": words}))
+        else:
+            told_words = ", ".join(f"{recipe}: {word}" for recipe, word in words.items())
+            print(f"{paper.key:<18}{paper.title} ({paper.status}; {told_words})\n{'':<18}{paper.paper}")
+    return 0

@@ -1,0 +1,295 @@
+"""Whether a published result came out again: what the runs of a recipe have shown of it, and a verdict that says no more.
+
+    runs of the recipe -> findings (row by row, published beside measured) -> claims judged by their intervals -> a verdict
+
+"reproduced" is earned by the full recipe alone: every claim holds, and every published number lies within TOLERANCE of
+our mean or within our 95 % interval, from at least LEAST seeds. "same direction" means that every claim holds; a budget
+recipe cannot earn more. Anything else is "not reproduced", and the sentence names the claim that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import inf, isinf
+from pathlib import Path
+from typing import Any
+
+from reglab import stats
+from reglab.config import RunConfig
+from reglab.errors import RunError
+from reglab.lessons import Outcome
+from reglab.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
+from reglab.stats import Difference, Interval
+from reglab.store import Store, read_json
+from reglab.sweep import checked
+
+TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make
+LEAST = 3  # seeds; the interval of two is too wide to contradict anything
+REPRODUCED, SAME, NOT, UNFINISHED, NOT_RUN = (
+    "reproduced",
+    "same direction",
+    "not reproduced",
+    "unfinished",
+    "not run yet",
+)
+RECORDED = Path(__file__).parent.parent / "benchmarks/reproduce.json"  # not there where the package is installed alone
+
+Outcomes = Mapping[str, Mapping[int, Outcome]]  # row -> seed -> what came of it
+
+
+# ---- what the runs say -------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Judged:
+    """A claim, the published number, ours, and whether it holds ("holds", "fails") or cannot be told yet ("open")."""
+
+    claim: Claim
+    published: float | None
+    found: Interval | Difference | None
+    state: str
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.claim.sentence}: not measured yet."
+        sign = "+" if self.claim.against else ""
+        told = f"{self.claim.sentence}: {MEASURES[self.claim.measure].title} {self.found.mean:{sign}.1f} %"
+        if self.claim.against:
+            told = told.removesuffix("%") + "points"
+        if self.published is not None:
+            told += f" ({self.published:{sign}.4g} published)"
+        seeds = f"{self.found.n} {'seed' if self.found.n == 1 else 'seeds'}"
+        told += f", 95 % [{self.found.low:.1f}, {self.found.high:.1f}], {seeds}" if self.found.low is not None else ""
+        return f"{told}: {ENDS[self.state]}."
+
+
+ENDS = {"holds": "holds", "fails": "does not hold", "open": "cannot be told from these runs"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A number of the table beside ours, if there is one."""
+
+    row: str
+    measure: str
+    published: float | None
+    found: Interval | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the published number lies within TOLERANCE of our mean, or within our interval."""
+        if self.published is None:
+            return True
+        if self.found is None or self.found.n < LEAST or self.found.high is None:
+            return False
+        return abs(self.published - self.found.mean) <= max(TOLERANCE, self.found.high - self.found.mean)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the finished runs of one recipe say of a publication."""
+
+    publication: Publication
+    recipe: str
+    rows: tuple[Finding, ...]
+    claims: tuple[Judged, ...]
+    runs: int  # finished
+    missing: int  # runs until every row has all the seeds
+    failed: tuple[str, ...] = ()  # why runs ended early
+
+    @property
+    def word(self) -> str:
+        return verdict(self)[0]
+
+    @property
+    def sentence(self) -> str:
+        return verdict(self)[1]
+
+
+def findings(publication: Publication, recipe: str, outcomes: Outcomes, failed: Sequence[str] = ()) -> Findings:
+    """The table and the claims, from what came of each row by seed; rows may be missing."""
+    told = {row.name: dict(outcomes.get(row.name, {})) for row in publication.rows}
+    values = {(name, m): _values(told, publication.rows[0], name, m) for name in told for m in publication.measures}
+    rows = [
+        Finding(row.name, m, row.published.get(m), stats.interval(list(found.values())) if found else None)
+        for row in publication.rows
+        for m in publication.measures
+        if m in row.published or _is_claimed(publication, row, m)
+        for found in [values[row.name, m]]
+    ]
+    seeds = max(len(by_seed) for by_seed in told.values())
+    return Findings(
+        publication,
+        recipe,
+        tuple(rows),
+        tuple(_judged(claim, publication, values) for claim in publication.claims),
+        sum(map(len, told.values())),
+        len(told) * max(seeds, 2) - sum(map(len, told.values())),
+        tuple(failed),
+    )
+
+
+def _values(told: Outcomes, first: Row, name: str, measure: str) -> dict[int, float]:
+    """Seed -> the number, of the runs whose first row is there too."""
+    of, firsts = MEASURES[measure].of, told[first.name]
+    return {seed: of(own, firsts[seed]) for seed, own in told[name].items() if seed in firsts}
+
+
+def _is_claimed(publication: Publication, row: Row, measure: str) -> bool:
+    return any(measure == c.measure and row.name in (c.row, c.against) for c in publication.claims)
+
+
+def _judged(claim: Claim, publication: Publication, values: Mapping[tuple[str, str], dict[int, float]]) -> Judged:
+    published = {row.name: row.published.get(claim.measure) for row in publication.rows}
+    told, against = published[claim.row], published.get(claim.against)
+    expected = told if not claim.against else None if told is None or against is None else told - against
+    own, others = values[claim.row, claim.measure], values.get((claim.against, claim.measure), {})
+    if not own or (claim.against and not others):
+        return Judged(claim, expected, None, "open")
+    found = stats.difference(others, own) if claim.against else stats.interval(list(own.values()))
+    return Judged(claim, expected, found, _state(claim, found))
+
+
+def _state(claim: Claim, found: Interval | Difference) -> str:
+    """Whether the whole interval keeps to the claim's bounds, or lies outside of them; one number alone tells nothing."""
+    if found.low is None or found.high is None:
+        return "open"
+    if isinstance(found, Difference) and not found.sd and found.n < stats.FEW:
+        return "open"  # the same difference each time, as so few seeds can have by chance
+    if claim.low < found.low and found.high < claim.high:
+        return "holds"
+    return "fails" if found.high <= claim.low or found.low >= claim.high else "open"
+
+
+# ---- the verdict -------------------------------------------------------------------------------------------------
+def verdict(told: Findings) -> tuple[str, str]:
+    """One word, and one sentence that says why."""
+    if not told.runs:
+        return NOT_RUN, _and_failed("No run of this recipe is finished here.", told)
+    if told.missing:
+        left = f"{told.missing} {'run is' if told.missing == 1 else 'runs are'} missing"
+        return UNFINISHED, _and_failed(f"{told.runs} runs are finished and {left}, so nothing is decided.", told)
+    broken = [judged for judged in told.claims if judged.state != "holds"]
+    if broken:
+        first = next((judged for judged in broken if judged.state == "fails"), broken[0])
+        return NOT, f"{len(broken)} of {len(told.claims)} claims did not hold, among them this one: {first}"
+    held = "Every claim held" if len(told.claims) > 1 else "The claim held"
+    if told.recipe == "budget":
+        return SAME, f"{held} at this scale, which is all that a budget can show: {_gave_up(told.publication)}"
+    if told.publication.elsewhere:
+        return SAME, f"{held}; the published numbers themselves cannot be compared, for {told.publication.elsewhere}."
+    numbers = [row for row in told.rows if row.published is not None]
+    if off := [row for row in numbers if not row.agrees]:
+        return SAME, f"{held}, but {len(off)} of {len(numbers)} published numbers did not come out, first {_apart(off[0])}."
+    return REPRODUCED, f"{held}, and every published number lies within {TOLERANCE:g} point or within our 95 % interval."
+
+
+def _and_failed(sentence: str, told: Findings) -> str:
+    return f"{sentence} {len(told.failed)} failed: {told.failed[0]}" if told.failed else sentence
+
+
+def _gave_up(publication: Publication) -> str:
+    gives_up = publication.budget.gives_up
+    return gives_up[0].lower() + gives_up[1:]
+
+
+def _apart(row: Finding) -> str:
+    assert row.found is not None
+    seeds = f"{row.found.n} {'seed' if row.found.n == 1 else 'seeds'}"
+    return f"“{row.row}”: {row.published:g} % published, {row.found.mean:.1f} % here ({seeds})"
+
+
+# ---- runs -> findings --------------------------------------------------------------------------------------------
+@cache
+def cells(key: str, recipe: str) -> Mapping[str, str]:
+    """Config with seed 0, as JSON -> row; made once, since a page that follows runs asks at every look."""
+    return {cell.model_dump_json(): row for row, cell in PUBLICATIONS[key].cells(recipe).items()}
+
+
+def row_of(publication: Publication, recipe: str, config: RunConfig) -> str:
+    """The row that a run with this config belongs to; empty where it is none of them."""
+    return cells(publication.key, recipe).get(config.model_copy(update={"seed": 0}).model_dump_json(), "")
+
+
+def names(publication: Publication, recipe: str, configs: Sequence[RunConfig]) -> dict[str, str]:
+    """Config (as JSON) -> what its run is called: its row and its seed."""
+    return {c.model_dump_json(): checked(f"{row_of(publication, recipe, c)}, seed {c.seed}") for c in configs}
+
+
+def look(publication: Publication, recipe: str, store: Store) -> Findings:
+    """What the runs in this store say. Every seed of the recipe's group counts, however many were asked for."""
+    outcomes: dict[str, dict[int, Outcome]] = {}
+    failed = []
+    for run in store.group(publication.group(recipe)):
+        try:
+            row, seed, summary = row_of(publication, recipe, run.config), run.config.seed, run.summary()
+        except RunError:
+            continue
+        if row and summary["status"] == "finished":
+            outcomes.setdefault(row, {})[seed] = Outcome(summary, tuple(run.history()))
+        elif row and summary["status"] == "failed":
+            failed.append(str(summary.get("reason", "")))
+    return findings(publication, recipe, outcomes, failed)
+
+
+# ---- told --------------------------------------------------------------------------------------------------------
+def cells_of(told: Findings) -> list[list[str]]:
+    """A head, and a row for each number: published, ours, its interval and how many seeds."""
+    lines = [["", "measured", "published", "here", "95 %", "seeds"]]
+    for row in told.rows:
+        published = "" if row.published is None else f"{row.published:g} %"
+        own = ["", "", ""]
+        if row.found:
+            low, high = row.found.low, row.found.high
+            own = [f"{row.found.mean:.1f} %", "" if low is None else f"{low:.1f} .. {high:.1f}", str(row.found.n)]
+        lines.append([row.row, MEASURES[row.measure].title, published, *own])
+    return lines
+
+
+def table(told: Findings) -> str:
+    """The same as Markdown, with the claims and the verdict below it."""
+    head, *body = cells_of(told)
+    lines = [f"| {' | '.join(row)} |" for row in (head, *body)]
+    claims = [f"- {judged}" for judged in told.claims]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:], "", *claims, "", f"**{told.word}**: {told.sentence}"])
+
+
+def to_json(told: Findings) -> dict[str, Any]:
+    """Everything that is shown, as plain values; all numbers in percent or points."""
+    return {
+        "publication": told.publication.key,
+        "paper": told.publication.paper,
+        "read": told.publication.read,
+        "status": told.publication.status,
+        "recipe": told.recipe,
+        "gives_up": told.publication.recipe(told.recipe).gives_up,
+        "group": told.publication.group(told.recipe),
+        "runs": told.runs,
+        "missing": told.missing,
+        "rows": [
+            {"row": r.row, "measure": r.measure, "published": r.published, "here": vars(r.found) if r.found else None}
+            for r in told.rows
+        ],
+        "claims": [
+            {
+                "claim": j.claim.sentence,
+                "measure": j.claim.measure,
+                "row": j.claim.row,
+                "against": j.claim.against,
+                "low": None if isinf(j.claim.low) else j.claim.low,
+                "high": None if j.claim.high == inf else j.claim.high,
+                "published": j.published,
+                "here": vars(j.found) if j.found else None,
+                "state": j.state,
+            }
+            for j in told.claims
+        ],
+        "verdict": told.word,
+        "sentence": told.sentence,
+    }
+
+
+def recorded(key: str, recipe: str) -> dict[str, Any]:
+    """What `benchmarks/reproduce.py` recorded of this recipe; empty where nothing was, or where the recipe has changed."""
+    told = read_json(RECORDED).get(key, {}).get(recipe, {})
+    return told if told.get("group") == PUBLICATIONS[key].group(recipe) else {}
