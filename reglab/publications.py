@@ -2,7 +2,7 @@
 
 A publication is a table of rows. Each row says what is trained and what its authors measured; a claim says what the table
 is cited for, as bounds that a number, or the difference of two rows, must keep to. The full recipe comes as near to the
-authors' as this lab can; the budget recipe shrinks it until two cores do it in about an hour, and says what that gives up.
+authors' as this lab can; the budget recipe shrinks it until two cores do it in an hour or two, and says what that gives up.
 Only numbers that were read in the authors' own repository or text ("verified"), or in transcriptions of it ("secondary"),
 stand here. `reproduce.py` judges runs by them.
 """
@@ -129,6 +129,10 @@ class Publication:
         cells = self.cells(recipe).values()
         return [cell.model_copy(update={"seed": seed}) for seed in range(seeds) for cell in cells]
 
+    def commands(self, recipe: str) -> dict[str, str]:
+        """Row -> the command that trains it with seed 0."""
+        return {row: cell.command() for row, cell in self.cells(recipe).items()}
+
     def group(self, recipe: str) -> str:
         """The group of its runs. More seeds go into the same one; another recipe makes another."""
         told = "\n".join(cell.model_dump_json() for cell in self.cells(recipe).values())
@@ -146,14 +150,21 @@ def publication(key: str) -> Publication:
 
 # ---- Zhang et al. 2017 -------------------------------------------------------------------------------------------
 # The networks crop the middle 28 x 28 pixels, so that a shift by up to 2 is a random crop of 28 x 28 without any border.
-CROP = {"flip_crop.padding": 2, "flip_crop.flip": False}
-DECAY = {"weight_decay.mode": "l2", "weight_decay.strength": 5e-4}
-RANDOM = {"label_noise": 0.9}  # replaced by one of the nine others: then all ten classes are equally likely
-SGD = {"optimizer": "sgd", "schedule": "cosine", "batch_size": 128}
+CROP: dict[str, Any] = {"flip_crop.padding": 2, "flip_crop.flip": False}
+DECAY: dict[str, Any] = {"weight_decay.mode": "l2", "weight_decay.strength": 5e-4}
+RANDOM: dict[str, Any] = {
+    "label_noise": 0.9
+}  # replaced by one of the nine others: then all ten classes are equally likely
+SGD: dict[str, Any] = {"optimizer": "sgd", "schedule": "cosine", "batch_size": 128}
 
 
 def _zhang_rows(name: str, network: str, accuracies: tuple[float, ...], fit: float) -> tuple[Row, ...]:
-    changes = {"crop and weight decay": CROP | DECAY, "crop": CROP, "weight decay": DECAY, "neither": {}}
+    changes: dict[str, dict[str, Any]] = {
+        "crop and weight decay": CROP | DECAY,
+        "crop": CROP,
+        "weight decay": DECAY,
+        "neither": {},
+    }
     told = [
         Row(f"{name}, {what}", network, changed, {"test": accuracy})
         for (what, changed), accuracy in zip(changes.items(), accuracies, strict=False)
@@ -264,7 +275,7 @@ CUTOUT = Publication(
         seeds=3,
         gives_up=(
             "5,000 images instead of 49,000, a quarter of the channels, a fifth of the epochs and two of the seeds: errors end"
-            " several times as high, and covering part of the image may cost more than it teaches in so short a time."
+            " far higher, and covering part of the image may cost more than it teaches in so short a time."
         ),
     ),
 )
@@ -326,7 +337,7 @@ MIXUP = Publication(
         seeds=3,
         gives_up=(
             "3,000 images instead of 49,000, a quarter of the channels and 30 epochs: too few to learn every wrong label by"
-            " heart, so that there is less for mixup to prevent."
+            " heart, so there is less for mixup to prevent."
         ),
     ),
 )
@@ -377,7 +388,7 @@ SMOOTHING = Publication(
         seeds=5,
         gives_up=(
             "5,000 images instead of 49,000, neither flipped nor shifted, half of the channels, 30 epochs: the accuracy ends"
-            " some twenty points lower, and the network is surer of itself than it would be."
+            " far lower."
         ),
     ),
     elsewhere="it is not known to be the same network",
@@ -471,7 +482,7 @@ RESNET20 = Publication(
             | {"model": "resnet20", "lr": 0.2, "schedule": "one_cycle", "epochs": 20, "val_size": 1_000}
         },
         seeds=3,
-        gives_up="A tenth of the epochs, at a higher rate that rises and falls once: about two points of error.",
+        gives_up="A tenth of the epochs, at twice the learning rate, which rises and falls once.",
     ),
 )
 

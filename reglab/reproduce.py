@@ -9,7 +9,7 @@ recipe cannot earn more. Anything else is "not reproduced", and the sentence nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf, isinf
@@ -22,7 +22,7 @@ from reglab.errors import RunError
 from reglab.lessons import Outcome
 from reglab.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.stats import Difference, Interval
-from reglab.store import Store, read_json
+from reglab.store import Run, read_json
 from reglab.sweep import checked
 
 TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make
@@ -180,8 +180,14 @@ def verdict(told: Findings) -> tuple[str, str]:
         return SAME, f"{held}; the published numbers themselves cannot be compared, for {told.publication.elsewhere}."
     numbers = [row for row in told.rows if row.published is not None]
     if off := [row for row in numbers if not row.agrees]:
-        return SAME, f"{held}, but {len(off)} of {len(numbers)} published numbers did not come out, first {_apart(off[0])}."
-    return REPRODUCED, f"{held}, and every published number lies within {TOLERANCE:g} point or within our 95 % interval."
+        return (
+            SAME,
+            f"{held}, but {len(off)} of {len(numbers)} published numbers did not come out, first {_apart(off[0])}.",
+        )
+    return (
+        REPRODUCED,
+        f"{held}, and every published number lies within {TOLERANCE:g} point or within our 95 % interval.",
+    )
 
 
 def _and_failed(sentence: str, told: Findings) -> str:
@@ -216,11 +222,11 @@ def names(publication: Publication, recipe: str, configs: Sequence[RunConfig]) -
     return {c.model_dump_json(): checked(f"{row_of(publication, recipe, c)}, seed {c.seed}") for c in configs}
 
 
-def look(publication: Publication, recipe: str, store: Store) -> Findings:
-    """What the runs in this store say. Every seed of the recipe's group counts, however many were asked for."""
+def look(publication: Publication, recipe: str, runs: Iterable[Run]) -> Findings:
+    """What the runs of the recipe's group say. Every seed counts, however many were asked for."""
     outcomes: dict[str, dict[int, Outcome]] = {}
     failed = []
-    for run in store.group(publication.group(recipe)):
+    for run in runs:
         try:
             row, seed, summary = row_of(publication, recipe, run.config), run.config.seed, run.summary()
         except RunError:
@@ -251,7 +257,9 @@ def table(told: Findings) -> str:
     head, *body = cells_of(told)
     lines = [f"| {' | '.join(row)} |" for row in (head, *body)]
     claims = [f"- {judged}" for judged in told.claims]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:], "", *claims, "", f"**{told.word}**: {told.sentence}"])
+    return "\n".join(
+        [lines[0], "|---" * len(head) + "|", *lines[1:], "", *claims, "", f"**{told.word}**: {told.sentence}"]
+    )
 
 
 def to_json(told: Findings) -> dict[str, Any]:
@@ -263,7 +271,7 @@ def to_json(told: Findings) -> dict[str, Any]:
         "status": told.publication.status,
         "recipe": told.recipe,
         "gives_up": told.publication.recipe(told.recipe).gives_up,
-        "group": told.publication.group(told.recipe),
+        "commands": told.publication.commands(told.recipe),
         "runs": told.runs,
         "missing": told.missing,
         "rows": [
@@ -281,6 +289,7 @@ def to_json(told: Findings) -> dict[str, Any]:
                 "published": j.published,
                 "here": vars(j.found) if j.found else None,
                 "state": j.state,
+                "told": str(j),
             }
             for j in told.claims
         ],
@@ -291,5 +300,5 @@ def to_json(told: Findings) -> dict[str, Any]:
 
 def recorded(key: str, recipe: str) -> dict[str, Any]:
     """What `benchmarks/reproduce.py` recorded of this recipe; empty where nothing was, or where the recipe has changed."""
-    told = read_json(RECORDED).get(key, {}).get(recipe, {})
-    return told if told.get("group") == PUBLICATIONS[key].group(recipe) else {}
+    told: dict[str, Any] = read_json(RECORDED).get(f"{key}, {recipe}", {})
+    return told if told.get("commands") == PUBLICATIONS[key].commands(recipe) else {}

@@ -28,6 +28,7 @@ from reglab import (
     model_card,
     predict,
     report,
+    reproduce,
     sweep,
 )
 from reglab.config import RunConfig
@@ -39,9 +40,11 @@ from reglab.look import Look
 from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
+from reglab.publications import Publication
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
 from reglab.sweep import checked
 from reglab.ui import comparison, view
+from reglab.ui.reproduction import Shown
 
 DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
 EVALUATING = 3_600.0  # seconds until an evaluation is given up
@@ -418,6 +421,24 @@ class Lab:
                 f"{len(ids)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
             )
         return self.open(ids)
+
+    # ---- published results
+    def reproduction(self, publication: Publication, recipe: str) -> Shown:
+        """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
+        group = publication.group(recipe)
+        runs = self.runs.group(group)
+        told, recorded = (
+            reproduce.to_json(reproduce.look(publication, recipe, runs)),
+            reproduce.recorded(publication.key, recipe),
+        )
+        took = f"When it was recorded it took {recorded['took']} on {recorded['machine']}." if recorded else ""
+        if view.is_live(runs, self.jobs):
+            return Shown(told, progress=view.progress_of(runs, self.jobs), live=True)
+        price = str(sweep.price(publication.configs(recipe), self.runs, group))
+        if not told["runs"] and recorded:
+            source = f"Recorded with this project on {recorded['date']} ({recorded['machine']}); nothing is trained here yet."
+            return Shown(recorded, source, f"{price} {took}")
+        return Shown(told, price=f"{price} {took}" if told["missing"] or not told["runs"] else "")
 
     def _download_folder(self) -> Path:
         """A folder of its own for what is handed out; those of long ago are removed."""

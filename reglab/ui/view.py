@@ -97,7 +97,7 @@ def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
 def stamp(runs: Sequence[Run], jobs: Jobs) -> tuple[Any, ...]:
     """Changes when there is something new to show."""
     return tuple(
-        (run.id, jobs.status(run), jobs.place(run.id), _size(run, "metrics"), _size(run, "timing")) for run in runs
+        (run.id, jobs.status(run), jobs.place(run.id), size(run, "metrics"), size(run, "timing")) for run in runs
     )
 
 
@@ -106,7 +106,21 @@ def is_live(runs: Sequence[Run], jobs: Jobs) -> bool:
     return any(jobs.status(run) in ("running", "queued") for run in runs)
 
 
-def _size(run: Run, file: str) -> int:
+def progress_of(runs: Sequence[Run], jobs: Jobs) -> str:
+    """How far runs are that are trained one after the other, in words."""
+    told = [jobs.status(run) for run in runs]
+    parts = [f"{told.count('finished')} of {len(runs)} runs are finished"]
+    for run, status in zip(runs, told, strict=True):
+        if status == "running":
+            timing = run.last_timing()
+            parts.append(f"“{run.name}” is in epoch {timing.get('epoch', 0)} of {run.config.epochs}")
+    if waiting := told.count("queued"):
+        parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
+    return f"{', '.join(parts)}."
+
+
+def size(run: Run, file: str) -> int:
+    """Bytes of `<file>.jsonl`, which grow with everything that a run has to say; 0 where there is none."""
     try:
         return (run.path / f"{file}.jsonl").stat().st_size
     except OSError:
