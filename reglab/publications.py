@@ -24,7 +24,7 @@ STATUS = {
     "verified": "The numbers were read in the authors' own text or repository.",
     "secondary": "The numbers were read in somebody's transcription of the paper, not in the paper itself.",
 }
-RECIPES = {"full": "in full", "budget": "on a budget"}
+RECIPES = {"budget": "on a budget", "full": "in full"}
 
 
 # ---- what is measured --------------------------------------------------------------------------------------------

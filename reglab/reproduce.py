@@ -50,17 +50,20 @@ class Judged:
     state: str
 
     def __str__(self) -> str:
+        return f"{self.claim.sentence}: {self.numbers}{f': {ENDS[self.state]}' if self.found else ''}."
+
+    @property
+    def numbers(self) -> str:
+        """Ours, the published one, the interval and the seeds, in words."""
         if self.found is None:
-            return f"{self.claim.sentence}: not measured yet."
-        sign = "+" if self.claim.against else ""
-        told = f"{self.claim.sentence}: {MEASURES[self.claim.measure].title} {self.found.mean:{sign}.1f} %"
-        if self.claim.against:
-            told = told.removesuffix("%") + "points"
+            return "not measured yet"
+        sign, unit = ("+", "points") if self.claim.against else ("", "%")
+        told = f"{MEASURES[self.claim.measure].title} {self.found.mean:{sign}.1f} {unit}"
         if self.published is not None:
             told += f" ({self.published:{sign}.4g} published)"
-        seeds = f"{self.found.n} {'seed' if self.found.n == 1 else 'seeds'}"
-        told += f", 95 % [{self.found.low:.1f}, {self.found.high:.1f}], {seeds}" if self.found.low is not None else ""
-        return f"{told}: {ENDS[self.state]}."
+        if self.found.low is not None:
+            told += f", 95 % [{self.found.low:.1f}, {self.found.high:.1f}]"
+        return f"{told}, {self.found.n} {'seed' if self.found.n == 1 else 'seeds'}"
 
 
 ENDS = {"holds": "holds", "fails": "does not hold", "open": "cannot be told from these runs"}
@@ -94,7 +97,7 @@ class Findings:
     rows: tuple[Finding, ...]
     claims: tuple[Judged, ...]
     runs: int  # finished
-    missing: int  # runs until every row has all the seeds
+    seeds: int  # that every row has
     failed: tuple[str, ...] = ()  # why runs ended early
 
     @property
@@ -117,14 +120,13 @@ def findings(publication: Publication, recipe: str, outcomes: Outcomes, failed: 
         if m in row.published or _is_claimed(publication, row, m)
         for found in [values[row.name, m]]
     ]
-    seeds = max(len(by_seed) for by_seed in told.values())
     return Findings(
         publication,
         recipe,
         tuple(rows),
         tuple(_judged(claim, publication, values) for claim in publication.claims),
         sum(map(len, told.values())),
-        len(told) * max(seeds, 2) - sum(map(len, told.values())),
+        min(map(len, told.values())),
         tuple(failed),
     )
 
@@ -166,9 +168,14 @@ def verdict(told: Findings) -> tuple[str, str]:
     """One word, and one sentence that says why."""
     if not told.runs:
         return NOT_RUN, _and_failed("No run of this recipe is finished here.", told)
-    if told.missing:
-        left = f"{told.missing} {'run is' if told.missing == 1 else 'runs are'} missing"
-        return UNFINISHED, _and_failed(f"{told.runs} runs are finished and {left}, so nothing is decided.", told)
+    if told.seeds < 2:
+        return UNFINISHED, _and_failed(f"{_finished(told)}; a verdict needs every row with at least two seeds.", told)
+    word, sentence = _decided(told)
+    wanted = told.publication.recipe(told.recipe).seeds
+    return word, f"{sentence} So far with {told.seeds} of {wanted} seeds." if told.seeds < wanted else sentence
+
+
+def _decided(told: Findings) -> tuple[str, str]:
     broken = [judged for judged in told.claims if judged.state != "holds"]
     if broken:
         first = next((judged for judged in broken if judged.state == "fails"), broken[0])
@@ -188,6 +195,10 @@ def verdict(told: Findings) -> tuple[str, str]:
         REPRODUCED,
         f"{held}, and every published number lies within {TOLERANCE:g} point or within our 95 % interval.",
     )
+
+
+def _finished(told: Findings) -> str:
+    return f"{told.runs} {'run is' if told.runs == 1 else 'runs are'} finished"
 
 
 def _and_failed(sentence: str, told: Findings) -> str:
@@ -239,29 +250,6 @@ def look(publication: Publication, recipe: str, runs: Iterable[Run]) -> Findings
 
 
 # ---- told --------------------------------------------------------------------------------------------------------
-def cells_of(told: Findings) -> list[list[str]]:
-    """A head, and a row for each number: published, ours, its interval and how many seeds."""
-    lines = [["", "measured", "published", "here", "95 %", "seeds"]]
-    for row in told.rows:
-        published = "" if row.published is None else f"{row.published:g} %"
-        own = ["", "", ""]
-        if row.found:
-            low, high = row.found.low, row.found.high
-            own = [f"{row.found.mean:.1f} %", "" if low is None else f"{low:.1f} .. {high:.1f}", str(row.found.n)]
-        lines.append([row.row, MEASURES[row.measure].title, published, *own])
-    return lines
-
-
-def table(told: Findings) -> str:
-    """The same as Markdown, with the claims and the verdict below it."""
-    head, *body = cells_of(told)
-    lines = [f"| {' | '.join(row)} |" for row in (head, *body)]
-    claims = [f"- {judged}" for judged in told.claims]
-    return "\n".join(
-        [lines[0], "|---" * len(head) + "|", *lines[1:], "", *claims, "", f"**{told.word}**: {told.sentence}"]
-    )
-
-
 def to_json(told: Findings) -> dict[str, Any]:
     """Everything that is shown, as plain values; all numbers in percent or points."""
     return {
@@ -273,7 +261,7 @@ def to_json(told: Findings) -> dict[str, Any]:
         "gives_up": told.publication.recipe(told.recipe).gives_up,
         "commands": told.publication.commands(told.recipe),
         "runs": told.runs,
-        "missing": told.missing,
+        "seeds": told.seeds,
         "rows": [
             {"row": r.row, "measure": r.measure, "published": r.published, "here": vars(r.found) if r.found else None}
             for r in told.rows
@@ -289,13 +277,29 @@ def to_json(told: Findings) -> dict[str, Any]:
                 "published": j.published,
                 "here": vars(j.found) if j.found else None,
                 "state": j.state,
-                "told": str(j),
+                "told": j.numbers,
             }
             for j in told.claims
         ],
         "verdict": told.word,
         "sentence": told.sentence,
     }
+
+
+def table(told: Mapping[str, Any]) -> str:
+    """What `to_json` tells as Markdown: published beside measured, the claims, the verdict."""
+    lines = ["|  | measured | published | here | 95 % | seeds |", "|---|---|---|---|---|---|"]
+    for row in told["rows"]:
+        published, own = "" if row["published"] is None else f"{row['published']:g} %", ["", "", ""]
+        if here := row["here"]:
+            bounds = "" if here["low"] is None else f"{here['low']:.1f} .. {here['high']:.1f}"
+            own = [f"{here['mean']:.1f} %", bounds, str(here["n"])]
+        lines.append(f"| {' | '.join([row['row'], MEASURES[row['measure']].title, published, *own])} |")
+    claims = []
+    for each in told["claims"]:
+        end = f": **{ENDS[each['state']]}**" if each["here"] else ""
+        claims.append(f"- {each['claim']}: {each['told']}{end}.")
+    return "\n".join([*lines, "", *claims, "", f"Verdict: **{told['verdict']}**. {told['sentence']}"])
 
 
 def recorded(key: str, recipe: str) -> dict[str, Any]:

@@ -412,7 +412,7 @@ def test_on_a_phone_nothing_runs_off_the_side_and_one_can_train(visitors, server
     lab.expect_statuses("finished", "finished")
     accuracy, loss = lab.box("#chart [data-chart=accuracy]"), lab.box("#chart [data-chart=loss]")
     assert accuracy["y"] + accuracy["height"] <= loss["y"] and accuracy["x"] == loss["x"], "not one above the other"
-    for tab in ("Train", "Compare", "Inside", "Errors", "Predict", "Learn", "Runs"):
+    for tab in ("Train", "Compare", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
         lab.page.wait_for_timeout(500)
         assert lab.sideways() <= 0, tab
@@ -429,7 +429,7 @@ def test_the_dark_page_is_dark(visitor, server, a_run):
     assert lab.page.locator("gradio-app").evaluate(light % "backgroundColor") < 60
     for words in ("h1", "#chart [data-part=title]", "#chart [data-part=diagnosis] p"):
         assert lab.page.locator(words).first.evaluate(light % "color") > 140, words
-    for tab in ("Compare", "Inside", "Errors", "Predict", "Learn", "Runs"):
+    for tab in ("Compare", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
 
 
@@ -483,7 +483,7 @@ def test_every_control_has_a_name_and_every_chart_a_description(lab, a_run):
     lab.expect_statuses("finished")
     page.get_by_role("button", name="More settings").click()
     devtools = page.context.new_cdp_session(page)
-    for tab in ("Train", "Compare", "Inside", "Errors", "Predict", "Learn", "Runs"):
+    for tab in ("Train", "Compare", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs"):
         lab.tab(tab)
         page.wait_for_timeout(1000)
         nodes = [n for n in devtools.send("Accessibility.getFullAXTree")["nodes"] if not n.get("ignored")]

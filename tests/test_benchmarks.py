@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, environment, reglab
 
+from reglab import publications, reproduce
 from reglab.errors import ConfigError
+from reglab.publications import Claim, Publication, Recipe, Row
 from reglab.regularizers import Regularizer
 from reglab.store import Run, Store
 
@@ -271,3 +275,34 @@ def test_sweep_compares_the_whole_with_its_runs():
     told = json.loads(printed)
     assert told["overhead"] == pytest.approx(told["whole"] / told["sum_of_runs"] - 1, abs=1e-3)
     assert told["configs"] == 2 and told["redraw_ms"] > 0
+
+
+def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trained, tmp_path, monkeypatch):
+    own = {"dataset": "digits", "train_size": 60, "val_size": 60, "epochs": 2, "batch_size": 16, "precision": "fp32"}
+    own |= {"label_noise": 0.2, "batch_norm": True}
+    toy = Publication(
+        "toy", "A toy", "Nobody 2000, arXiv:0000.00000", "this test", "verified", "Digits.", "Nothing else.",
+        (Row("plain", "basic", {}, {"test": 90.0}),), (Claim("It learns", "test", "plain", low=1),),
+        Recipe({"basic": own}, 2), Recipe({"basic": own}, 2, "Nothing."),
+    )  # fmt: skip
+    monkeypatch.setitem(publications.PUBLICATIONS, "toy", toy)
+    reproduce.cells.cache_clear()
+    benchmark = runpy.run_path(str(ROOT / "benchmarks/reproduce.py"))
+    for seed in (0, 1):
+        run = tmp_path / "runs" / f"2025010{seed + 1}-000000-abcdef"
+        shutil.copytree(trained["path"], run)
+        config = json.loads((run / "config.json").read_text())
+        config |= {"run": run.name, "group": toy.group("budget"), "config": config["config"] | {"seed": seed}}
+        (run / "config.json").write_text(json.dumps(config))
+        if seed == 0:
+            with pytest.raises(SystemExit, match="toy on a budget is unfinished"):
+                benchmark["record"]("toy", "budget", tmp_path / "runs")
+    kept = json.loads(json.dumps(benchmark["record"]("toy", "budget", tmp_path / "runs")))
+    assert (
+        kept["verdict"] == "same direction"
+        and kept["commands"] == toy.commands("budget")
+        and "torch" in kept["machine"]
+    )
+    said = benchmark["table"](kept)
+    assert "| plain | test accuracy | 90 % |" in said and "2 runs, " in said
+    reproduce.cells.cache_clear()

@@ -90,7 +90,7 @@ def _told(told: Findings) -> str:
     source = f"Read in {paper.read} ({paper.status}: {STATUS[paper.status]})"
     gives_up = f"On a budget: {paper.budget.gives_up}" if told.recipe == "budget" else ""
     about = [paper.paper, source, "", paper.setting, paper.here, *([gives_up] if gives_up else [])]
-    return "\n".join([*about, "", reproduce.table(told)])
+    return "\n".join([*about, "", reproduce.table(reproduce.to_json(told))])
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -104,6 +104,6 @@ def _list(args: argparse.Namespace) -> int:
             told = {"name": paper.key, "title": paper.title, "paper": paper.paper, "status": paper.status}
             print(json.dumps(told | {"verdicts": words}))
         else:
-            told_words = ", ".join(f"{recipe}: {word}" for recipe, word in words.items())
+            told_words = ", ".join(f"{RECIPES[recipe]}: {word}" for recipe, word in words.items())
             print(f"{paper.key:<18}{paper.title} ({paper.status}; {told_words})\n{'':<18}{paper.paper}")
     return 0

@@ -438,7 +438,7 @@ class Lab:
         if not told["runs"] and recorded:
             source = f"Recorded with this project on {recorded['date']} ({recorded['machine']}); nothing is trained here yet."
             return Shown(recorded, source, f"{price} {took}")
-        return Shown(told, price=f"{price} {took}" if told["missing"] or not told["runs"] else "")
+        return Shown(told, price=f"{price} {took}")
 
     def _download_folder(self) -> Path:
         """A folder of its own for what is handed out; those of long ago are removed."""

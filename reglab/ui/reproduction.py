@@ -40,8 +40,9 @@ class Shown:
 def page(publication: Publication, shown: Mapping[str, Shown]) -> str:
     """The head, the table and the claims; `shown` has both recipes by name."""
     status = f'<b class="badge" title="{safe(STATUS[publication.status])}">{publication.status}</b>'
+    words = " ".join(f"<span>{RECIPES[name].capitalize()}: {_badge(each)}</span>" for name, each in shown.items())
     head = (
-        f"<header><h3>{safe(publication.title)}</h3><p>{_linked(publication.paper)}</p>"
+        f'<header><h3>{safe(publication.title)}</h3><p>{_linked(publication.paper)}</p><p class="words">{words}</p>'
         f"<p>{status} {safe(STATUS[publication.status])} Read in {safe(publication.read)}.</p>"
         f"<dl><div><dt>They</dt><dd>{safe(publication.setting)}</dd></div>"
         f"<div><dt>Here</dt><dd>{safe(publication.here)}</dd></div></dl></header>"
@@ -67,7 +68,13 @@ def recipe(publication: Publication, name: str, shown: Shown) -> str:
         f'<p class="progress" role="status">{safe(shown.progress)}</p>' if shown.progress else "",
         _commands(publication, name),
     ]
-    return f'<div class="reglab-inside reglab-reproduce">{card(RECIPES[name].capitalize(), "", "".join(parts))}</div>'
+    body = card(RECIPES[name].capitalize(), "", "".join(parts))
+    return f'<div class="reglab-inside reglab-reproduce recipe">{body}</div>'
+
+
+def _badge(shown: Shown) -> str:
+    word = str(shown.told["verdict"])
+    return f'<b class="badge {KINDS[word]}" title="{MEANS[word]}">{word}</b>'
 
 
 # ---- the numbers -------------------------------------------------------------------------------------------------
@@ -99,11 +106,10 @@ def _claims(shown: Mapping[str, Shown]) -> str:
         found = []
         for name, line in zip(shown, lines, strict=True):
             mark, words = STATES[line["state"]]
-            numbers = line["told"].removeprefix(line["claim"]).lstrip(": ")
             if line["here"] is not None:
                 found.append(
                     f'<li class="{line["state"]}"><i aria-hidden="true">{mark}</i><b>{RECIPES[name]}: {words}</b>'
-                    f" {safe(numbers)}</li>"
+                    f" {safe(line['told'])}</li>"
                 )
         told = f"<ul>{''.join(found)}</ul>" if found else "<p>Nothing trained yet.</p>"
         items.append(f"<li><span>{safe(lines[0]['claim'])}</span>{told}</li>")
