@@ -30,10 +30,11 @@ RECIPES = {"budget": "on a budget", "full": "in full"}
 # ---- what is measured --------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Measure:
-    """A number of one run, in percent; `of` also sees the run of the first row with the same seed."""
+    """A number of one run, in percent; a relative one compares it with the run of the first row with the same seed."""
 
     title: str
     of: Callable[[Outcome, Outcome], float]
+    relative: bool = False
 
 
 def steps(own: Outcome, first: Outcome) -> float:
@@ -57,7 +58,7 @@ MEASURES = {
     ),
     "fit": Measure("training accuracy", lambda own, _: 100 * own.fit),
     "ece": Measure("calibration error", lambda own, _: 100 * float(own.summary["last"]["ece"])),
-    "steps": Measure("steps it takes", steps),
+    "steps": Measure("steps it takes", steps, relative=True),
 }
 
 

@@ -132,9 +132,9 @@ def findings(publication: Publication, recipe: str, outcomes: Outcomes, failed: 
 
 
 def _values(told: Outcomes, first: Row, name: str, measure: str) -> dict[int, float]:
-    """Seed -> the number, of the runs whose first row is there too."""
-    of, firsts = MEASURES[measure].of, told[first.name]
-    return {seed: of(own, firsts[seed]) for seed, own in told[name].items() if seed in firsts}
+    """Seed -> the number; of a relative one, where the first row's run with that seed is there too."""
+    m, firsts = MEASURES[measure], told[first.name]
+    return {s: m.of(own, firsts.get(s, own)) for s, own in told[name].items() if s in firsts or not m.relative}
 
 
 def _is_claimed(publication: Publication, row: Row, measure: str) -> bool:
@@ -176,10 +176,11 @@ def verdict(told: Findings) -> tuple[str, str]:
 
 
 def _decided(told: Findings) -> tuple[str, str]:
-    broken = [judged for judged in told.claims if judged.state != "holds"]
-    if broken:
-        first = next((judged for judged in broken if judged.state == "fails"), broken[0])
-        return NOT, f"{len(broken)} of {len(told.claims)} claims did not hold, among them this one: {first}"
+    fails, opens = ([judged for judged in told.claims if judged.state == state] for state in ("fails", "open"))
+    if fails:
+        return NOT, f"{len(fails)} of {len(told.claims)} claims did not hold. {fails[0]}"
+    if opens:
+        return NOT, f"{len(opens)} of {len(told.claims)} claims cannot be told from these runs. {opens[0]}"
     held = "Every claim held" if len(told.claims) > 1 else "The claim held"
     if told.recipe == "budget":
         return SAME, f"{held} at this scale, which is all that a budget can show: {_gave_up(told.publication)}"
@@ -303,6 +304,13 @@ def table(told: Mapping[str, Any]) -> str:
 
 
 def recorded(key: str, recipe: str) -> dict[str, Any]:
-    """What `benchmarks/reproduce.py` recorded of this recipe; empty where nothing was, or where the recipe has changed."""
+    """What `benchmarks/reproduce.py` kept of this recipe; empty where it kept nothing, or something else was asked then."""
     told: dict[str, Any] = read_json(RECORDED).get(f"{key}, {recipe}", {})
-    return told if told.get("commands") == PUBLICATIONS[key].commands(recipe) else {}
+    return told if told and _asked(told) == _asked(to_json(findings(PUBLICATIONS[key], recipe, {}))) else {}
+
+
+def _asked(told: Mapping[str, Any]) -> list[Any]:
+    """What was trained, and what was asked of it."""
+    rows = [[row[name] for name in ("row", "measure", "published")] for row in told["rows"]]
+    claims = [[each[name] for name in ("claim", "measure", "row", "against", "low", "high")] for each in told["claims"]]
+    return [told["commands"], rows, claims]

@@ -140,8 +140,16 @@ def outcome(test=0.5, ece=0.1, best=None, val=(0.1, 0.5)) -> Outcome:
             SAME,
             "1 of 2 published numbers did not come out, first “plain”: 80 % published, 75.0 % here (3 seeds).",
         ),
-        ({"plain": (80, 80.1, 80.2), "better": (75, 75.2, 75.3)}, NOT, "Better is better: test accuracy -4.9 points"),
-        ({"plain": (80, 84, 80), "better": (84, 80, 85)}, NOT, "cannot be told from these runs"),
+        (
+            {"plain": (80, 80.1, 80.2), "better": (75, 75.2, 75.3)},
+            NOT,
+            "1 of 2 claims did not hold. Better is better: test accuracy -4.9 points",
+        ),
+        (
+            {"plain": (80, 84, 80), "better": (84, 80, 85)},
+            NOT,
+            "1 of 2 claims cannot be told from these runs. Better is better: ",
+        ),
         ({"plain": (30, 30.1, 30.2), "better": (35, 35.2, 35.4)}, NOT, "1 of 2 claims did not hold"),
     ],
 )
@@ -222,15 +230,22 @@ def test_everything_told_is_json_and_markdown():
 
 def test_a_record_counts_only_for_the_recipe_it_was_made_with(tmp_path, monkeypatch):
     paper = PUBLICATIONS["resnet20"]
-    kept = {"commands": paper.commands("budget"), "verdict": SAME}
+    kept = reproduce.to_json(reproduce.look(paper, "budget", []))
     file = tmp_path / "reproduce.json"
     monkeypatch.setattr(reproduce, "RECORDED", file)
     assert reproduce.recorded("resnet20", "budget") == {}
     file.write_text(json.dumps({"resnet20, budget": kept}))
     assert reproduce.recorded("resnet20", "budget") == kept and reproduce.recorded("resnet20", "full") == {}
-    kept["commands"]["ResNet-20"] += " --epochs 7"
+    kept["claims"][0]["high"] = 11  # another claim, even of the same runs
     file.write_text(json.dumps({"resnet20, budget": kept}))
     assert reproduce.recorded("resnet20", "budget") == {}
+
+
+def test_only_a_relative_measure_waits_for_the_first_row():
+    found = told({"better": (85, 86)})
+    assert [row.found.mean if row.found else None for row in found.rows] == [None, 85.5]
+    paper = replace(TOY, claims=(Claim("It is sooner", "steps", "better", "plain", high=0),))
+    assert all(row.found is None for row in told({"better": (85, 86)}, paper=paper).rows if row.measure == "steps")
 
 
 # ---- the command -------------------------------------------------------------------------------------------------

@@ -99,7 +99,10 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
         record |= {"date": "2026-11-23", "machine": "a machine", "took": "53 min"}
         (tmp_path / "reproduce.json").write_text(json.dumps({"cutout, budget": record}))
         recorded = lab.reproduction(paper, "budget")
-        assert recorded.told["verdict"] == "same direction" and "on 2026-11-23 (a machine)" in recorded.source
+        assert (
+            recorded.told["verdict"] == "same direction"
+            and "Recorded with this project on 2026-11-23;" in recorded.source
+        )
         assert "took 53 min on a machine" in recorded.price
         assert lab.reproduction(paper, "full").told["verdict"] == "not run yet"
     finally:

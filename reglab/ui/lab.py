@@ -425,20 +425,18 @@ class Lab:
     # ---- published results
     def reproduction(self, publication: Publication, recipe: str) -> Shown:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
-        group = publication.group(recipe)
-        runs = self.runs.group(group)
-        told, recorded = (
-            reproduce.to_json(reproduce.look(publication, recipe, runs)),
-            reproduce.recorded(publication.key, recipe),
-        )
-        took = f"When it was recorded it took {recorded['took']} on {recorded['machine']}." if recorded else ""
+        runs = self.runs.group(group := publication.group(recipe))
+        told = reproduce.to_json(reproduce.look(publication, recipe, runs))
         if view.is_live(runs, self.jobs):
             return Shown(told, progress=view.progress_of(runs, self.jobs), live=True)
-        price = str(sweep.price(publication.configs(recipe), self.runs, group))
-        if not told["runs"] and recorded:
-            source = f"Recorded with this project on {recorded['date']} ({recorded['machine']}); nothing is trained here yet."
-            return Shown(recorded, source, f"{price} {took}")
-        return Shown(told, price=f"{price} {took}")
+        price = sweep.price(publication.configs(recipe), self.runs, group)
+        if not price.runs:
+            return Shown(told, price="Every run of this recipe is finished.", done=True)
+        kept = reproduce.recorded(publication.key, recipe)
+        said = f"{price} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(price)
+        if kept and not told["runs"]:
+            return Shown(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
+        return Shown(told, price=said)
 
     def _download_folder(self) -> Path:
         """A folder of its own for what is handed out; those of long ago are removed."""

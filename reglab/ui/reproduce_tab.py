@@ -68,7 +68,7 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
         return [
             reproduction.page(paper, found),
             *(reproduction.recipe(paper, name, each) for name, each in found.items()),
-            *(gr.update(interactive=not each) for each in live),
+            *(gr.update(interactive=not each.live and not each.done) for each in found.values()),
             gr.update(interactive=any(live) and lab.jobs.is_busy(name_of(visitor))),
             stamped(paper.key, runs_of(paper)),
             gr.update(active=any(live)),

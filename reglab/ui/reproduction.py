@@ -34,7 +34,8 @@ class Shown:
     source: str = ""
     price: str = ""
     progress: str = ""
-    live: bool = False
+    live: bool = False  # whether its runs are being trained
+    done: bool = False  # whether none is left to train
 
 
 def page(publication: Publication, shown: Mapping[str, Shown]) -> str:
