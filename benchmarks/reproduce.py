@@ -45,7 +45,7 @@ def main() -> None:
 def record(name: str, recipe: str, folder: Path | None) -> dict[str, Any]:
     """What the runs have shown, and on what they were made. Exits where there is no verdict to keep."""
     paper = publication(name)
-    runs = (Store(folder) if folder else runs_store()).group(paper.group(recipe))
+    runs = reproduce.runs_of(paper, recipe, Store(folder) if folder else runs_store())
     told = reproduce.to_json(reproduce.look(paper, recipe, runs))
     if told["verdict"] in (NOT_RUN, UNFINISHED):
         raise SystemExit(f"{name} {RECIPES[recipe]} is {told['verdict']}: python -m reglab reproduce {name} --{recipe}")

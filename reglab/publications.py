@@ -10,7 +10,6 @@ stand here. `reproduce.py` judges runs by them.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -135,9 +134,8 @@ class Publication:
         return {row: cell.command() for row, cell in self.cells(recipe).items()}
 
     def group(self, recipe: str) -> str:
-        """The group of its runs. More seeds go into the same one; another recipe makes another."""
-        told = "\n".join(cell.model_dump_json() for cell in self.cells(recipe).values())
-        return f"{self.key}-{recipe}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        """The group of its runs: more seeds go into the same one, and runs of an older recipe are told by their config."""
+        return f"{self.key}-{recipe}"
 
 
 def publication(key: str) -> Publication:

@@ -22,7 +22,7 @@ from reglab.errors import RunError
 from reglab.lessons import Outcome
 from reglab.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.stats import Difference, Interval
-from reglab.store import Run, read_json
+from reglab.store import Run, Store, read_json
 from reglab.sweep import checked
 
 TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make
@@ -234,19 +234,29 @@ def names(publication: Publication, recipe: str, configs: Sequence[RunConfig]) -
     return {c.model_dump_json(): checked(f"{row_of(publication, recipe, c)}, seed {c.seed}") for c in configs}
 
 
+def runs_of(publication: Publication, recipe: str, store: Store) -> list[Run]:
+    """The runs of this recipe in the store, oldest first. Those of the same name but another recipe are none of them."""
+    return [run for run in store.group(publication.group(recipe)) if _row(publication, recipe, run)]
+
+
+def _row(publication: Publication, recipe: str, run: Run) -> str:
+    try:
+        return row_of(publication, recipe, run.config)
+    except RunError:
+        return ""
+
+
 def look(publication: Publication, recipe: str, runs: Iterable[Run]) -> Findings:
-    """What the runs of the recipe's group say. Every seed counts, however many were asked for."""
+    """What these runs say; every seed counts, however many were asked for, and runs of anything else do not."""
     outcomes: dict[str, dict[int, Outcome]] = {}
     failed = []
     for run in runs:
-        try:
-            row, seed, summary = row_of(publication, recipe, run.config), run.config.seed, run.summary()
-        except RunError:
-            continue
-        if row and summary["status"] == "finished":
-            outcomes.setdefault(row, {})[seed] = Outcome(summary, tuple(run.history()))
-        elif row and summary["status"] == "failed":
-            failed.append(str(summary.get("reason", "")))
+        if row := _row(publication, recipe, run):
+            summary = run.summary()
+            if summary["status"] == "finished":
+                outcomes.setdefault(row, {})[run.config.seed] = Outcome(summary, tuple(run.history()))
+            elif summary["status"] == "failed":
+                failed.append(str(summary.get("reason", "")))
     return findings(publication, recipe, outcomes, failed)
 
 

@@ -308,10 +308,12 @@ def test_a_small_one_is_trained_judged_and_gone_on_with(toy, capsys, tmp_path):
     assert reproduce.look(toy, "full", store.runs()).word == NOT_RUN  # two epochs are another experiment
 
 
-def test_a_damaged_run_is_left_out(toy, store):
+def test_a_damaged_run_and_one_of_an_older_recipe_are_left_out(toy, store):
+    older = store.create(toy.configs("full")[0].model_copy(update={"epochs": 9}), group=toy.group("full"))
     run = store.create(toy.configs("full")[0], group=toy.group("full"))
     (run.path / "config.json").write_text("{")
-    assert reproduce.look(toy, "full", [run]).word == NOT_RUN
+    assert reproduce.look(toy, "full", [run, older]).word == NOT_RUN
+    assert reproduce.runs_of(toy, "full", store) == []
 
 
 def test_an_unknown_publication_is_refused_with_the_choice():

@@ -47,11 +47,25 @@ def run(args: argparse.Namespace) -> int:
         commands = [config.command() for config in configs]
         if args.json:
             plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
-            print(json.dumps(plan | {"so_far": reproduce.to_json(reproduce.look(asked, recipe, store.group(group)))}))
+            print(
+                json.dumps(
+                    plan
+                    | {
+                        "so_far": reproduce.to_json(
+                            reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
+                        )
+                    }
+                )
+            )
         else:
             print(
                 "\n".join(
-                    [*commands, f"{group}: {price}", "", _told(reproduce.look(asked, recipe, store.group(group)))]
+                    [
+                        *commands,
+                        f"{group}: {price}",
+                        "",
+                        _told(reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))),
+                    ]
                 )
             )
         return 0
@@ -77,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
-    told = reproduce.look(asked, recipe, store.group(group))
+    told = reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
     print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
     return 0 if len(runs) == len(configs) and all(run.status() == "finished" for run in runs) else 1
 
@@ -99,7 +113,9 @@ def _list(args: argparse.Namespace) -> int:
 
     store = store_of(args)
     for paper in PUBLICATIONS.values():
-        words = {recipe: reproduce.look(paper, recipe, store.group(paper.group(recipe))).word for recipe in RECIPES}
+        words = {
+            recipe: reproduce.look(paper, recipe, reproduce.runs_of(paper, recipe, store)).word for recipe in RECIPES
+        }
         if args.json:
             told = {"name": paper.key, "title": paper.title, "paper": paper.paper, "status": paper.status}
             print(json.dumps(told | {"verdicts": words}))

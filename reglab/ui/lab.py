@@ -425,11 +425,11 @@ class Lab:
     # ---- published results
     def reproduction(self, publication: Publication, recipe: str) -> Shown:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
-        runs = self.runs.group(group := publication.group(recipe))
+        runs = reproduce.runs_of(publication, recipe, self.runs)
         told = reproduce.to_json(reproduce.look(publication, recipe, runs))
         if view.is_live(runs, self.jobs):
             return Shown(told, progress=view.progress_of(runs, self.jobs), live=True)
-        price = sweep.price(publication.configs(recipe), self.runs, group)
+        price = sweep.price(publication.configs(recipe), self.runs, publication.group(recipe))
         if not price.runs:
             return Shown(told, price="Every run of this recipe is finished.", done=True)
         kept = reproduce.recorded(publication.key, recipe)

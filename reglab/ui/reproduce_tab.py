@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab import reproduce
 from reglab.publications import PUBLICATIONS, RECIPES, Publication
 from reglab.store import Run
 from reglab.ui import reproduction, view
@@ -75,7 +76,7 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
         ]
 
     def runs_of(paper: Publication) -> list[Run]:
-        return [run for name in RECIPES for run in lab.runs.group(paper.group(name))]
+        return [run for name in RECIPES for run in reproduce.runs_of(paper, name, lab.runs)]
 
     def stamped(key: str, runs: list[Run]) -> Any:
         """Changes with every epoch and every turn of the queue."""
