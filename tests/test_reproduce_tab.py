@@ -48,7 +48,7 @@ def test_the_page_puts_the_published_number_beside_ours_and_says_who_read_it():
     assert 'href="https://arxiv.org/abs/0000.00000"' in page and STATUS["verified"] in said
     assert "plain test accuracy 80 % 80.0 ± 0.2 % 3 seeds –" in said
     assert "On a budget: same direction In full: not run yet" in said
-    assert "Better is better ✓ on a budget: holds test accuracy +5.0 points (+5 published)" in said
+    assert "Better is better ✓ on a budget: holds. Test accuracy +5.0 points (+5 published)" in said
 
 
 @pytest.mark.parametrize("paper", PUBLICATIONS.values(), ids=list(PUBLICATIONS))

@@ -109,8 +109,8 @@ def _claims(shown: Mapping[str, Shown]) -> str:
             mark, words = STATES[line["state"]]
             if line["here"] is not None:
                 found.append(
-                    f'<li class="{line["state"]}"><i aria-hidden="true">{mark}</i><b>{RECIPES[name]}: {words}</b>'
-                    f" {safe(line['told'])}</li>"
+                    f'<li class="{line["state"]}"><i aria-hidden="true">{mark}</i><b>{RECIPES[name]}: {words}.</b>'
+                    f" {safe(line['told'].capitalize())}</li>"
                 )
         told = f"<ul>{''.join(found)}</ul>" if found else "<p>Nothing trained yet.</p>"
         items.append(f"<li><span>{safe(lines[0]['claim'])}</span>{told}</li>")
