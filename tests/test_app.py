@@ -45,7 +45,7 @@ SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 def test_a_first_visit_shows_a_page_one_can_use(lab):
     page = lab.page
     expect(page.locator("#tabs > .tab-wrapper").get_by_role("tab")).to_have_text(
-        ["Train", "Compare", "Inside", "Errors", "Predict", "Learn", "Runs"]
+        ["Train", "Compare", "Sweep", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs"]
     )
     expect(lab.train).to_be_enabled()
     expect(lab.stop).to_be_disabled()

@@ -145,10 +145,18 @@ class Lab:
         called = checked(f"{run.name} from epoch {int(epoch) + 1}- {name} {value}")
         return [run.id, *(r.id for r in self.jobs.submit([config], owner=owner, names=[called], parent=run.id))]
 
-    def start_plan(self, configs: Sequence[RunConfig], owner: str, group: str = "", prune: bool = False) -> list[str]:
+    def start_plan(
+        self,
+        configs: Sequence[RunConfig],
+        owner: str,
+        group: str = "",
+        prune: bool = False,
+        names: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """Queue the runs of a sweep that are not done yet, one by one, with turns for other visitors between them.
 
-        Returns the ids of all its runs. Raises like `start`.
+        `names` (config as JSON -> name) are what new runs are called, by default that in which they differ. Returns the ids
+        of all its runs. Raises like `start`.
         """
         if len(configs) > MOST_SWEPT:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_SWEPT}"
@@ -156,7 +164,7 @@ class Lab:
         for config in {(c.dataset, c.model, c.pretrained): _offered(c.model_dump()) for c in configs}.values():
             self._ready(config)
         self.jobs.admit(owner)  # before anything is made
-        runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), sweep.names_of(configs))
+        runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), names or sweep.names_of(configs))
         left = [run for run in runs if sweep.is_left(run, self.jobs.status(run), prune)]
         self.jobs.submit_each(left, owner=owner, prune=prune)
         return [run.id for run in runs]

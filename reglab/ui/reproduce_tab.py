@@ -91,7 +91,9 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
         def start(key: Any, visitor: Any) -> list[Any]:
             paper = paper_of(key)
             try:
-                lab.start_plan(paper.configs(name), name_of(visitor), paper.group(name))
+                configs = paper.configs(name)
+                names = reproduce.names(paper, name, configs)
+                lab.start_plan(configs, name_of(visitor), paper.group(name), names=names)
             except PROBLEMS as error:
                 return [warning(str(error)), *[gr.skip() for _ in shown]]
             return ["", *show(paper.key, visitor)]
@@ -102,7 +104,8 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
         button.click(begin(name), [chosen, train.visitor], [notice, *shown], trigger_mode="once", **QUIET)
 
     def halt(key: Any, visitor: Any) -> list[Any]:
-        lab.stop([run.id for run in runs_of(paper_of(key)) if view.is_live([run], lab.jobs)])
+        for name in RECIPES:
+            lab.stop_group(paper_of(key).group(name))
         return show(key, visitor)
 
     stop.click(halt, [chosen, train.visitor], shown, trigger_mode="once", **QUIET)
