@@ -23,7 +23,7 @@ from reglab.ui.inside_tab import inside_tab
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.learn_tab import learn_tab
 from reglab.ui.predict_tab import predict_tab
-from reglab.ui.reproduce_tab import reproduce_tab
+from reglab.ui.reproduce_tab import LABEL, reproduce_tab
 from reglab.ui.runs_tab import runs_tab
 from reglab.ui.sweep_tab import sweep_tab
 from reglab.ui.train_tab import loaded, machine_html, train_tab
@@ -65,7 +65,7 @@ def build(lab: Lab) -> gr.Blocks:
         page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
         compared.select(*refresh_compare, **private)
         swept.select(*refresh_sweep, **private)
-        reproduced.select(*refresh_reproduce, **private)
+        reproduced.select(*refresh_reproduce, **private).then(None, js=LABEL)
         inside.select(*refresh_inside, **private)
         errors.select(*refresh_errors, **private)
         predict.select(*refresh_predict, **private)

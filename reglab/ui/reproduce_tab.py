@@ -16,6 +16,9 @@ from reglab.ui.train_tab import QUIET, TrainTab, name_of, warning
 
 TICK = 2.0  # seconds between looks; a look that finds news reads every run of the recipe
 FIRST = next(iter(PUBLICATIONS))
+# Gradio puts the copy button into the label, which then names the button instead of the text.
+LABEL = """() => document.querySelectorAll('[id^="reproduce-command-"] textarea')
+  .forEach(text => text.setAttribute('aria-label', 'On the command line'))"""
 
 
 def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
