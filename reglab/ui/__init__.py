@@ -30,6 +30,9 @@ from reglab.ui.train_tab import loaded, machine_html, train_tab
 
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "20mb"
+# Gradio puts the copy button into the label of a box, which then names the button instead of the text.
+NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
+  .forEach(text => text.setAttribute('aria-label', 'The same on the command line'))"""
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -60,12 +63,10 @@ def build(lab: Lab) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         shown = [*train.shown, *train.controls.components(), header]
         page.load(lambda visitor: loaded(train, visitor), train.visitor, shown, queue=False, **private)
-        # Gradio puts the copy button into the label, which then names the button instead of the text.
-        name = "'The same on the command line'"
-        page.load(None, js=f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', {name})")
+        page.load(None, js=NAMED)
         compared.select(*refresh_compare, **private)
-        swept.select(*refresh_sweep, **private)
-        reproduced.select(*refresh_reproduce, **private)
+        swept.select(*refresh_sweep, **private).then(None, js=NAMED)
+        reproduced.select(*refresh_reproduce, **private).then(None, js=NAMED)
         inside.select(*refresh_inside, **private)
         errors.select(*refresh_errors, **private)
         predict.select(*refresh_predict, **private)
