@@ -24,6 +24,7 @@ from reglab.look import Look
 from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
+from reglab.share import offered
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
 from reglab.ui import comparison, view
 
@@ -96,7 +97,7 @@ class Lab:
 
         Returns their ids. Raises `ConfigError`, `DataError` or `RunError` with one sentence; nothing is started then.
         """
-        config = _offered(values)
+        config = offered(values)
         self._ready(config)
         configs = [config.plain(), config] if compare and config.regularizers else [config]
         if scratch and config.pretrained:
@@ -189,7 +190,7 @@ class Lab:
 
     def look(self, values: Mapping[str, Any]) -> Look:
         """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
-        config = _offered(values)
+        config = offered(values)
         self._ready(config.model_copy(update={"pretrained": False}))
         seen: Look = self.pictures.call(look.look, config.model_dump(mode="json"))
         return seen
@@ -363,16 +364,6 @@ class Lab:
                 with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
-
-
-def _offered(values: Mapping[str, Any]) -> RunConfig:
-    """The config, of a network that the page offers: any other of timm may be gigabytes. Raises `ConfigError`."""
-    model = values.get("model") if isinstance(values, Mapping) else None  # what is no mapping, `parse` refuses
-    if isinstance(model, str) and pretrained.is_timm(model) and model not in pretrained.OFFERED:
-        raise ConfigError(
-            f"The page does not offer {model[:80]!r}: choose one of its networks, or train it on the command line."
-        )
-    return RunConfig.parse(values)
 
 
 def _asked(picture: str | None) -> str:

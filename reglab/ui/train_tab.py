@@ -17,9 +17,10 @@ from reglab.config import RunConfig
 from reglab.errors import RunError
 from reglab.models import pretrained
 from reglab.presets import PRESETS, Preset
+from reglab.share import values_of
 from reglab.ui import view
 from reglab.ui.chart import lab_chart
-from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset, values_of
+from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.sees import sees_html
 
