@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("train", "sweep", "compare", "predict", "evaluate", "runs", "cards", "export", "push", "pull")
+NAMES = ("train", "sweep", "compare", "predict", "evaluate", "runs", "check", "cards", "export", "push", "pull")
 
 
 def commands() -> dict[str, ModuleType]:
