@@ -29,6 +29,7 @@ VERSION = "1"
 LONGEST = 4_000  # characters of a link's text
 LARGEST = 20_000  # bytes that it may unpack to; ours, with the longest task, stay below 8,000
 TASK = 600  # characters
+MOST_RUNS = 30  # that a browser remembers, so that no budget can be larger
 NAMES = 40  # in a list of controls
 PREDICTABLE = {  # what a pupil may be asked to predict -> what it is called
     "gap": "gap between training and validation accuracy",
@@ -71,7 +72,7 @@ class Assignment(BaseModel):
     hidden: Names = ()
     max_epochs: int | None = Field(None, ge=1)
     max_images: int | None = Field(None, ge=1)  # of training
-    max_runs: int | None = Field(None, ge=1, le=1_000)
+    max_runs: int | None = Field(None, ge=1, le=MOST_RUNS)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Assignment:
@@ -281,7 +282,20 @@ def complaint(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])[:80]
     given = repr(first["input"])
     given = given if len(given) <= 60 else f"{given[:60]} ..."
-    return f"{where!r} is {given}, and {first['msg'][0].lower()}{first['msg'][1:]}."
+    musts = {
+        "greater_than_equal": "be at least {ge}",
+        "less_than_equal": "be at most {le}",
+        "string_too_long": "have at most {max_length} characters",
+        "int_parsing": "be a whole number",
+        "extra_forbidden": "be left out",
+    }
+    must = musts.get(first["type"])
+    why = (
+        f"but must {must.format(**first.get('ctx', {}))}"
+        if must
+        else f"and {first['msg'][0].lower()}{first['msg'][1:]}"
+    )
+    return f"{ascii(where)[1:-1]} is {given}, {why}."
 
 
 # What the packer knows beforehand, so that words like these cost a link next to nothing. Never change it: every link that

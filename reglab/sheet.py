@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from reglab import __version__, data
 from reglab.compare import cell
-from reglab.config import RunConfig
+from reglab.config import RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.regularizers import overriding
 from reglab.share import LONGEST, PREDICTABLE, Assignment, Text, complaint, decode, images_of, offered
@@ -134,6 +134,19 @@ def make(run: Run, name: str = "", assignment: str | None = None, prediction: Pr
     )
 
 
+def predicted(of: str, percent: Any, reason: Any) -> Prediction:
+    """The prediction as a page takes it, in percent or points. Raises `ConfigError` where there is none, or none that can be."""
+    if not isinstance(percent, (int, float)) or isinstance(percent, bool):
+        raise ConfigError(f"Predict first: what will the {PREDICTABLE[of]} be?")
+    if not (-100 if of == "gap" else 0) <= percent <= 100:
+        least = "-100" if of == "gap" else "0"
+        raise ConfigError(f"The prediction is {typed(percent)}, but must be a number from {least} to 100.")
+    try:
+        return Prediction.model_validate({"of": of, "value": percent / 100, "reason": reason or ""})
+    except ValidationError as error:
+        raise ConfigError(f"The prediction cannot be: {complaint(error)}") from None
+
+
 def read(raw: bytes) -> Sheet:
     """The sheet in a file. Raises `ConfigError` with one sentence for everything that is none."""
     if len(raw) > LARGEST:
@@ -167,10 +180,10 @@ class Finding:
     sentence: str
 
 
-def check(sheet: Sheet, stores: Sequence[Store] = (), assignment: str | None = None) -> list[Finding]:
+def check(sheet: Sheet, stores: Sequence[Store] = (), assignment: Assignment | None = None) -> list[Finding]:
     """What can be said of a sheet without training: its numbers, its assignment, its prediction, its run where it is.
 
-    `assignment` is the text of the link that the teacher handed out; without it the sheet's own is believed.
+    `assignment` is the one that the teacher handed out; without it the sheet's own is believed.
     """
     return [_numbers(sheet), *_rules(sheet, assignment), _the_run(sheet, stores)]
 
@@ -194,13 +207,13 @@ def _numbers(sheet: Sheet) -> Finding:
     return Finding("numbers", not wrong, f"{'; '.join(wrong) or 'they fit one another'}.")
 
 
-def _rules(sheet: Sheet, assignment: str | None) -> list[Finding]:
-    if assignment is not None and sheet.assignment != assignment:
-        return [Finding("assignment", False, "the run was started without this assignment, or under another one.")]
+def _rules(sheet: Sheet, assignment: Assignment | None) -> list[Finding]:
     try:
         rules = None if sheet.assignment is None else decode(sheet.assignment)
     except ConfigError as error:
         return [Finding("assignment", False, str(error))]
+    if assignment is not None and rules != assignment:
+        return [Finding("assignment", False, "the run was started without this assignment, or under another one.")]
     if not isinstance(rules, Assignment):
         return [Finding("assignment", None, "the run was started without one.")]
     broken = rules.broken(sheet.config)

@@ -17,7 +17,7 @@ from test_config import anything
 from reglab import cli, sheet
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.share import Assignment, encode
+from reglab.share import Assignment, decode, encode
 from reglab.sheet import Prediction, Sheet
 from reglab.store import Run, Store
 
@@ -184,9 +184,9 @@ def test_a_broken_lock_and_a_missing_prediction_are_found(made):
 def test_the_teachers_own_link_counts(made):
     mine, easier = link(made.config, rest="locked"), link(made.config)
     for own in (None, easier):
-        said = wrong(sheet.check(made.model_copy(update={"assignment": own}), assignment=mine))
+        said = wrong(sheet.check(made.model_copy(update={"assignment": own}), assignment=decode(mine)))
         assert said == ["the run was started without this assignment, or under another one."]
-    assert wrong(sheet.check(made.model_copy(update={"assignment": mine}), assignment=mine)) == []
+    assert wrong(sheet.check(made.model_copy(update={"assignment": mine}), assignment=decode(mine))) == []
 
 
 def test_a_link_that_is_none_does_not_hold(made):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reglab.commands.options import json_option, load_with_progress, runs_option, stop_on_signals, store_of
+from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from reglab import share, sheet
     from reglab.store import checkpoints_store
 
-    assignment = share.text_of(args.assignment) if args.assignment else None
-    if assignment is not None and not isinstance(share.decode(assignment), share.Assignment):
+    assignment = share.decode(share.text_of(args.assignment)) if args.assignment else None
+    if isinstance(assignment, RunConfig):
         raise ConfigError("The link of --assignment says a set-up without rules: give the one from Make an assignment.")
     stores = (store_of(args), checkpoints_store())
     sheets: dict[str, Sheet] = {}

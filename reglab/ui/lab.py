@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reglab import compare, data, evaluate, fetch, index, lessons, look, mistakes, model_card, predict, report
+from reglab import compare, data, evaluate, fetch, index, lessons, look, mistakes, model_card, predict, report, sheet
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.fetch import Fetch
@@ -353,6 +353,20 @@ class Lab:
             if time.time() - folder.stat().st_mtime > KEPT:
                 shutil.rmtree(folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._downloads.name))
+
+    def sheet_file(self, ids: Sequence[str], tries: Mapping[str, tuple[Any, Any]], name: str) -> Path:
+        """The lesson sheet of these runs, one of which is what the others are compared with: that with regularizers.
+
+        `tries`: run id -> (link of the assignment, prediction). Raises `ConfigError` or `RunError`.
+        """
+        runs = self.open(ids)
+        if not runs or runs[0].path.parent == self.shipped.root:
+            raise ConfigError("There is no run of yours on the screen: press Train, and wait until it is finished.")
+        mine = max(runs, key=lambda run: (run.id in tries, len(run.config.regularizers)))
+        told = sheet.make(mine, name, *tries.get(mine.id, (None, None)))
+        target = self._download_folder() / told.file_name
+        target.write_text(told.to_json(), "utf-8")
+        return target
 
     def download(self, run_id: str | None) -> Path:
         """The run as a zip file, with its model card where it has one. Raises `RunError`."""
