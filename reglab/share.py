@@ -48,8 +48,13 @@ def _plain(text: Any) -> Any:
     return "".join(kept).strip()
 
 
+def _in_a_line(text: Any) -> Any:
+    return " ".join(text.split()) if isinstance(text, str) else text
+
+
 REVERSING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 Text = Annotated[str, BeforeValidator(_plain)]
+Line = Annotated[Text, BeforeValidator(_in_a_line)]
 Names = Annotated[tuple[str, ...], Field(max_length=NAMES)]
 Access = Literal["open", "locked", "hidden"]
 
@@ -123,7 +128,7 @@ class Assignment(BaseModel):
             raise ConfigError(f"{broken[0][:-1]}: put it back, or reload the page.")
         if self.max_runs is not None and runs >= self.max_runs:
             raise ConfigError(
-                f"The assignment allows {self.max_runs} runs, and {runs} were started: hand in the lesson sheet of one."
+                f"No more runs can be started: the assignment allows {self.max_runs}, so hand in the lesson sheet of one."
             )
 
     def _beyond(self, config: RunConfig) -> Iterator[str]:

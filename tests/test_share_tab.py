@@ -72,7 +72,7 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
     lab = visitor.open(server, f"?cfg={encode(ASSIGNMENT)}")
     page, before = lab.page, len(server.runs())
     expect(page.locator("#task .task")).to_have_text("Try <b>one</b> rate.\nExplain.")
-    expect(page.locator("#task")).to_contain_text("You may change: Dropout: rate, Epochs. At most 3 epochs, 1 runs.")
+    expect(page.locator("#task")).to_contain_text("You may change: Dropout: rate, Epochs. At most 3 epochs, 1 run.")
     for hidden in ("#control-seed", "#control-batch_norm", "#more", "#preset-1"):
         expect(page.locator(hidden)).to_have_count(0)
     expect(lab.number("train_size")).to_be_disabled()
@@ -96,7 +96,7 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
     expect(page.locator("#chart [data-part=title]")).to_contain_text("Digits")  # and no longer the finished example
     lab.expect_statuses("finished", "finished")
     lab.train.click()
-    expect(lab.notice).to_contain_text("allows 1 runs, and 1 were started")
+    expect(lab.notice).to_contain_text("the assignment allows 1, so hand in")
 
     lab.tab("Share")
     page.get_by_role("button", name="Lesson sheet").click()
@@ -148,7 +148,7 @@ def test_runs_are_counted_for_each_assignment_and_anything_in_the_memory_is_surv
     told = admitted(ASSIGNMENT, CONFIG, {}, 10, "because")
     visitor = {"tries": [{"run": "a", **told}, {"run": "b", **told, "link": "1"}]}
     assert [t["run"] for t in tries_under(ASSIGNMENT, visitor)] == ["a"]
-    with pytest.raises(ValueError, match="allows 1 runs"):
+    with pytest.raises(ValueError, match="allows 1, so"):
         admitted(ASSIGNMENT, CONFIG, visitor, 10, "")
     for anything in (None, [], {"tries": 3}, {"tries": [3, {}]}, {"tries": [{"run": [], "link": {}, "prediction": 7}]}):
         assert admitted(ASSIGNMENT, CONFIG, anything, 10, "because") == told

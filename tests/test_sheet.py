@@ -132,8 +132,8 @@ def test_no_json_breaks_the_reading(made, value, path):
 
 
 def test_what_a_pupil_writes_cannot_disturb_a_terminal(made):
-    found = changed(made, "name", "\x1b[31mAda\u202e\n")
-    assert found.name == "[31mAda"
+    found = changed(made, "name", "\x1b[31mAda\u202e\nGrace  fine\n")
+    assert found.name == "[31mAda Grace fine"
 
 
 # ---- whether it holds --------------------------------------------------------------------------------------------
@@ -202,11 +202,11 @@ def test_the_same_bytes_are_recognised_and_other_numbers_are_not_believed(made, 
 
 def test_elsewhere_numbers_may_be_a_little_off(made, finished):
     elsewhere = made.model_copy(update={"metrics_sha256": "0" * 64})
-    near = made.result.model_copy(update={"test_accuracy": made.result.test_accuracy + 0.04})
-    far = made.result.model_copy(update={"test_accuracy": made.result.test_accuracy + 0.06})
+    near = made.result.model_copy(update={"test_accuracy": made.result.test_accuracy + 0.07})
+    far = made.result.model_copy(update={"test_accuracy": made.result.test_accuracy + 0.09})
     assert sheet.trained_again(elsewhere.model_copy(update={"result": near}), finished).holds is True
     found = sheet.trained_again(elsewhere.model_copy(update={"result": far}), finished)
-    assert found.holds is False and "beyond 5 points" in found.sentence
+    assert found.holds is False and "beyond 8 points" in found.sentence
 
 
 def test_a_stranger_cannot_have_us_train_for_days():

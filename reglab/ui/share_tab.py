@@ -56,20 +56,13 @@ class Assigned:
                     label="Why?", info="in a line", max_length=300, lines=1, elem_id="why", min_width=120, scale=1
                 )
         self.answers = [self.predicted, self.why]
-        self.around: list[
-            tuple[Any, Callable[[Assignment], bool]]
-        ] = []  # what else is shown only under some assignments
+        # What else is shown only under some assignments.
+        self.around: list[tuple[Any, Callable[[Assignment], bool]]] = []
 
     @property
     def shown(self) -> list[Any]:
-        return [
-            self.state,
-            self.panel,
-            self.task,
-            self.asks,
-            *self.answers,
-            *(component for component, _ in self.around),
-        ]
+        around = [component for component, _ in self.around]
+        return [self.state, self.panel, self.task, self.asks, *self.answers, *around]
 
     def filled(self, assignment: Assignment | None, visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown`; the prediction that was made last is put back. A notice is all that a bad link gets."""
@@ -143,7 +136,7 @@ def left_out(config: RunConfig, controls: Controls) -> str:
 def task_html(assignment: Assignment) -> str:
     """The task, what may be changed, and the budget; what the teacher wrote stays text."""
     budget = [
-        f"{most:,} {what}"
+        f"{most:,} {what if most > 1 else what[:-1]}"
         for most, what in (
             (assignment.max_epochs, "epochs"),
             (assignment.max_images, "training images"),

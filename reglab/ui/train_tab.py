@@ -169,7 +169,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         except PROBLEMS as error:
             return tab.follow(ids_of(visitor), visitor, str(error))
         if told:
-            [run] = [run.id for run in lab.open(ids) if run.config == config]
+            run = next((run.id for run in lab.open(ids) if run.config == config), ids[-1])
             visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run, **told}]}
         return tab.follow(ids, visitor)
 
