@@ -123,6 +123,7 @@ def test_a_teacher_makes_an_assignment(lab):
     page.locator("#assignment-epochs textarea, #assignment-epochs input").first.fill("1")
     page.locator("#make-link").click()
     expect(page.locator("#assignment-link output")).to_contain_text("2 epochs are more than the 1 that")
+    expect(page.locator("#assignment-link output")).to_be_visible()
     page.locator("#assignment-epochs textarea, #assignment-epochs input").first.fill("9")
     lab.choose("assignment-rest", "hidden")
     page.locator("#assignment-open input").fill("Dropout: r")

@@ -7,7 +7,8 @@ function draw() {
   input.value = text ? `${location.origin}${location.pathname}?cfg=${text}` : "";
   button.disabled = !text;
   answer.textContent = error || said || "";
-  element.dataset.state = error ? "error" : text ? "ready" : "empty";
+  answer.className = error ? "error" : "";
+  element.style.display = error || text ? "" : "none";
 }
 
 button.addEventListener("click", async () => {
