@@ -373,11 +373,11 @@ def to_csv(comparison: Comparison) -> str:
         own = [flat.get(name, False if name in CATALOGUE else "") for name in comparison.differing]
         for run, summary in zip(group.runs, group.summaries, strict=True):
             told = [summary.get(metric, "") for metric in METRICS]
-            writer.writerow(map(_cell, [group.label, run.id, run.name, run.config.seed, *own, *told]))
+            writer.writerow(map(cell, [group.label, run.id, run.name, run.config.seed, *own, *told]))
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A spreadsheet must not take a name for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("train", "sweep", "reproduce", "compare", "predict", "evaluate", "runs", "cards", "export", "push", "pull")
+NAMES = (
+    "train", "sweep", "reproduce", "compare", "predict", "evaluate", "runs", "check", "cards", "export", "push", "pull",
+)  # fmt: skip
 
 
 def commands() -> dict[str, ModuleType]:

@@ -16,6 +16,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import ConfigError
+from reglab.share import PARAMETER
 from reglab.store import find
 from reglab.ui.compare_tab import compare_tab
 from reglab.ui.errors_tab import errors_tab
@@ -61,8 +62,12 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Runs", id="runs") as runs:
                 refresh_runs = runs_tab(lab, train, tabs)
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [*train.shown, *train.controls.components(), header]
-        page.load(lambda visitor: loaded(train, visitor), train.visitor, shown, queue=False, **private)
+        shown = [*train.shown, *train.controls.components(), header, *train.assigned.shown]
+
+        def load(visitor: Any, request: gr.Request) -> list[Any]:
+            return loaded(train, visitor, str(request.query_params.get(PARAMETER, "")))
+
+        page.load(load, train.visitor, shown, queue=False, **private)
         page.load(None, js=NAMED)
         compared.select(*refresh_compare, **private)
         swept.select(*refresh_sweep, **private).then(None, js=NAMED)

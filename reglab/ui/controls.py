@@ -9,10 +9,11 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from reglab import data, models
-from reglab.config import PLAIN, RunConfig
+from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
+from reglab.share import values_of
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
 MORE = ("width", "optimizer", "schedule", "precision", "val_size")
@@ -123,18 +124,6 @@ class Controls:
         """A value for every control, in order, so that they say this config."""
         values = values_of(config)
         return [values[name] for name in self.by_name]
-
-
-def values_of(config: RunConfig) -> dict[str, Any]:
-    """The value of every control that says this config; the settings of techniques that are off are their defaults."""
-    values: dict[str, Any] = {name: getattr(config, name) for name in PLAIN}
-    values["train_size"] = config.train_size or data.SOURCES[config.dataset].images - config.val_size
-    for key, technique in CATALOGUE.items():
-        on = config.regularizers.get(key)
-        values[key] = on is not None
-        for name, info in technique.model_fields.items():
-            values[f"{key}.{name}"] = getattr(on, name) if on is not None else info.default
-    return values
 
 
 def fitting(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -29,6 +29,7 @@ from reglab import (
     predict,
     report,
     reproduce,
+    sheet,
     sweep,
 )
 from reglab.config import RunConfig
@@ -41,6 +42,7 @@ from reglab.mistakes import Answered, Mistakes
 from reglab.models import pretrained
 from reglab.predict import Answer
 from reglab.publications import Publication
+from reglab.share import offered
 from reglab.store import Run, Store, checkpoints_store, find, runs_store
 from reglab.sweep import checked
 from reglab.ui import comparison, view
@@ -116,7 +118,7 @@ class Lab:
 
         Returns their ids. Raises `ConfigError`, `DataError` or `RunError` with one sentence; nothing is started then.
         """
-        config = _offered(values)
+        config = offered(values)
         self._ready(config)
         configs = [config.plain(), config] if compare and config.regularizers else [config]
         if scratch and config.pretrained:
@@ -161,7 +163,7 @@ class Lab:
         if len(configs) > MOST_SWEPT:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_SWEPT}"
             raise ConfigError(f"{why}: take fewer values or seeds, or use `reglab sweep`.")
-        for config in {(c.dataset, c.model, c.pretrained): _offered(c.model_dump()) for c in configs}.values():
+        for config in {(c.dataset, c.model, c.pretrained): offered(c.model_dump()) for c in configs}.values():
             self._ready(config)
         self.jobs.admit(owner)  # before anything is made
         runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), names or sweep.names_of(configs))
@@ -253,7 +255,7 @@ class Lab:
 
     def look(self, values: Mapping[str, Any]) -> Look:
         """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
-        config = _offered(values)
+        config = offered(values)
         self._ready(config.model_copy(update={"pretrained": False}))
         seen: Look = self.pictures.call(look.look, config.model_dump(mode="json"))
         return seen
@@ -453,6 +455,20 @@ class Lab:
                 shutil.rmtree(folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._downloads.name))
 
+    def sheet_file(self, ids: Sequence[str], tries: Mapping[str, tuple[Any, Any]], name: str) -> Path:
+        """The lesson sheet of these runs, one of which is what the others are compared with: that with regularizers.
+
+        `tries`: run id -> (link of the assignment, prediction). Raises `ConfigError` or `RunError`.
+        """
+        runs = self.open(ids)
+        if not runs or runs[0].path.parent == self.shipped.root:
+            raise ConfigError("There is no run of yours on the screen: press Train, and wait until it is finished.")
+        mine = max(runs, key=lambda run: (run.id in tries, len(run.config.regularizers)))
+        told = sheet.make(mine, name, *tries.get(mine.id, (None, None)))
+        target = self._download_folder() / told.file_name
+        target.write_text(told.to_json(), "utf-8")
+        return target
+
     def download(self, run_id: str | None) -> Path:
         """The run as a zip file, with its model card where it has one. Raises `RunError`."""
         run = find(run_id or "", self.runs, self.shipped)
@@ -469,16 +485,6 @@ class Lab:
 def _config(run: Run) -> RunConfig:
     """What is trained in it, which never changes."""
     return run.config
-
-
-def _offered(values: Mapping[str, Any]) -> RunConfig:
-    """The config, of a network that the page offers: any other of timm may be gigabytes. Raises `ConfigError`."""
-    model = values.get("model") if isinstance(values, Mapping) else None  # what is no mapping, `parse` refuses
-    if isinstance(model, str) and pretrained.is_timm(model) and model not in pretrained.OFFERED:
-        raise ConfigError(
-            f"The page does not offer {model[:80]!r}: choose one of its networks, or train it on the command line."
-        )
-    return RunConfig.parse(values)
 
 
 def _asked(picture: str | None) -> str:

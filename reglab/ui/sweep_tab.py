@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from reglab import sweep
+from reglab import share, sweep
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.grid import METRICS_OF_A_SWEEP, UNTIL
@@ -240,14 +240,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
 def called(name: str) -> str:
     """A setting as one would look for it in a list."""
-    key, dot, setting = name.partition(".")
-    if dot:
-        return f"{CATALOGUE[key].title}: {CATALOGUE[key].model_fields[setting].title or setting}"
-    return (
-        f"{CATALOGUE[key].title}: on and off"
-        if key in CATALOGUE
-        else str(RunConfig.model_fields[key].title).capitalize()
-    )
+    return f"{share.called(name)}: on and off" if name in CATALOGUE else share.called(name)
 
 
 def _whole(number: Any) -> int:

@@ -14,14 +14,17 @@ import gradio as gr
 
 from reglab import cards
 from reglab.config import RunConfig
-from reglab.errors import RunError
+from reglab.errors import ConfigError, RunError
 from reglab.models import pretrained
 from reglab.presets import PRESETS, Preset
+from reglab.share import Assignment, decode, encode, offered, values_of
 from reglab.ui import view
 from reglab.ui.chart import lab_chart
-from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset, values_of
+from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.sees import sees_html
+from reglab.ui.share_tab import Assigned, admitted, dressed, held, left_out, share_tab
+from reglab.ui.visitor import ids_of, name_of, tries_of, warning
 
 SEARCH = (
     '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
@@ -42,17 +45,24 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 class TrainTab:
     """The components other tabs and the page's loading need."""
 
-    visitor: gr.BrowserState  # {"name": ..., "ids": [...]}: the runs on the screen; survives a reload and a restart
+    visitor: (
+        gr.BrowserState
+    )  # {"name": ..., "ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart
     controls: Controls
     shown: list[Any]
     lab: Lab
+    assigned: Assigned
 
     def follow(self, ids: Sequence[str], visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown` that put these runs on the screen."""
         runs = self.lab.open(ids)
         live = view.is_live(runs, self.lab.jobs)
         return [
-            {"name": name_of(visitor) or secrets.token_hex(8), "ids": [run.id for run in runs]},
+            {
+                "name": name_of(visitor) or secrets.token_hex(8),
+                "ids": [run.id for run in runs],
+                "tries": tries_of(visitor),
+            },
             view.stamp(runs, self.lab.jobs),
             self.lab.chart([run.id for run in runs]),
             gr.update(interactive=not live),
@@ -60,21 +70,6 @@ class TrainTab:
             warning(notice),
             gr.update(active=True),  # a look that finds nothing new stops it; one from before may still be on its way
         ]
-
-
-def name_of(visitor: Any) -> str:
-    """Whoever this browser is; what it stores may be anything."""
-    return str(visitor.get("name", ""))[:32] if isinstance(visitor, dict) else ""
-
-
-def ids_of(visitor: Any) -> list[str]:
-    """The runs this browser has on its screen."""
-    ids = visitor.get("ids") if isinstance(visitor, dict) else None
-    return [i for i in ids if isinstance(i, str)][:8] if isinstance(ids, list) else []
-
-
-def warning(sentence: str) -> str:
-    return f'<p class="warning" role="alert">{html.escape(sentence)}</p>' if sentence else ""
 
 
 def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
@@ -86,6 +81,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     clock = gr.Timer(TICK, active=True)
     with gr.Row(equal_height=False, elem_id="bench"):
         with gr.Column(scale=0, min_width=460, elem_id="controls"):
+            assigned = Assigned()
             with gr.Group(elem_classes="fields"):
                 for left, right in zip(MAIN[::2], MAIN[1::2], strict=True):
                     with gr.Row():
@@ -102,7 +98,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                     elem_id="scratch",
                     container=False,
                 )
-            with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
+            with gr.Accordion("More settings", open=False, elem_id="more") as more, gr.Row():
                 for name in MORE:
                     controls.field(name, min_width=150)
             data_line = gr.HTML("", elem_id="data-notice")
@@ -146,20 +142,39 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                 chart = lab_chart(elem_id="chart")
             with gr.Tab("What the network sees", id="sees") as sees:
                 sight = gr.HTML("", elem_id="sees", apply_default_css=False)
+            with gr.Tab("Share", id="share") as sharing:
+                link = share_tab(lab, controls, visitor, first)
     looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
-    tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab)
-    inputs = controls.components()
+    tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab, assigned)
+    inputs, toggles = controls.components(), controls.techniques()
+    assigned.around = [(more, lambda a: any(a.access(name) != "hidden" for name in MORE))]
+    assigned.around += [(button, lambda a: all(a.access(name) == "open" for name in toggles)) for _, button in recipes]
 
-    def begin(visitor: Any, compare: bool, scratch: bool, *values: Any) -> list[Any]:
+    def begin(
+        visitor: Any,
+        compare: bool,
+        scratch: bool,
+        assignment: Assignment | None,
+        predicted: Any,
+        why: Any,
+        *values: Any,
+    ) -> list[Any]:
         try:
             if view.is_live(lab.open(ids_of(visitor)), lab.jobs):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
-            ids = lab.start(controls.config_values(values), compare, owner=name_of(visitor), scratch=scratch)
+            asked = controls.config_values(values)
+            config = offered(asked)
+            told = admitted(assignment, config, visitor, predicted, why)
+            ids = lab.start(asked, compare, owner=name_of(visitor), scratch=scratch)
         except PROBLEMS as error:
             return tab.follow(ids_of(visitor), visitor, str(error))
+        if told:
+            run = next((run.id for run in lab.open(ids) if run.config == config), ids[-1])
+            visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run, **told}]}
         return tab.follow(ids, visitor)
 
-    start.click(begin, [visitor, compare, scratch, *inputs], tab.shown, trigger_mode="once", **QUIET)
+    begun = [visitor, compare, scratch, assigned.state, *assigned.answers, *inputs]
+    start.click(begin, begun, tab.shown, trigger_mode="once", **QUIET)
 
     start.click(lambda: (gr.update(selected="curves"), False), None, [stage, looking], **QUIET)
 
@@ -193,20 +208,27 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
-    def tell(*values: Any) -> tuple[str, str, Any, str]:
-        """The command line of what the controls say, or why it cannot be; a word on techniques that meet; and what is
-        known of the pretrained weights."""
+    def tell(*values: Any) -> tuple[str, str, Any, str, dict[str, Any]]:
+        """The command line of what the controls say, or why it cannot be; a word on techniques that meet; what is known
+        of the pretrained weights; and the link."""
         asked = controls.config_values(values)
         said = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in cards.advice(asked["regularizers"]))
         try:
-            command = RunConfig.parse(asked).command()
+            config = RunConfig.parse(asked)
+            command, shared = config.command(), {"text": encode(config), "address": True}
         except PROBLEMS as error:
-            command = str(error)
+            command, shared = str(error), {"error": str(error)}
         timm = pretrained.is_timm(asked["model"] or "")
-        return command, f"<ul>{said}</ul>" if said else "", gr.update(visible=timm), weights_html(asked) if timm else ""
+        return (
+            command,
+            f"<ul>{said}</ul>" if said else "",
+            gr.update(visible=timm),
+            weights_html(asked) if timm else "",
+            shared,
+        )
 
     changes = [c.change for c in inputs]
-    gr.on(changes, tell, inputs, [command, advice, transfer, about_weights], trigger_mode="always_last", **QUIET)
+    gr.on(changes, tell, inputs, [command, advice, transfer, about_weights, link], trigger_mode="always_last", **QUIET)
 
     def see(looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""
@@ -222,11 +244,10 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     # One listener, so that of several changes the last one is shown. Queued, or Gradio tells nobody that a state changed.
     sees.select(lambda: True, None, looking, **watching)
     gr.on([looking.change, *changes], see, [looking, *inputs], sight, trigger_mode="always_last", **watching)
-    curves.select(lambda: False, None, looking, **watching)
+    for other in (curves, sharing):
+        other.select(lambda: False, None, looking, **watching)
 
-    toggles = controls.techniques()
-
-    def use(recipe: Preset, dataset: str, model: str) -> list[Any]:
+    def use(recipe: Preset, assignment: Assignment | None, dataset: str, model: str) -> list[Any]:
         """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
         try:
             chosen = values_of(
@@ -234,26 +255,28 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             )
         except PROBLEMS as error:
             return [*[gr.skip() for _ in toggles], "", warning(str(error))]
-        return [*[chosen[name] for name in toggles], f"<p>{recipe.title}: {recipe.about}.</p>", ""]
+        kept = held(assignment, toggles, [chosen[name] for name in toggles])
+        return [*kept, f"<p>{recipe.title}: {recipe.about}.</p>", ""]
 
     for recipe, button in recipes:
         button.click(
             partial(use, recipe),
-            [controls.by_name["dataset"], controls.by_name["model"]],
+            [assigned.state, controls.by_name["dataset"], controls.by_name["model"]],
             [*[controls.by_name[name] for name in toggles], about, notice],
             **QUIET,
         )
 
-    def choose(dataset: str) -> list[Any]:
+    def choose(assignment: Assignment | None, dataset: str) -> list[Any]:
         """Another data set: its preset, and its download if it is not here."""
         lab.fetch(dataset)
         sentence, can_retry = lab.data_notice(dataset)
         again = gr.update(visible=can_retry)
-        return [*controls.filled(preset(dataset)), warning(sentence), again, gr.update(active=True)]
+        kept = held(assignment, list(controls.by_name), controls.filled(preset(dataset)))
+        return [*kept, warning(sentence), again, gr.update(active=True)]
 
-    dataset.input(choose, dataset, [*inputs, data_line, again, clock], **QUIET)
+    dataset.input(choose, [assigned.state, dataset], [*inputs, data_line, again, clock], **QUIET)
 
-    def fit(changed: str, *values: Any) -> list[Any]:
+    def fit(changed: str, assignment: Assignment | None, *values: Any) -> list[Any]:
         """Another network, or another way to fine-tune it: switch off what it cannot use, and say so."""
         asked = controls.config_values(values)
         timm = pretrained.is_timm(asked["model"] or "")
@@ -268,10 +291,10 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         except PROBLEMS as error:
             return [*[gr.skip() for _ in inputs], warning(str(error))]
         said = f"Switched off, since this network cannot use them here: {', '.join(left_out)}." if left_out else ""
-        return [*chosen, warning(said)]
+        return [*held(assignment, list(controls.by_name), chosen), warning(said)]
 
     for name in ("model", "pretrained", "finetune"):
-        controls.by_name[name].input(partial(fit, name), inputs, [*inputs, notice], **QUIET)
+        controls.by_name[name].input(partial(fit, name), [assigned.state, *inputs], [*inputs, notice], **QUIET)
 
     def retry(dataset: str, model: str) -> list[Any]:
         sentence, can_retry = lab.data_notice(dataset, model)
@@ -303,12 +326,28 @@ def machine_html(lab: Lab) -> str:
     return f'<h1>CNN Regularization Lab</h1><p id="machine">{html.escape(lab.machine_line())}</p>'
 
 
-def loaded(tab: TrainTab, visitor: Any) -> list[Any]:
-    """A page that opens or reloads: its own runs if they are still there, else the finished example."""
+def loaded(tab: TrainTab, visitor: Any, link: str = "") -> list[Any]:
+    """A page that opens or reloads: its own runs if they are still there, else the finished example.
+
+    The controls say what the link says, where the page was opened by one, else what those runs were trained with.
+    """
     runs = tab.lab.open(ids_of(visitor))
-    updates = tab.follow([run.id for run in runs] or tab.lab.example(), visitor)
     try:
         config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
     except (ValueError, RunError):
         config = preset(tab.lab.first_dataset())
-    return [*updates, *tab.controls.filled(config), machine_html(tab.lab)]
+    shared, notice = None, ""
+    try:
+        shared = decode(link) if link else None
+    except ConfigError as error:
+        notice = str(error)
+    assignment = shared if isinstance(shared, Assignment) else None
+    if shared is not None:
+        config = shared if isinstance(shared, RunConfig) else shared.config
+        notice = left_out(config, tab.controls)
+    return [
+        *tab.follow([run.id for run in runs] or tab.lab.example(), visitor),
+        *(dressed(assignment, tab.controls) if assignment else tab.controls.filled(config)),
+        machine_html(tab.lab),
+        *tab.assigned.filled(assignment, visitor, notice),
+    ]
