@@ -163,7 +163,7 @@ def write_card(run: Run) -> None:
 
 
 def pictures() -> None:
-    """docs/*.png: the page as a first visit finds it, what the network sees under a recipe, a card, answers, errors."""
+    """docs/*.png: the page as a first visit finds it, what the network sees, a card, answers, errors, a sweep, a paper."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as probe:
@@ -176,6 +176,7 @@ def pictures() -> None:
             "GRADIO_SERVER_PORT": str(port),
             "GRADIO_ANALYTICS_ENABLED": "False",
         }
+        subprocess.run([sys.executable, "-m", "reglab", *SWEEP], cwd=ROOT, env=environment, check=True)
         app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
         try:
             url = f"http://127.0.0.1:{port}/"
@@ -204,10 +205,35 @@ def pictures() -> None:
                 page.get_by_role("tab", name="Errors", exact=True).click()
                 page.wait_for_selector("#errors-page figure", timeout=60_000)
                 page.screenshot(path=ROOT / "docs" / "errors.png")
+                page.get_by_role("tab", name="Sweep", exact=True).click()
+                page.wait_for_selector("#sweep-page .heat", timeout=60_000)
+                page.get_by_role("button", name="Dropout x weight decay").click()
+                page.wait_for_selector("#sweep-price p")
+                page.screenshot(path=ROOT / "docs" / "sweep.png")
+                page.get_by_role("tab", name="Reproduce", exact=True).click()
+                page.wait_for_selector("#reproduce-page table", timeout=60_000)
+                page.screenshot(path=ROOT / "docs" / "reproduce.png")
                 browser.close()
         finally:
             app.terminate()
             app.wait()
+
+
+ON_DIGITS = (
+    "--dataset",
+    "digits",
+    "--train-size",
+    "300",
+    "--val-size",
+    "300",
+    "--label-noise",
+    "0.3",
+    "--batch-size",
+    "32",
+)
+OVER = ("--over", "dropout.rate=0,0.25,0.5,0.75", "--over", "weight_decay.strength=0,0.05,0.5")
+SWEEP = ("sweep", *ON_DIGITS, *OVER, "--epochs", "12", "--seeds", "3")
+"""What the picture of the Sweep tab shows: 36 runs of seconds."""
 
 
 def wait_for(url: str) -> None:

@@ -110,9 +110,9 @@ def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
     if len(sets := list(dict.fromkeys(told.config.dataset for told in whole))) > 1:
         titles = " and ".join(data.source(key).title for key in sets)
         raise ConfigError(f"Runs on {titles} cannot be compared: choose runs of one data set.")
-    found: dict[str, list[_Looked]] = {}  # by the config without its seed
+    found: dict[str, list[_Looked]] = {}
     for told in whole:
-        found.setdefault(_without_seed(told.config).model_dump_json(), []).append(told)
+        found.setdefault(told.config.set_up(), []).append(told)
     alike = list(found.values())
     if baseline and not any(baseline == told.run.id for same in alike for told in same):
         raise RunError(f"The baseline {baseline[:80]!r} is none of the finished runs: choose one of those compared.")

@@ -108,7 +108,7 @@ def grid(told: Sequence[tuple[RunConfig, Mapping[str, Any]]]) -> Grid:
         raise ConfigError("There is no run in this sweep: start it, or choose another.")
     by_cell: dict[str, list[tuple[RunConfig, Mapping[str, Any]]]] = {}
     for config, summary in told:
-        by_cell.setdefault(config.model_copy(update={"seed": 0}).model_dump_json(), []).append((config, summary))
+        by_cell.setdefault(config.set_up(), []).append((config, summary))
     configs = [of_cell[0][0] for of_cell in by_cell.values()]
     flat = [compare.settings(config) for config in configs]
     axes = _axes(configs, flat)

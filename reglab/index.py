@@ -15,6 +15,7 @@ from reglab import __version__
 from reglab.store import FORMAT, Run, Store, read_json, write_bytes
 
 FILE = ".index.json"
+SUMMARY = 2  # counts up when a summary tells of something new
 READ = ("config.json", "metrics.jsonl", "timing.jsonl", "name")  # what a summary is made of
 
 _memory: dict[str, dict[str, Any]] = {}  # what this process has read, by folder
@@ -67,4 +68,4 @@ def _write(store: Store, kept: dict[str, Any]) -> None:
 
 
 def _version() -> str:
-    return f"{__version__}, format {FORMAT}"
+    return f"{__version__}, format {FORMAT}, {SUMMARY}"

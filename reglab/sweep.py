@@ -318,13 +318,9 @@ def names_of(configs: Sequence[RunConfig]) -> dict[str, str]:
 
 def labels_of(configs: Sequence[RunConfig]) -> list[str]:
     """For each config the short name of its cell."""
-    cells = list({_cell(c): c.model_copy(update={"seed": 0}) for c in configs}.values())
-    names = dict(zip(map(_cell, cells), labels(cells), strict=True))
-    return [names[_cell(c)] for c in configs]
-
-
-def _cell(config: RunConfig) -> str:
-    return config.model_copy(update={"seed": 0}).model_dump_json()
+    cells = {c.set_up(): c for c in configs}
+    names = dict(zip(cells, labels(list(cells.values())), strict=True))
+    return [names[c.set_up()] for c in configs]
 
 
 def checked(name: str) -> str:

@@ -89,6 +89,13 @@ def test_the_lab_lists_groups_and_finished_runs(four, tmp_path):
         assert [(row[3], row[4], row[5]) for row in rows] == [
             ("batch_norm dropout", 0, 60), ("batch_norm dropout", 1, 61.1), ("batch_norm", 0, 50), ("batch_norm", 1, 51),
         ]  # fmt: skip
+        by_set_up = lab.finished_set_ups()
+        assert [(row[3], row[4], row[5]) for row in by_set_up] == [
+            ("batch_norm dropout", 2, 60.55),
+            ("batch_norm", 2, 50.5),
+        ]
+        assert [lab.alike(row[-1]) for row in by_set_up] == [[run.id for run in two] for two in (four[2:], four[:2])]
+        assert lab.alike("nothing") == []
         with pytest.raises(Exception, match="too many for the page"):
             lab.comparison_page([four[0].id] * 301, "gap", "epoch", None)
     finally:
@@ -107,6 +114,12 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown.locator(".verdict.real")).to_have_count(1)
 
     page.locator("#compare-all button").first.click()
+    both = page.locator("#compare-table [role=gridcell]", has_text=re.compile(r"^\s*50\.5\s*$")).first
+    both.click()  # takes both seeds out
+    expect(shown).to_contain_text("nothing to compare them with")
+    both.click()
+    expect(shown).to_contain_text("+10.1 points, 95 %")
+    page.get_by_label("One row for each set-up").uncheck()
     row = page.locator("#compare-table [role=gridcell]", has_text=re.compile(r"^\s*50\s*$")).first
     row.click()  # takes it out
     expect(shown).to_contain_text("The groups have different seeds")

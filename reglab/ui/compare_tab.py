@@ -17,6 +17,7 @@ from reglab.ui.sweep_tab import called
 from reglab.ui.train_tab import TrainTab, name_of, warning
 
 COLUMNS = ["name", "network", "data", "regularizers", "seed", "test %", "gap", "calibration error", "id"]
+OF_SET_UPS = [{"seed": "seeds"}.get(column, column) for column in COLUMNS]
 TYPES: list[Any] = ["str"] * 4 + ["number"] * 4 + ["str"]  # so that they are sorted as what they are
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 KINDS = {"html": "Report (HTML)", "png": "Picture (PNG)", "csv": "Table (CSV)", "json": "JSON"}
@@ -59,8 +60,14 @@ def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         for box in (group, runs):
             unchecked(box)
         with gr.Accordion("All finished runs", open=False, elem_id="compare-all"):
+            grouped = gr.Checkbox(
+                True,
+                label="One row for each set-up, with the means over its seeds",
+                container=False,
+                elem_id="compare-grouped",
+            )
             table = gr.Dataframe(
-                headers=COLUMNS,
+                headers=OF_SET_UPS,
                 datatype=TYPES,
                 value=[],
                 interactive=False,
@@ -126,13 +133,24 @@ def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     group.input(choose, group, runs, **PRIVATE)
 
-    def toggle(ids: Any, event: gr.SelectData) -> Any:
+    def toggle(ids: Any, by_set_up: bool, event: gr.SelectData) -> Any:
+        """Add the run of the row that was clicked, or all that differ only in their seed; or take them out."""
         row = event.row_value or []  # not its number: the table may be sorted or filtered
         run_id = str(row[-1]) if row else ""
+        told = lab.alike(run_id) if by_set_up else [run_id]
         ids = [i for i in ids or [] if isinstance(i, str)]
-        return [i for i in ids if i != run_id] if run_id in ids else [*ids, run_id]
+        return (
+            [i for i in ids if i not in told] if set(told) <= set(ids) else [*ids, *(i for i in told if i not in ids)]
+        )
 
-    table.select(toggle, runs, runs, **PRIVATE)
+    table.select(toggle, [runs, grouped], runs, **PRIVATE)
+
+    def rows_of(by_set_up: bool) -> dict[str, Any]:
+        if by_set_up:
+            return {"headers": OF_SET_UPS, "data": lab.finished_set_ups()}
+        return {"headers": COLUMNS, "data": lab.finished_rows()}
+
+    grouped.change(rows_of, grouped, table, **PRIVATE)
 
     def take(kind: str) -> Any:
         def hand_out(ids: Any, metric: Any, axis: Any, target: Any) -> str:
@@ -167,7 +185,7 @@ def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         trigger_mode="once", **PRIVATE,
     )  # fmt: skip
 
-    def refresh(ids: Any, to_fork: Any) -> tuple[Any, ...]:
+    def refresh(ids: Any, to_fork: Any, by_set_up: bool) -> tuple[Any, ...]:
         """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""
         rows = lab.finished_rows()
         known = [row[-1] for row in rows]
@@ -175,8 +193,8 @@ def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         choices = [(f"{row[0] or row[3]} · seed {row[4]} · {row[5]:.1f}%", row[-1]) for row in rows]
         to_fork = to_fork if to_fork in known else next(iter(known), None)
         return (
-            gr.update(choices=lab.groups()), gr.update(choices=choices, value=ids), rows,
+            gr.update(choices=lab.groups()), gr.update(choices=choices, value=ids), rows_of(by_set_up),
             gr.update(choices=choices, value=to_fork),
         )  # fmt: skip
 
-    return refresh, [runs, forked], [group, runs, table, forked]
+    return refresh, [runs, forked, grouped], [group, runs, table, forked]

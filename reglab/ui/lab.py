@@ -393,24 +393,29 @@ class Lab:
 
     def finished_rows(self) -> list[list[Any]]:
         """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
-        rows = []
-        for s in self._finished():
-            wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
-            name = "" if s["name"] == s["run"] and OWN_ID.fullmatch(s["run"]) else s["name"]
-            what = [
-                name,
-                s["model"],
-                f"{s['dataset']} · {s['train_size']:,}{wrong}",
-                " ".join(s["regularizers"]) or "none",
-            ]
-            numbers = [round(s["test_accuracy"] * 100, 2), round(s["gap"] * 100, 1), round(s["ece"], 3)]
-            rows.append([*what, s["seed"], *numbers, s["run"]])
+        rows = [[*_what(s), s["seed"], *_numbers([s]), s["run"]] for s in self._finished()]
         places = {tuple(row[1:4]): place for place, row in reversed(list(enumerate(rows)))}
         return sorted(rows, key=lambda row: (places[tuple(row[1:4])], row[4]))
 
+    def finished_set_ups(self) -> list[list[Any]]:
+        """The same with a row for each set-up: how many seeds it has, and the means over them; last the newest run's id."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for s in self._finished():
+            found.setdefault(s["set_up"], []).append(s)
+        return [
+            [*_what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
+            for told in found.values()
+        ]
+
+    def alike(self, run_id: str) -> list[str]:
+        """The finished runs that differ from this one in nothing but their seed, and itself, by seed."""
+        told = self._finished()
+        set_up = next((s["set_up"] for s in told if s["run"] == run_id), None)
+        return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if s["set_up"] == set_up]
+
     def _finished(self) -> list[dict[str, Any]]:
         """The runs that can be compared, newest first, the shipped ones last."""
-        wanted = {"test_accuracy", "gap", "ece", "train_size"}
+        wanted = {"test_accuracy", "gap", "ece", "train_size", "set_up"}
         told = [summary for store in (self.runs, self.shipped) for summary in index.summaries(store)]
         return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
 
@@ -479,6 +484,19 @@ class Lab:
                 with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
+
+
+def _what(s: Mapping[str, Any]) -> list[str]:
+    """What a run is called, its network, its data and its regularizers."""
+    wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
+    name = "" if s["name"] == s["run"] and OWN_ID.fullmatch(s["run"]) else s["name"]
+    return [name, s["model"], f"{s['dataset']} · {s['train_size']:,}{wrong}", " ".join(s["regularizers"]) or "none"]
+
+
+def _numbers(told: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The means of test accuracy (%), gap (points) and calibration error."""
+    digits = {"test_accuracy": (100, 2), "gap": (100, 1), "ece": (1, 3)}
+    return [round(sum(s[key] for s in told) / len(told) * scale, n) for key, (scale, n) in digits.items()]
 
 
 @lru_cache(maxsize=2_000)
