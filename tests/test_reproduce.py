@@ -19,7 +19,7 @@ from reglab.lessons import Outcome
 from reglab.publications import CROP, MEASURES, PUBLICATIONS, RECIPES, STATUS, Claim, Publication, Recipe, Row
 from reglab.regularizers import regularizer
 from reglab.reproduce import NOT, NOT_RUN, REPRODUCED, SAME, UNFINISHED, findings
-from reglab.store import Store
+from reglab.store import Store, read_json
 
 UNVERIFIED = {10.63, 9.31, 15.6, 5.25}  # numbers that nobody could find again, so that nobody may cite them here
 SMALL = {"dataset": "digits", "train_size": 40, "val_size": 40, "epochs": 2, "batch_size": 20, "width": 0.125}
@@ -239,6 +239,16 @@ def test_a_record_counts_only_for_the_recipe_it_was_made_with(tmp_path, monkeypa
     kept["claims"][0]["high"] = 11  # another claim, even of the same runs
     file.write_text(json.dumps({"resnet20, budget": kept}))
     assert reproduce.recorded("resnet20", "budget") == {}
+
+
+def test_what_ships_as_recorded_is_still_what_the_recipes_ask_and_stands_in_the_benchmarks():
+    kept = read_json(reproduce.RECORDED)
+    page = (reproduce.RECORDED.parent / "README.md").read_text(encoding="utf-8")
+    assert kept
+    for name, record in kept.items():
+        key, recipe = name.split(", ")
+        assert reproduce.recorded(key, recipe) == record, f"python benchmarks/reproduce.py {key} --{recipe}"
+        assert reproduce.table(record) in page
 
 
 def test_only_a_relative_measure_waits_for_the_first_row():
