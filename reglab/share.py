@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -130,6 +130,14 @@ class Assignment(BaseModel):
             raise ConfigError(
                 f"No more runs can be started: the assignment allows {self.max_runs}, so hand in the lesson sheet of one."
             )
+
+    def check_all(self, configs: Sequence[RunConfig]) -> None:
+        """The same for the runs of a sweep, which a budget of runs has no room for."""
+        if self.max_runs is not None:
+            raise ConfigError("The assignment counts runs, so they are started one by one: use the Train tab.")
+        for config in configs:
+            if broken := self.broken(config):
+                raise ConfigError(f"The assignment has no room for this sweep: {broken[0]}")
 
     def _beyond(self, config: RunConfig) -> Iterator[str]:
         images = images_of(config)

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 from filelock import FileLock
@@ -221,7 +222,7 @@ def price(configs: Sequence[RunConfig], store: Store, group: str = "") -> Price:
     for summary in index.summaries(store):
         learned = (summary.get("train_size") or 0) * (summary.get("epoch") or 0)
         if summary["status"] == "finished" and learned and summary.get("seconds"):
-            known.setdefault(_kind(store.open(summary["run"]).config), summary["seconds"] / learned)
+            known.setdefault(_kind_of(store.open(summary["run"])), summary["seconds"] / learned)
     if any(_kind(config) not in known for config in left):
         return Price(len(left), None)
     return Price(len(left), sum(known[_kind(config)] * _images(config) * config.epochs for config in left))
@@ -231,6 +232,12 @@ def _kind(c: RunConfig) -> tuple[Any, ...]:
     """What decides how long an image takes; SAM, which takes every step twice, among it."""
     twice = any(type(r).gradients is not Regularizer.gradients for r in c.regularizers.values())
     return c.dataset, c.model, c.width, c.side, c.pretrained and c.finetune, c.batch_size, c.precision, c.device, twice
+
+
+@lru_cache(maxsize=2_000)
+def _kind_of(run: Run) -> tuple[Any, ...]:
+    """Of a run, whose config never changes."""
+    return _kind(run.config)
 
 
 def _images(c: RunConfig) -> int:

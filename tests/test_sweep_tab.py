@@ -62,16 +62,18 @@ def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(he
     assert [(run.path / "metrics.jsonl").read_bytes() for run in here.open(ids)] == before
     group = sweep.name_of(configs)
     assert [name for _, name in here.sweeps()] == [group]
+    assert [run.id for run in here.together(here.open(ids)[1])] == ids, "few enough to be seen together"
     g = here.grid(here.in_sweep(group), "epochs_until", 0.0)
     assert [cell.values("epochs_until") for cell in g.cells] == [{0: 0.0, 1: 0.0}] * 2
 
 
 def test_a_stopped_sweep_goes_on_where_it_was(here):
-    configs = plan("dropout.rate=0,0.5", epochs=300)
+    configs = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
     ids = here.start_plan(configs, owner="ann")
     wait_until(lambda: len(here.open(ids)[0].history()) > 1)
     here.stop_group(sweep.name_of(configs))
     wait_until(lambda: set(statuses(here, ids)) == {"stopped"})
+    assert [run.id for run in here.together(here.open(ids)[1])] == [ids[1]], "too many to be seen together"
     epochs = len(here.open(ids)[0].history())
     assert here.start_plan(configs, owner="ann") == ids
     wait_until(lambda: len(here.open(ids)[0].history()) > epochs)

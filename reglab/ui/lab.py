@@ -193,7 +193,7 @@ class Lab:
     def resume(self, run_id: str, owner: str) -> list[str]:
         """Go on with a run, and with the one it is compared with if that was broken off too. Returns all their ids."""
         run = self.runs.open(run_id)
-        together = self.together(run)
+        together = self._started_with(run)
         self._ready(run.config)
         self.jobs.resume(
             [r for r in together if self.jobs.status(r) in ("stopped", "interrupted", "failed")], owner=owner
@@ -201,11 +201,17 @@ class Lab:
         return [r.id for r in together]
 
     def together(self, run: Run) -> list[Run]:
-        """The run and those it was started together with."""
-        if parents := self.open([run.described.get("parent", "")]):
+        """The run and those it was started to be seen with: its pair, its lesson, the run it is a fork of."""
+        parent = run.described.get("parent")
+        if parent and (parents := self.open([parent])):
             return [*parents, run]
+        return self._started_with(run)
+
+    def _started_with(self, run: Run) -> list[Run]:
+        """The runs of its job. A sweep is no job: its runs are trained, and gone on with, each for itself."""
         store = self.shipped if run.path.parent == self.shipped.root else self.runs
-        return store.group(run.described.get("group", "")) or [run]
+        found = store.group(run.described.get("group", ""))
+        return found if 1 < len(found) <= len(view.ROLES) else [run]
 
     # ---- looking
     def open(self, ids: Sequence[str]) -> list[Run]:

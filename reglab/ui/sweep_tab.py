@@ -15,6 +15,7 @@ from reglab.errors import ConfigError
 from reglab.grid import METRICS_OF_A_SWEEP, UNTIL
 from reglab.presets import QUESTIONS, Question
 from reglab.regularizers import CATALOGUE
+from reglab.share import Assignment
 from reglab.ui import sweeping
 from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
@@ -189,9 +190,11 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     looked = [stamp, shown, stop, clock]
 
-    def begin(visitor: Any, prune: bool, by: Any, aim: Any, before: Any, *values: Any) -> list[Any]:
+    def begin(visitor: Any, assignment: Assignment | None, prune: bool, by: Any, aim: Any, *values: Any) -> list[Any]:
         try:
             configs, _ = asked_for(values)
+            if assignment is not None:
+                assignment.check_all(configs)
             name = sweep.name_of(configs)
             lab.start_plan(configs, owner=name_of(visitor), group=name, prune=prune)
         except PROBLEMS as error:
@@ -199,7 +202,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
         return ["", gr.update(choices=lab.sweeps(), value=name), {"group": name}, *look(name, by, aim, None)]
 
     start.click(
-        begin, [train.visitor, prune, metric, target, stamp, *everything], [notice, group, mine, *looked],
+        begin, [train.visitor, train.assigned.state, prune, metric, target, *everything], [notice, group, mine, *looked],
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
