@@ -259,7 +259,7 @@ def test_a_sweep_has_to_keep_the_rules_too():
     small = {"train_size": 60, "epochs": 2}
     rules = Assignment.parse({"config": tiny_config(**small), "rest": "locked", "open": ["dropout"], "max_epochs": 2})
     rules.check_all([tiny_config(**small, regularizers={"dropout": {"rate": r}}) for r in (0.1, 0.5)])
-    with pytest.raises(ConfigError, match="no room for this sweep: .*Learning rate"):
+    with pytest.raises(ConfigError, match=r"no room for this sweep: .*Learning rate"):
         rules.check_all([tiny_config(**small), tiny_config(**small, lr=0.5)])
     with pytest.raises(ConfigError, match="one by one"):
         Assignment.parse({"config": tiny_config(**small), "max_runs": 3}).check_all([tiny_config(**small)])

@@ -18,10 +18,10 @@ from reglab.ui.train_tab import TrainTab, warning
 
 TOP = 5
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-# A press of a button is told to the server with the button's data; one that takes long says so at once.
+# A press of a button, or of a line that stands for runs, is told to the server with the button's data; one that takes long says so at once.
 PRESS = """
 element.addEventListener("click", event => {
-  const button = event.target.closest("button");
+  const button = event.target.closest("button, path[data-runs]");
   if (!button) return;
   element.querySelectorAll("button[aria-pressed]").forEach(b => b.setAttribute("aria-pressed", b === button));
   if (button.dataset.meanwhile) {
