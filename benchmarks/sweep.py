@@ -15,30 +15,38 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from reglab import data, sweep
-from reglab.config import RunConfig
-from reglab.store import Run, Store
-from reglab.ui import sweeping
-from reglab.ui.lab import Lab
+if TYPE_CHECKING:  # a worker imports this file again when it starts, so what is heavy is imported where it is used
+    from reglab.config import RunConfig
+    from reglab.store import Run
 
 SEEDS = 3
 OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")
 
 
 def configs(dataset: str, images: int, epochs: int, quick: bool) -> list[RunConfig]:
+    from reglab import sweep
+    from reglab.config import RunConfig
+
     base = RunConfig.parse({"dataset": dataset, "train_size": images, "epochs": epochs, "label_noise": 0})
     over = ("dropout.rate=0,0.5", "weight_decay.strength=0") if quick else OVER
     return sweep.plan(base, [sweep.axis(text) for text in over], 1 if quick else SEEDS)
 
 
 def on_the_command_line(plan: list[RunConfig], root: Path) -> list[Run]:
+    from reglab import sweep
+    from reglab.store import Store
+
     return sweep.train_all(plan, Store(root), "sweep")
 
 
 def in_the_app(plan: list[RunConfig], root: Path) -> list[Run]:
+    from reglab.store import Store
+    from reglab.ui.lab import Lab
+
     lab = Lab(Store(root), Store(root / "none"))
     try:
         ids = lab.start_plan(plan, owner="")
@@ -67,6 +75,10 @@ def measured(way: Callable[[list[RunConfig], Path], list[Run]], plan: list[RunCo
 
 def _redraws(folder: str, runs: list[Run]) -> dict[str, float]:
     """Milliseconds until the page of the sweep is drawn anew, from its folders on: the median of nine."""
+    from reglab.store import Store
+    from reglab.ui import sweeping
+    from reglab.ui.lab import Lab
+
     lab, times = Lab(Store(folder), Store(Path(folder) / "none")), []
     try:
         group = runs[0].described["group"]
@@ -82,6 +94,8 @@ def _redraws(folder: str, runs: list[Run]) -> dict[str, float]:
 
 
 def main() -> None:
+    from reglab import data
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--images", type=int, default=900)

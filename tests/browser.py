@@ -56,6 +56,7 @@ class Server:
         self.log_file, self.read, self.port = folder / "log", 0, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.groups: list[int] = []
+        self.module = ""  # the file of tests that uses it now
         self.process: subprocess.Popen[bytes] | None = None
         for name in ("runs", "cache", "hub", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -119,6 +120,13 @@ class Server:
             run.ask_to_stop()
         wait_until(lambda: not any(run.is_locked() for run in live), "a run does not stop", more=self.log)
 
+    def emptied_for(self, module: str) -> None:
+        """Without the runs that the tests of another file have left."""
+        if module != self.module:
+            self.module = module
+            for run in self.runs():
+                run.delete()
+
     def close(self) -> None:
         """End everything that this server has started, and nothing else."""
         for group in self.groups:
@@ -160,7 +168,9 @@ def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PAT
     return time.monotonic() - began
 
 
-@pytest.fixture(name="session_server", scope="session")
+@pytest.fixture(
+    name="session_server", scope="session"
+)  # known to all tests by conftest.py: one for each process of tests
 def session_server_fixture(tmp_path_factory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("app"), cifar10=True)
     try:
@@ -170,8 +180,12 @@ def session_server_fixture(tmp_path_factory) -> Iterator[Server]:
 
 
 @pytest.fixture(name="server")
-def server_fixture(session_server) -> Iterator[Server]:
-    """The server all tests share: idle, and with CIFAR-10 at hand. Its log must not tell of any accident."""
+def server_fixture(session_server, request) -> Iterator[Server]:
+    """The server all tests share: idle, and with CIFAR-10 at hand; each file of tests finds it without runs.
+
+    Its log must not tell of any accident.
+    """
+    session_server.emptied_for(request.module.__name__)
     session_server.news()
     yield session_server
     session_server.stop_runs()

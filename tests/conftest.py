@@ -178,3 +178,6 @@ def finished(trained, tmp_path):
     from reglab.store import Run
 
     return Run(Path(shutil.copytree(trained["path"], tmp_path / "runs" / trained["path"].name)))
+
+
+from browser import session_server_fixture  # noqa: E402, F401  (here, so that there is one for all files)

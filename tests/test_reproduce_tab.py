@@ -13,7 +13,6 @@ from browser import (  # noqa: F401  (fixtures need only be here)
     expect,
     lab_fixture,
     server_fixture,
-    session_server_fixture,
     visitor_fixture,
     visitors_fixture,
     wait_until,
