@@ -15,7 +15,6 @@ from reglab import __version__
 from reglab.store import FORMAT, Run, Store, read_json, write_bytes
 
 FILE = ".index.json"
-SUMMARY = 2  # counts up when a summary tells of something new
 READ = ("config.json", "metrics.jsonl", "timing.jsonl", "name")  # what a summary is made of
 
 _memory: dict[str, dict[str, Any]] = {}  # what this process has read, by folder
@@ -68,4 +67,4 @@ def _write(store: Store, kept: dict[str, Any]) -> None:
 
 
 def _version() -> str:
-    return f"{__version__}, format {FORMAT}, {SUMMARY}"
+    return f"{__version__}, format {FORMAT}"

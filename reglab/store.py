@@ -279,7 +279,6 @@ class Run:
         summary |= {
             "created": self.described.get("created", ""),
             "group": self.described.get("group", ""),
-            "set_up": c.set_up(),
             "dataset": c.dataset,
             "train_size": started.get("train_images", c.train_size),
             "label_noise": c.label_noise,

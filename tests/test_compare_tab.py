@@ -116,14 +116,14 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     both = page.locator("#compare-table [role=gridcell]", has_text=re.compile(r"^\s*50\.5\s*$")).first
     both.click()  # takes both seeds out
     expect(shown).to_contain_text("nothing to compare them with")
-    both.click()
-    expect(shown).to_contain_text("+10.1 points, 95 %")
+    both.click()  # and back in, after the other, which is the baseline now
+    expect(shown).to_contain_text("-10.1 points, 95 %")
     page.get_by_label("One row for each set-up").uncheck()
     row = page.locator("#compare-table [role=gridcell]", has_text=re.compile(r"^\s*50\s*$")).first
     row.click()  # takes it out
     expect(shown).to_contain_text("The groups have different seeds")
     row.click()
-    expect(shown).to_contain_text("+10.1 points, 95 %")
+    expect(shown).to_contain_text("-10.1 points, 95 %")
 
     lab.choose("compare-metric", "gap")
     expect(shown.locator("table").first).to_contain_text("points")

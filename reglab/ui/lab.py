@@ -407,7 +407,7 @@ class Lab:
         """The same with a row for each set-up: how many seeds it has, and the means over them; last the newest run's id."""
         found: dict[str, list[dict[str, Any]]] = {}
         for s in self._finished():
-            found.setdefault(s["set_up"], []).append(s)
+            found.setdefault(self._set_up(s), []).append(s)
         return [
             [*_what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
             for told in found.values()
@@ -416,12 +416,15 @@ class Lab:
     def alike(self, run_id: str) -> list[str]:
         """The finished runs that differ from this one in nothing but their seed, and itself, by seed."""
         told = self._finished()
-        set_up = next((s["set_up"] for s in told if s["run"] == run_id), None)
-        return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if s["set_up"] == set_up]
+        set_up = next((self._set_up(s) for s in told if s["run"] == run_id), None)
+        return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if self._set_up(s) == set_up]
+
+    def _set_up(self, summary: Mapping[str, Any]) -> str:
+        return _config(find(summary["run"], self.runs, self.shipped)).set_up()
 
     def _finished(self) -> list[dict[str, Any]]:
         """The runs that can be compared, newest first, the shipped ones last."""
-        wanted = {"test_accuracy", "gap", "ece", "train_size", "set_up"}
+        wanted = {"test_accuracy", "gap", "ece", "train_size"}
         told = [summary for store in (self.runs, self.shipped) for summary in index.summaries(store)]
         return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
 
