@@ -91,7 +91,7 @@ class Store:
         described = {
             "format": FORMAT,
             "run": run.id,
-            "created": stamp.isoformat(timespec="seconds"),
+            "created": stamp.isoformat(timespec="microseconds"),  # runs of one second have an order, too
             "group": group,
             **({"parent": parent} if parent else {}),
             "versions": {"reglab": __version__, "torch": _installed("torch")},
@@ -126,7 +126,8 @@ class Store:
 
     def group(self, name: str) -> list[Run]:
         """The runs that were started together under that name, oldest first."""
-        return sorted((r for r in self.runs() if name and r.described.get("group") == name), key=lambda r: r.id)
+        found = (r for r in self.runs() if name and r.described.get("group") == name)
+        return sorted(found, key=lambda r: (r.described.get("created", ""), r.id))
 
 
 def new_id(stamp: datetime) -> str:

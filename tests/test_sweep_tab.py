@@ -129,8 +129,10 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     page.reload()
     lab.tab("Sweep")
     expect(shown).to_contain_text("2 of 2 runs finished")
-    shown.locator("button.open").first.click()
-    expect(page.locator("#chart")).to_contain_text("dropout")
+    opened = shown.locator("button.open").first
+    name = opened.inner_text().strip()  # what the run is called, without its seed
+    opened.click()
+    expect(page.locator("#chart")).to_contain_text(f"{name}, seed 0: finished")
     assert lab.sideways() == 0
 
 

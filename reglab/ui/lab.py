@@ -368,7 +368,8 @@ class Lab:
 
     def in_sweep(self, group: str) -> list[dict[str, Any]]:
         """The summaries of its runs, the oldest first."""
-        return [s for s in reversed(self.summaries()) if s.get("group") == group and s["status"] != "unreadable"]
+        told = (s for s in self.summaries() if s.get("group") == group and s["status"] != "unreadable")
+        return sorted(told, key=lambda s: (s.get("created", ""), s["run"]))
 
     def grid(self, told: Sequence[Mapping[str, Any]], metric: str, target: float) -> Grid:
         """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""

@@ -81,8 +81,10 @@ def chart_of(
 
 
 def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
-    """The runs' own names, unless plain and regularized say it: a run alone, or one of each."""
-    if len(runs) > 1 and any("parent" in run.described for run in runs):
+    """The runs' own names, unless plain and regularized say it: a run alone that nobody named, or one of each."""
+    if len(runs) == 1:
+        return {run.id: run.name for run in runs if run.name != run.id} or None
+    if any("parent" in run.described for run in runs):
         return {run.id: run.name for run in runs}
     kinds = [_is_regularized(run) for run in runs]
     starts = [_is_pretrained(run) for run in runs]
