@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from reglab import data, stats
 from reglab.config import PLAIN, RunConfig, typed
@@ -67,7 +67,7 @@ class Group:
     def values(self, metric: str) -> dict[int, float]:
         """Seed -> value, in the unit of the metric; of the runs that have the number."""
         scale = METRICS[metric].scale
-        return {s["seed"]: s[metric] * scale for s in self.summaries if _is_number(s.get(metric))}
+        return {s["seed"]: s[metric] * scale for s in self.summaries if is_number(s.get(metric))}
 
     def mean(self, metric: str) -> stats.Interval:
         return stats.interval(list(self.values(metric).values()))
@@ -154,12 +154,13 @@ def _look(run: Run) -> _Looked:
     why_not = "" if summary["status"] == "finished" else summary["status"]
     needed = [summary.get(key) for key in ("test_accuracy", "gap", "ece")]
     curves = [getattr(e, key) for e in history for key in ("train_accuracy", "val_accuracy", "val_loss", "gap", "ece")]
-    if not why_not and not (history and all(map(_is_number, [*needed, *curves]))):
+    if not why_not and not (history and all(map(is_number, [*needed, *curves]))):
         why_not = "damaged"
     return _Looked(run, config, summary, history, why_not)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it can be drawn and averaged; NaN, infinity and what is missing cannot."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
@@ -307,7 +308,7 @@ def places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
         return [float(getattr(e, axis)) for e in history]
     ends: dict[int, float] = {}
     for line in run.lines(file="timing.jsonl")[0]:
-        if _is_number(line.get("seconds")) and (line.get("epoch") == 0 or line.get("batch") == line.get("batches")):
+        if is_number(line.get("seconds")) and (line.get("epoch") == 0 or line.get("batch") == line.get("batches")):
             ends.setdefault(int(line.get("epoch", 0)), float(line["seconds"]))
     if any(e.epoch not in ends for e in history):
         raise RunError(
@@ -318,12 +319,14 @@ def places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
 
 def reached(group: Group, target: float, axis: str = "epoch") -> dict[int, float | None]:
     """Seed -> where on the axis validation accuracy was first at least `target` (a fraction); None where it never was."""
-    found: dict[int, float | None] = {}
-    for run, history in zip(group.runs, group.histories, strict=True):
-        across = places(run, history, axis)
-        hits = (place for e, place in zip(history, across, strict=True) if e.val_accuracy >= target)
-        found[run.config.seed] = next(hits, None)
-    return found
+    runs = zip(group.runs, group.histories, strict=True)
+    return {run.config.seed: first_reached(run, history, target, axis) for run, history in runs}
+
+
+def first_reached(run: Run, history: Sequence[Epoch], target: float, axis: str) -> float | None:
+    """The same for one run. Raises as `places`."""
+    across = places(run, history, axis)
+    return next((place for e, place in zip(history, across, strict=True) if e.val_accuracy >= target), None)
 
 
 def soon(found: Mapping[int, float | None]) -> str:
@@ -389,7 +392,8 @@ def cells(comparison: Comparison, metric: str = "test_accuracy") -> list[list[st
     for group in comparison.groups:
         i, gap, ece = (group.mean(key) for key in (metric, "gap", "ece"))
         verdict = "baseline" if group is comparison.baseline else comparison.verdict(group, metric)
-        own = [number(i.mean, metric), bounds(i, m), str(i.n), number(gap.mean, "gap"), number(ece.mean, "ece")]
+        means = [number(told.mean, METRICS[key]) for key, told in (("gap", gap), ("ece", ece))]
+        own = [number(i.mean, m), bounds(i, m), str(i.n), *means]
         told.append([group.label, *own, verdict])
     return told
 
@@ -401,9 +405,8 @@ def table(comparison: Comparison, metric: str = "test_accuracy") -> str:
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
-def number(value: float, metric: str) -> str:
-    m = METRICS[metric]
-    unit = "%" if metric.endswith("accuracy") else m.unit
+def number(value: float, m: Metric) -> str:
+    unit = "%" if m.title.endswith("accuracy") else m.unit  # points are what differences come in
     return f"{value:.{m.digits}f} {unit}".rstrip()
 
 

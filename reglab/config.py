@@ -326,10 +326,10 @@ class RunConfig(BaseModel):
         """The options of `python -m reglab train` that make this config again; defaults are left out."""
         told = RunConfig(dataset=self.dataset)
         out = ["--dataset", self.dataset]
-        for name in type(self).model_fields:
+        for name in PLAIN:
             value = getattr(self, name)
             usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
-            if name in PLAIN and name != "dataset" and value != usual:
+            if name != "dataset" and value != usual:
                 out += [flag(name)] if value is True else [flag(name), typed(value)]
         for key, r in self.regularizers.items():
             out.append(flag(key))

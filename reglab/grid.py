@@ -6,7 +6,6 @@ page or on the command line, a factorial, the arms of a lesson. Cells without a 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ class Cell:
         """Seed -> value in the unit of the metric, of the finished runs."""
         scale = METRICS_OF_A_SWEEP[metric].scale
         told = {s["seed"]: s.get(metric) for s in self.runs if s["status"] == "finished"}
-        return {seed: v * scale for seed, v in told.items() if isinstance(v, int | float) and math.isfinite(v)}
+        return {seed: v * scale for seed, v in told.items() if compare.is_number(v)}
 
     def interval(self, metric: str) -> stats.Interval | None:
         values = list(self.values(metric).values())
@@ -64,7 +63,7 @@ class Cell:
 
     @property
     def statuses(self) -> Counter[str]:
-        return Counter("pruned" if _is_pruned(s) else s["status"] for s in self.runs)
+        return Counter(state(s) for s in self.runs)
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,6 @@ class Grid:
         """Whether the runs differ in nothing but which techniques are on, and in more than one."""
         return len(self.axes) > 1 and all(axis.is_toggle for axis in self.axes)
 
-    def statuses(self) -> Counter[str]:
-        return sum((cell.statuses for cell in self.cells), Counter())
-
     def best(self, metric: str) -> list[tuple[Cell, stats.Interval]]:
         """The cells that have the number, the best first."""
         told = [(cell, i) for cell in self.cells if (i := cell.interval(metric)) is not None]
@@ -91,15 +87,23 @@ class Grid:
 
     def effects(self, metric: str) -> list[stats.Effect]:
         """What each technique, and each pair, bought. Raises `ConfigError` where the finished runs cannot tell."""
-        arms, seeds, values = [], [], []
-        for cell in self.cells:
-            for seed, value in sorted(cell.values(metric).items()):
-                arms.append({axis.name: bool(axis.values[at]) for axis, at in zip(self.axes, cell.place, strict=True)})
-                seeds.append(seed)
-                values.append(value)
-        if not arms:
-            raise ConfigError("No run is finished: nothing can be said of the effects yet.")
-        return stats.effects(arms, seeds, values)
+        told = [(cell.config, summary) for cell in self.cells for summary in cell.runs]
+        return effects(told, [axis.name for axis in self.axes], metric)
+
+
+def effects(
+    told: Sequence[tuple[RunConfig, Mapping[str, Any]]], names: Sequence[str], metric: str
+) -> list[stats.Effect]:
+    """Main effects and pairs of these techniques, in the unit of the metric, from each run's config and summary.
+
+    Raises `ConfigError` where the finished runs cannot tell.
+    """
+    scale = METRICS_OF_A_SWEEP[metric].scale
+    finished = [(c, s) for c, s in told if s["status"] == "finished" and compare.is_number(s.get(metric))]
+    if not finished:
+        raise ConfigError("No run of this factorial is finished: nothing can be said of the effects yet.")
+    arms = [{name: name in c.regularizers for name in names} for c, _ in finished]
+    return stats.effects(arms, [s["seed"] for _, s in finished], [s[metric] * scale for _, s in finished])
 
 
 def grid(told: Sequence[tuple[RunConfig, Mapping[str, Any]]]) -> Grid:
@@ -176,12 +180,11 @@ def read(run: Run, summary: Mapping[str, Any], metric: str, target: float) -> Ma
     if metric not in UNTIL or summary["status"] != "finished":
         return summary
     try:
-        at = compare.places(run, run.history(), _UNTIL_AXIS[metric])
+        return {**summary, metric: compare.first_reached(run, run.history(), target, _UNTIL_AXIS[metric])}
     except RunError:
         return summary
-    hits = (place for e, place in zip(run.history(), at, strict=True) if e.val_accuracy >= target)
-    return {**summary, metric: next(hits, None)}
 
 
-def _is_pruned(summary: Mapping[str, Any]) -> bool:
-    return summary["status"] == "stopped" and bool(summary.get("reason"))
+def state(summary: Mapping[str, Any]) -> str:
+    """The run's status, or `pruned` where it was stopped because it could not win."""
+    return "pruned" if summary["status"] == "stopped" and summary.get("reason") else str(summary["status"])

@@ -54,25 +54,27 @@ def pruned(events: Iterator[Event], run: Run) -> Iterator[Event]:
     at = rungs(run.config.epochs)
     own = _reached(run.history(), at)  # before it was broken off
 
-    def verdict(e: Epoch) -> str:
+    def lost(e: Epoch) -> Stopped | None:
         own[rung := at[e.epoch]] = e.val_accuracy
         others = [reached for reached in rivals(run) if rung in reached]
+        if not is_hopeless(own, others):
+            return None
         better = sum(reached[rung] >= e.val_accuracy for reached in others)
-        return _why(e, run.config.epochs, better) if is_hopeless(own, others) else ""
+        return Stopped(epoch=e.epoch, step=e.step, reason=_why(e, run.config.epochs, better))
 
     due: Epoch | None = None
     for event in events:
         if due and not isinstance(event, (Best, Snapshot)):  # an epoch whose snapshot was not worth sending
-            if why := verdict(due):
-                yield Stopped(epoch=due.epoch, step=due.step, reason=why)
+            if end := lost(due):
+                yield end
                 return
             due = None
         yield event
         if isinstance(event, Epoch) and event.epoch in at and at[event.epoch] not in own:
             due = event
         elif due and isinstance(event, Snapshot):  # now, while what it holds is that of the epoch's end
-            if why := verdict(due):
-                yield Stopped(epoch=due.epoch, step=due.step, reason=why)
+            if end := lost(due):
+                yield end
                 return
             due = None
 

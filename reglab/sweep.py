@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from filelock import FileLock
 
-from reglab import index, stats
+from reglab import grid, index, stats
 from reglab.compare import METRICS, labels
 from reglab.config import PLAIN, RunConfig, typed
 from reglab.errors import ConfigError, RunError
@@ -337,20 +337,9 @@ def checked(name: str) -> str:
 
 
 # ---- what each technique bought ----------------------------------------------------------------------------------
-def effects_of(
-    runs: Sequence[Run], names: Sequence[str], metric: str = "test_accuracy", scale: float = 100.0
-) -> list[stats.Effect]:
+def effects_of(runs: Sequence[Run], names: Sequence[str], metric: str = "test_accuracy") -> list[stats.Effect]:
     """Main effects and pairs of a factorial, in points. Raises `ConfigError` where the finished runs cannot tell."""
-    told: list[tuple[Mapping[str, bool], int, float]] = []
-    for run in runs:
-        summary = run.summary()
-        if summary["status"] == "finished" and metric in summary:
-            arm = {name: name in run.config.regularizers for name in names}
-            told.append((arm, run.config.seed, summary[metric] * scale))
-    if not told:
-        raise ConfigError("No run of this factorial is finished: nothing can be said of the effects yet.")
-    arms, seeds, values = zip(*told, strict=True)
-    return stats.effects(arms, seeds, values)
+    return grid.effects([(run.config, run.summary()) for run in runs], names, metric)
 
 
 def table(effects: Sequence[stats.Effect], metric: str = "test_accuracy") -> str:

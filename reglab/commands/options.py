@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
+import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -135,6 +137,27 @@ def stop_on_signals() -> Any:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return lambda: bool(asked)
+
+
+def told_of_each(total: int, as_json: bool, number: Callable[[Mapping[str, Any]], str]) -> Callable[[Run], None]:
+    """Prints how each run of a plan ended, as a line or as its summary; `number` tells what a finished one reached."""
+    from reglab.sweep import clock
+
+    began, done = time.monotonic(), 0
+
+    def ended(run: Run) -> None:
+        nonlocal done
+        done += 1
+        summary = run.summary()
+        if as_json:
+            print(json.dumps(summary), flush=True)
+            return
+        said = (
+            number(summary) if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
+        )
+        print(f"{done:>4} of {total}  {run.name}: {said}  ({clock(time.monotonic() - began)})", flush=True)
+
+    return ended
 
 
 def checkpoint(args: argparse.Namespace) -> Run:

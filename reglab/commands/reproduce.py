@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from reglab.commands.options import json_option, load_with_progress, runs_option, stop_on_signals, store_of
+from reglab.commands.options import (
+    json_option,
+    load_with_progress,
+    runs_option,
+    stop_on_signals,
+    store_of,
+    told_of_each,
+)
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
     from reglab.reproduce import Findings
-    from reglab.store import Run
 
 ABOUT = "train a published result again, and say whether it came out"
 
@@ -43,55 +49,33 @@ def run(args: argparse.Namespace) -> int:
     asked = publication(args.name)
     configs, group = asked.configs(recipe, args.seeds), asked.group(recipe)
     price = sweep.price(configs, store, group)
+
+    def so_far() -> Findings:
+        return reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
+
     if args.dry_run:
         commands = [config.command() for config in configs]
         if args.json:
             plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
-            print(
-                json.dumps(
-                    plan
-                    | {
-                        "so_far": reproduce.to_json(
-                            reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
-                        )
-                    }
-                )
-            )
+            print(json.dumps({**plan, "so_far": reproduce.to_json(so_far())}))
         else:
-            print(
-                "\n".join(
-                    [
-                        *commands,
-                        f"{group}: {price}",
-                        "",
-                        _told(reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))),
-                    ]
-                )
-            )
+            print("\n".join([*commands, f"{group}: {price}", "", _told(so_far())]))
         return 0
     for config in {c.dataset: c for c in configs}.values():
         load_with_progress(config)
     machine.choose_device(configs[0].device)
     if not args.json:
         print(f"{group}: {price}", flush=True)
-    stop, began, done = stop_on_signals(), time.monotonic(), 0
+    stop = stop_on_signals()
 
-    def ended(run: Run) -> None:
-        nonlocal done
-        done += 1
-        summary = run.summary()
-        if args.json:
-            print(json.dumps(summary), flush=True)
-            return
-        numbers = f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
-        said = numbers if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
-        print(f"{done:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
+    def number(summary: Mapping[str, Any]) -> str:
+        return f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
 
     sweep.folders(configs, store, group, reproduce.names(asked, recipe, configs))
-    runs = sweep.train_all(configs, store, group, ended=ended, stop=stop)
+    runs = sweep.train_all(configs, store, group, ended=told_of_each(len(configs), args.json, number), stop=stop)
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
-    told = reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
+    told = so_far()
     print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
     return 0 if len(runs) == len(configs) and all(run.status() == "finished" for run in runs) else 1
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reglab.commands.options import (
@@ -18,6 +17,7 @@ from reglab.commands.options import (
     runs_option,
     stop_on_signals,
     store_of,
+    told_of_each,
     track_option,
 )
 from reglab.errors import ConfigError
@@ -107,19 +107,12 @@ def run(args: argparse.Namespace) -> int:
         machine.choose_device(base.device)
     if not args.json:
         print(f"{group}: {price}", flush=True)
-    stop, began, told = stop_on_signals(), time.monotonic(), 0
+    scale = compare.METRICS[args.metric].scale
 
-    def ended(run: Run) -> None:
-        nonlocal told
-        told += 1
-        summary = run.summary()
-        if args.json:
-            print(json.dumps(summary), flush=True)
-            return
-        reached = f"{summary[args.metric] * compare.METRICS[args.metric].scale:.1f}" if args.metric in summary else ""
-        said = reached if summary["status"] == "finished" else f"{summary['status']}. {summary.get('reason', '')}"
-        print(f"{told:>4} of {len(configs)}  {run.name}: {said}  ({sweep.clock(time.monotonic() - began)})", flush=True)
+    def number(summary: Mapping[str, Any]) -> str:
+        return f"{summary[args.metric] * scale:.1f}" if args.metric in summary else ""
 
+    stop, ended = stop_on_signals(), told_of_each(len(configs), args.json, number)
     if address is None:
         runs = sweep.train_all(configs, store, group, listen, ended=ended, stop=stop, prune=args.prune)
     else:
@@ -156,10 +149,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequence[str]) -> Sequence[Any]:
-    from reglab import compare, sweep
+    from reglab import sweep
 
     try:
-        return sweep.effects_of(finished, toggles, args.metric, compare.METRICS[args.metric].scale)
+        return sweep.effects_of(finished, toggles, args.metric)
     except ConfigError as error:  # some runs are missing yet
         print(error, file=sys.stderr)
         return []

@@ -163,8 +163,8 @@ class Lab:
         if len(configs) > MOST_SWEPT:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_SWEPT}"
             raise ConfigError(f"{why}: take fewer values or seeds, or use `reglab sweep`.")
-        for config in {(c.dataset, c.model, c.pretrained): offered(c.model_dump()) for c in configs}.values():
-            self._ready(config)
+        for config in {(c.dataset, c.model, c.pretrained): c for c in configs}.values():
+            self._ready(offered(config.model_dump()))
         self.jobs.admit(owner)  # before anything is made
         runs = sweep.folders(configs, self.runs, group or sweep.name_of(configs), names or sweep.names_of(configs))
         left = [run for run in runs if sweep.is_left(run, self.jobs.status(run), prune)]

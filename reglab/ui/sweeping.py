@@ -10,9 +10,9 @@ from math import isfinite
 from typing import Any
 
 from reglab import stats
-from reglab.compare import Metric
+from reglab.compare import Metric, bounds, number
 from reglab.errors import ConfigError
-from reglab.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, UNTIL, Axis, Cell, Grid
+from reglab.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, UNTIL, Axis, Cell, Grid, state
 from reglab.regularizers import CATALOGUE
 from reglab.sweep import clock
 from reglab.ui.inside import card, nice, safe
@@ -45,11 +45,11 @@ BOUGHT = (
 def progress(told: Sequence[Mapping[str, Any]]) -> str:
     """How far the sweep has come, in words."""
     n = len(told)
-    states = [("pruned" if s["status"] == "stopped" and s.get("reason") else str(s["status"])) for s in told]
+    states = [state(s) for s in told]
     done = [s["seconds"] for s in told if s["status"] == "finished" and s.get("seconds")]
     parts = [f"{states.count('finished')} of {n} {'run' if n == 1 else 'runs'} finished"]
-    for state, words in STATES.items():
-        if count := states.count(state):
+    for name, words in STATES.items():
+        if count := states.count(name):
             parts.append(f"{count} {words}")
     left = states.count("queued") + states.count("running")
     if left and done:
@@ -80,7 +80,7 @@ def winner(grid: Grid, metric: str) -> str:
     flattered = f" The best of {len(ranked)} flatters: run it again with new seeds." if len(ranked) > 4 else ""
     which = "Lowest" if metric in LESS_IS_BETTER else "Highest"
     return (
-        f"{which} {m.title}: <b>{safe(first.label)}</b> ({_number(i.mean, m)}). Against the next,"
+        f"{which} {m.title}: <b>{safe(first.label)}</b> ({number(i.mean, m)}). Against the next,"
         f" {safe(second.label)}: {safe(verdict)}{flattered}"
     )
 
@@ -136,9 +136,9 @@ def _heat(cell: Cell, metric: str, low: float, high: float, is_best: bool) -> st
 def _state(cell: Cell, metric: str) -> str:
     """Why a cell has no number."""
     states = cell.statuses
-    for state, words in (("running", "training"), ("queued", "waiting"), ("failed", "diverged")):
-        if states[state]:
-            failed = state == "failed" and not any("iverged" in str(s.get("reason")) for s in cell.runs)
+    for name, words in (("running", "training"), ("queued", "waiting"), ("failed", "diverged")):
+        if states[name]:
+            failed = name == "failed" and not any("iverged" in str(s.get("reason")) for s in cell.runs)
             return "failed" if failed else words
     if states["finished"] and metric in UNTIL:
         return "never"
@@ -178,7 +178,7 @@ def line(grid: Grid, metric: str) -> str:
         dots = "".join("<circle cx='{}' cy='{}' r='3'/>".format(*at(x, mean).split()) for x, mean, *_ in told)
         dashed = " dashed" if key == "train_accuracy" and key != metric else ""
         drawn.append(f'<g data-role="b">{band}<path class="line{dashed}" d="{path}"/>{dots}</g>')
-        said.append(f"{title}: " + ", ".join(f"{axis.shown[x]} {_number(mean, m)}" for x, mean, *_ in told))
+        said.append(f"{title}: " + ", ".join(f"{axis.shown[x]} {number(mean, m)}" for x, mean, *_ in told))
     legend = "".join(
         f'<b class="name {"solid" if key == metric else "broken"}" data-role="b">{safe(title)}</b>'
         for key, title in curves.items()
@@ -262,7 +262,7 @@ def parallel(grid: Grid, metric: str) -> str:
             for a, b, y, z in zip(xs, xs[1:], ys, ys[1:], strict=False)
         )
         good = 1 - share if metric in LESS_IS_BETTER else share
-        words = safe(f"{cell.label}: {_number(i.mean, m)}")
+        words = safe(f"{cell.label}: {number(i.mean, m)}")
         lines.append(
             f'<path class="line" style="opacity:{0.15 + 0.85 * good**2:.2f}" d="{path}"/>'
             f'<path class="touch" data-runs="{_ids(cell)}" d="{path}"><title>{words}</title></path>'
@@ -279,7 +279,7 @@ def parallel(grid: Grid, metric: str) -> str:
     marks.append(f'<line x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>')
     marks.append(f'<text x="{x}" y="{tall - 12}" text-anchor="middle">{safe(m.title)}</text>')
     marks += [f'<text x="{x + 5}" y="{y}">{v:.{m.digits}f}</text>' for v, y in ((low, bottom + 4), (high, top + 4))]
-    words = f"{len(ranked)} combinations; the best: {ranked[0][0].label}, {_number(ranked[0][1].mean, m)}"
+    words = f"{len(ranked)} combinations; the best: {ranked[0][0].label}, {number(ranked[0][1].mean, m)}"
     return (
         f'<div class="scroller"><svg role="img" class="parallel" style="max-width:{wide * 1.25:.0f}px"'
         f' viewBox="0 0 {wide} {tall}" aria-label="{safe(words)}">'
@@ -320,9 +320,9 @@ def bought(grid: Grid, metric: str) -> str:
 
 
 def _effect(e: stats.Effect, m: Metric) -> str:
-    bounds = "" if e.low is None or e.high is None else f", 95 % [{e.low:.{m.digits}f}, {e.high:.{m.digits}f}]"
+    within = "" if e.low is None or e.high is None else f", 95 % [{e.low:.{m.digits}f}, {e.high:.{m.digits}f}]"
     unit = f" {m.unit}" if m.unit else ""
-    return f"{e.mean:+.{m.digits}f}{unit}{bounds}, {e.n} runs"
+    return f"{e.mean:+.{m.digits}f}{unit}{within}, {e.n} runs"
 
 
 def _costs(grid: Grid) -> dict[str, str]:
@@ -377,11 +377,8 @@ def _table(grid: Grid, metric: str) -> str:
     rows = []
     for cell in shown:
         i, gap, ece = (cell.interval(key) for key in (metric, "gap", "ece"))
-        bounds = (
-            "-" if i is None or i.low is None or i.high is None else f"{i.low:.{m.digits}f} .. {i.high:.{m.digits}f}"
-        )
         told = [
-            _number(i.mean, m) if i else _state(cell, metric), bounds, str(i.n if i else 0),
+            number(i.mean, m) if i else _state(cell, metric), bounds(i, m) if i else "-", str(i.n if i else 0),
             f"{gap.mean:.1f}" if gap else "-", f"{ece.mean:.3f}" if ece else "-",
         ]  # fmt: skip
         name = f'<button type="button" class="open" data-runs="{_ids(cell)}">{safe(cell.label)}</button>'
@@ -393,8 +390,3 @@ def _table(grid: Grid, metric: str) -> str:
         f'<p class="caption">{safe(grid.config.title())}. As each run reports itself: after its last epoch, unless it stopped'
         f" early. Intervals: Student's t over the seeds.{more}</p>"
     )
-
-
-def _number(value: float, m: Metric) -> str:
-    unit = "%" if m.title.endswith("accuracy") else m.unit
-    return f"{value:.{m.digits}f} {unit}".rstrip()
