@@ -20,6 +20,7 @@ from reglab.ui import view
 from reglab.ui.chart import lab_chart
 from reglab.ui.controls import preset, unchecked
 from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.stamps import stamp_box, stamp_of
 from reglab.ui.train_tab import QUIET, TICK, TrainTab, ids_of, name_of, warning
 
 FORMULAS: list[dict[str, str | bool]] = [{"left": "$$", "right": "$$", "display": True}]
@@ -232,7 +233,7 @@ class LessonPage:
 
     def __init__(self, lab: Lab, train: TrainTab, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
         self.lab = lab
-        stamp = gr.State(None)  # of what has been shown, so that a look that finds nothing new sends nothing
+        stamp = stamp_box()
         clock = gr.Timer(TICK, active=False)
         intro = gr.Markdown(elem_id="lesson-intro")
         with gr.Accordion("The exact set-ups", open=False, elem_id="lesson-setups"):
@@ -342,8 +343,8 @@ class LessonPage:
     def _is_live(self, runs: list[Run]) -> bool:
         return view.is_live(runs, self.lab.jobs)
 
-    def _stamp(self, lesson: Lesson, runs: list[Run]) -> Any:
-        return lesson.key, view.stamp(runs, self.lab.jobs)
+    def _stamp(self, lesson: Lesson, runs: list[Run]) -> str:
+        return stamp_of(lesson.key, view.stamp(runs, self.lab.jobs))
 
     def _named(self, answers: Any, lesson: Lesson) -> dict[str, Any]:
         """The answers to one lesson's questions, out of those to all."""

@@ -12,6 +12,7 @@ from reglab.store import Run
 from reglab.ui import reproduction, view
 from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
+from reglab.ui.stamps import stamp_box, stamp_of
 from reglab.ui.train_tab import QUIET, TrainTab, name_of, warning
 
 TICK = 2.0  # seconds between looks; a look that finds news reads every run of the recipe
@@ -57,13 +58,14 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
                 parts[name] = [card, command, start]
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="reproduce-stop")
     clock = gr.Timer(TICK, active=False)
-    stamp = gr.State(None)  # of what has been shown, so that a look that finds nothing new sends nothing
+    stamp, known = stamp_box(), gr.State([])  # the ids of the runs on the page: looking for new ones takes longer
     recipes, commands, starts = zip(*parts.values(), strict=True)
-    shown = [page, *recipes, *starts, stop, stamp, clock]
+    shown = [page, *recipes, *starts, stop, stamp, known, clock]
 
     def show(key: Any, visitor: Any) -> list[Any]:
         """Everything about the publication that is chosen."""
         paper = paper_of(key)
+        runs = runs_of(paper)
         found = {name: lab.reproduction(paper, name) for name in RECIPES}
         live = [each.live for each in found.values()]
         return [
@@ -71,16 +73,17 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
             *(reproduction.recipe(paper, name, each) for name, each in found.items()),
             *(gr.update(interactive=not each.live and not each.done) for each in found.values()),
             gr.update(interactive=any(live) and lab.jobs.is_busy(name_of(visitor))),
-            stamped(paper.key, runs_of(paper)),
+            stamped(paper.key, runs),
+            [run.id for run in runs],
             gr.update(active=any(live)),
         ]
 
     def runs_of(paper: Publication) -> list[Run]:
         return [run for name in RECIPES for run in reproduce.runs_of(paper, name, lab.runs)]
 
-    def stamped(key: str, runs: list[Run]) -> Any:
+    def stamped(key: str, runs: list[Run]) -> str:
         """Changes with every epoch and every turn of the queue."""
-        return key, [(run.id, lab.jobs.status(run), view.size(run, "metrics")) for run in runs]
+        return stamp_of(key, [(run.id, lab.jobs.status(run), view.size(run, "metrics")) for run in runs])
 
     def choose(key: Any, visitor: Any) -> list[Any]:
         return ["", *(_command(paper_of(key).key, name) for name in RECIPES), *show(key, visitor)]
@@ -110,12 +113,12 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
 
     stop.click(halt, [chosen, train.visitor], shown, trigger_mode="once", **QUIET)
 
-    def tick(key: Any, visitor: Any, before: Any) -> list[Any]:
-        """Look again at the runs on the page, whose ids the stamp holds."""
-        known = lab.open([told[0] for told in before[1]] if before else [])
-        return [gr.skip() for _ in shown] if stamped(paper_of(key).key, known) == before else show(key, visitor)
+    def tick(key: Any, visitor: Any, before: Any, known: list[str]) -> list[Any]:
+        """Look again at the runs on the page."""
+        now = stamped(paper_of(key).key, lab.open(known))
+        return [gr.skip() for _ in shown] if now == before else show(key, visitor)
 
-    clock.tick(tick, [chosen, train.visitor, stamp], shown, trigger_mode="once", **QUIET)
+    clock.tick(tick, [chosen, train.visitor, stamp, known], shown, trigger_mode="once", **QUIET)
     return show, [chosen, train.visitor], shown
 
 

@@ -20,6 +20,7 @@ from reglab.ui import sweeping
 from reglab.ui.controls import unchecked
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.predict_tab import PRESS
+from reglab.ui.stamps import stamp_box, stamp_of
 from reglab.ui.train_tab import QUIET, TrainTab, name_of, warning
 
 AXES = 3  # that can be chosen here; the command line takes any number
@@ -34,7 +35,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     settings = [(called(name), name) for name in sweep.names() if name not in ("dataset", "precision")]
     techniques = [(t.title, key) for key, t in CATALOGUE.items()]
     mine = gr.BrowserState({}, storage_key="reglab-sweep", secret="reglab")  # {"group": ...}: survives a reload
-    stamp = gr.State(None)
+    stamp = stamp_box()
     clock = gr.Timer(TICK, active=False)
     with gr.Row(equal_height=False, elem_id="sweep"):
         with gr.Column(scale=0, min_width=460, elem_id="sweep-controls"):
@@ -172,14 +173,14 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             partial(ask, question), None, [kind, *(c for row in rows for c in row), metric, about, *base_boxes], **QUIET
         )
 
-    def look(name: Any, by: Any, aim: Any, before: Any, force: bool = False) -> list[Any]:
+    def look(name: Any, by: Any, aim: Any, before: Any) -> list[Any]:
         """What there is of this sweep, where that is new: stamp, page, stop button, clock."""
         told = lab.in_sweep(name) if isinstance(name, str) and name else []
         if not told:
-            return [None, warning(NOTHING), gr.update(interactive=False), gr.update(active=False)]
+            return ["", warning(NOTHING), gr.update(interactive=False), gr.update(active=False)]
         live = any(s["status"] in ("running", "queued") for s in told)
-        now = (name, by, aim, [(s["run"], s["status"], s.get("epoch") if by in UNTIL else None) for s in told])
-        if now == before and not force:
+        now = stamp_of(name, by, aim, [(s["run"], s["status"], s.get("epoch") if by in UNTIL else None) for s in told])
+        if now == before:
             return [gr.skip(), gr.skip(), gr.skip(), gr.update(active=live)]
         try:
             by = by if by in METRICS_OF_A_SWEEP else "test_accuracy"

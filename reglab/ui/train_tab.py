@@ -24,6 +24,7 @@ from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset
 from reglab.ui.lab import PROBLEMS, Lab
 from reglab.ui.sees import sees_html
 from reglab.ui.share_tab import Assigned, admitted, dressed, held, left_out, share_tab
+from reglab.ui.stamps import stamp_box, stamp_of
 from reglab.ui.visitor import ids_of, name_of, tries_of, warning
 
 SEARCH = (
@@ -63,7 +64,7 @@ class TrainTab:
                 "ids": [run.id for run in runs],
                 "tries": tries_of(visitor),
             },
-            view.stamp(runs, self.lab.jobs),
+            stamp_of(view.stamp(runs, self.lab.jobs)),
             self.lab.chart([run.id for run in runs]),
             gr.update(interactive=not live),
             gr.update(interactive=live),
@@ -75,7 +76,7 @@ class TrainTab:
 def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
     first = preset(lab.first_dataset())
     controls = Controls(first)
-    stamp = gr.State(None)  # of what has been shown, so that a look that finds nothing new sends nothing
+    stamp = stamp_box()
     # The secret only has to be the same after a restart; there is nothing secret in a list of run ids.
     visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
     clock = gr.Timer(TICK, active=True)
@@ -193,7 +194,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         """
         ids = ids_of(visitor)
         runs = lab.open(ids)
-        live, now = view.is_live(runs, lab.jobs), view.stamp(runs, lab.jobs)
+        live, now = view.is_live(runs, lab.jobs), stamp_of(view.stamp(runs, lab.jobs))
         sentence, can_retry = lab.data_notice(dataset, model)
         rest = [warning(sentence), gr.update(visible=can_retry), machine_html(lab)]
         if now != before:
