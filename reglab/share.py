@@ -1,4 +1,5 @@
-"""A set-up as a link: the text behind `?cfg=` says a config, or an assignment, which is a config with rules around it.
+"""A set-up as a link: the text behind `?cfg=` says a config, or an assignment, which is a config with rules around it,
+and what its runs are trained beside.
 
 The text is the version and then, packed, only what has to be said: what `RunConfig.parse` would put there by itself is
 left out. Whoever opens a link trusts nobody: its length is bounded before and after unpacking, and every value goes
@@ -13,6 +14,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -188,11 +190,21 @@ def _told(value: Any) -> str:
 Shared = RunConfig | Assignment
 
 
-def encode(shared: Shared) -> str:
+@dataclass(frozen=True)
+class Beside:
+    """What a run is trained beside, to be compared with."""
+
+    plain: bool = True  # the same network without regularizers
+    scratch: bool = False  # the same network from random weights
+
+
+def encode(shared: Shared, beside: Beside = Beside()) -> str:
     """The text of the link that says it; a set-up of defaults alone is one character long."""
     said = differing(shared.config if isinstance(shared, Assignment) else shared)
     if isinstance(shared, Assignment):
         said["assignment"] = shared.model_dump(mode="json", exclude={"config"}, exclude_defaults=True)
+    if beside != Beside():
+        said["beside"] = [name for name, is_on in asdict(beside).items() if is_on]
     if not said:
         return VERSION
     packer = zlib.compressobj(9, zdict=WORDS)
@@ -202,19 +214,27 @@ def encode(shared: Shared) -> str:
 
 def decode(text: str) -> Shared:
     """What the text of a link says. Raises `ConfigError` with one sentence for everything that is none of ours."""
+    return decode_all(text)[0]
+
+
+def decode_all(text: str) -> tuple[Shared, Beside]:
+    """The same, and what its runs are trained beside."""
     if len(text) > LONGEST:
         raise ConfigError(f"The link is too long ({len(text):,} characters) to be one of this lab's: ask for it again.")
     if not text.startswith(VERSION):
         raise ConfigError("The link is of another version of the lab, or of none: ask for a new one.")
     values = _unpacked(text.removeprefix(VERSION))
-    rules = values.pop("assignment", None)
+    rules, beside = values.pop("assignment", None), values.pop("beside", ["plain"])
     try:
+        if not isinstance(beside, list) or not all(name in ("plain", "scratch") for name in beside):
+            raise ConfigError("What its runs are trained beside must be a list of: plain, scratch.")
+        switches = Beside(plain="plain" in beside, scratch="scratch" in beside)
         config = offered(values)
         if rules is None:
-            return config
+            return config, switches
         if not isinstance(rules, dict) or "config" in rules:
             raise ConfigError("The assignment must be an object of rules.")
-        return Assignment.parse({**rules, "config": config})
+        return Assignment.parse({**rules, "config": config}), switches
     except ConfigError as error:
         sentence = str(error)
         raise ConfigError(

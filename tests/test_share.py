@@ -20,7 +20,19 @@ from reglab.errors import ConfigError
 from reglab.models import pretrained
 from reglab.presets import PRESETS
 from reglab.regularizers import CATALOGUE
-from reglab.share import CONTROLS, LARGEST, LONGEST, PREDICTABLE, Assignment, decode, differing, encode, text_of
+from reglab.share import (
+    CONTROLS,
+    LARGEST,
+    LONGEST,
+    PREDICTABLE,
+    Assignment,
+    Beside,
+    decode,
+    decode_all,
+    differing,
+    encode,
+    text_of,
+)
 
 
 @st.composite
@@ -47,6 +59,15 @@ def test_a_link_of_any_config_says_that_config(config):
 @settings(max_examples=60, deadline=None)
 def test_a_link_of_any_assignment_says_that_assignment(assignment):
     assert decode(encode(assignment)) == assignment
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("scratch", [True, False])
+def test_a_link_says_what_its_runs_are_trained_beside(plain, scratch):
+    config, beside = usual("digits", {"dropout": True}), Beside(plain=plain, scratch=scratch)
+    for shared in (config, Assignment.parse({"config": config, "predict": "gap"})):
+        assert decode_all(encode(shared, beside)) == (shared, beside)
+    assert decode_all(encode(config)) == (config, Beside()), "as every link that was made before"
 
 
 @given(config=configs())
@@ -128,7 +149,7 @@ def test_any_text_is_a_set_up_or_answered_in_one_sentence(text):
         assert len(str(refused)) < 400
 
 
-@given(value=anything | st.dictionaries(st.sampled_from(["assignment", "model", "regularizers"]), anything))
+@given(value=anything | st.dictionaries(st.sampled_from(["assignment", "beside", "model", "regularizers"]), anything))
 @settings(max_examples=300, deadline=None)
 def test_any_json_in_a_link_is_a_set_up_or_answered_in_one_sentence(value):
     text = packed(json.dumps(value).encode())
@@ -176,6 +197,9 @@ def test_a_link_with_one_wrong_character_or_a_lost_end_is_no_other_set_up(data):
         (packed(b'{"epochs": ' + b"9" * 4_000 + b"}"), "epochs is"),
         (packed(b'{"dataset": "\\ud800"}'), "not known"),
         (packed(b'{"model": "timm/convnext_base"}'), "does not offer"),
+        (packed(b'{"beside": true}'), "a list of: plain, scratch"),
+        (packed(b'{"beside": ["zzz"]}'), "a list of: plain, scratch"),
+        (packed(b'{"beside": [[]]}'), "a list of: plain, scratch"),
         (packed(b'{"assignment": 3}'), "must be an object"),
         (packed(b'{"assignment": {"config": {}}}'), "must be an object"),
         (packed(b'{"assignment": {"task": 3}}'), "task"),

@@ -62,7 +62,7 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Runs", id="runs") as runs:
                 refresh_runs = runs_tab(lab, train, tabs)
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [*train.shown, *train.controls.components(), header, *train.assigned.shown]
+        shown = [*train.shown, *train.controls.components(), *train.beside, header, *train.assigned.shown]
 
         def load(visitor: Any, request: gr.Request) -> list[Any]:
             return loaded(train, visitor, str(request.query_params.get(PARAMETER, "")))

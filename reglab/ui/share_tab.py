@@ -164,8 +164,10 @@ def rules(assignment: Assignment) -> str:
 
 
 # ---- the tab -----------------------------------------------------------------------------------------------------
-def share_tab(lab: Lab, controls: Controls, visitor: gr.BrowserState, first: RunConfig) -> gr.HTML:
-    """Returns the box of the link, for whoever tells what the controls say."""
+def share_tab(
+    lab: Lab, controls: Controls, beside: Sequence[Any], visitor: gr.BrowserState, first: RunConfig
+) -> gr.HTML:
+    """`beside` are the switches of the comparison. Returns the box of the link, for whoever tells what the controls say."""
     with gr.Column(elem_id="share"):
         gr.HTML("<h4>A link to this set-up</h4><p>Opens the lab with the controls as they stand now.</p>")
         link = link_box("Link to this set-up", "link", {"text": share.encode(first), "address": True})
@@ -200,7 +202,7 @@ def share_tab(lab: Lab, controls: Controls, visitor: gr.BrowserState, first: Run
     private = {**PRIVATE, "queue": True}
     download.click(do_download, [visitor, name], [file, sheet_notice], **private).success(None, file, js=press)
 
-    def do_make(*given: Any) -> dict[str, str]:
+    def do_make(compare: bool, scratch: bool, *given: Any) -> dict[str, str]:
         told = dict(zip(values, given[: len(values)], strict=True))
         told = {key: value for key, value in told.items() if value not in (None, "", [])}
         try:
@@ -209,9 +211,9 @@ def share_tab(lab: Lab, controls: Controls, visitor: gr.BrowserState, first: Run
         except PROBLEMS as error:
             return {"error": str(error)}
         said = f"{config.title()}, {config.recipe()}, {config.epochs} epochs. {rules(assignment)}"
-        return {"text": share.encode(assignment), "said": said}
+        return {"text": share.encode(assignment, share.Beside(compare, scratch)), "said": said}
 
-    make.click(do_make, [*values.values(), *controls.components()], made, **PRIVATE)
+    make.click(do_make, [*beside, *values.values(), *controls.components()], made, **PRIVATE)
     return link
 
 

@@ -17,7 +17,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.models import pretrained
 from reglab.presets import PRESETS, Preset
-from reglab.share import Assignment, decode, encode, offered, values_of
+from reglab.share import Assignment, Beside, decode_all, encode, offered, values_of
 from reglab.ui import view
 from reglab.ui.chart import lab_chart
 from reglab.ui.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset
@@ -53,6 +53,7 @@ class TrainTab:
     shown: list[Any]
     lab: Lab
     assigned: Assigned
+    beside: list[Any]  # the switches that say what a run is trained beside: plain, from random weights
 
     def follow(self, ids: Sequence[str], visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown` that put these runs on the screen."""
@@ -144,9 +145,11 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             with gr.Tab("What the network sees", id="sees") as sees:
                 sight = gr.HTML("", elem_id="sees", apply_default_css=False)
             with gr.Tab("Share", id="share") as sharing:
-                link = share_tab(lab, controls, visitor, first)
+                link = share_tab(lab, controls, [compare, scratch], visitor, first)
     looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
-    tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab, assigned)
+    tab = TrainTab(
+        visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab, assigned, [compare, scratch]
+    )
     inputs, toggles = controls.components(), controls.techniques()
     assigned.around = [(more, lambda a: any(a.access(name) != "hidden" for name in MORE))]
     assigned.around += [(button, lambda a: all(a.access(name) == "open" for name in toggles)) for _, button in recipes]
@@ -209,14 +212,14 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
-    def tell(*values: Any) -> tuple[str, str, Any, str, dict[str, Any]]:
+    def tell(compare: bool, scratch: bool, *values: Any) -> tuple[str, str, Any, str, dict[str, Any]]:
         """The command line of what the controls say, or why it cannot be; a word on techniques that meet; what is known
         of the pretrained weights; and the link."""
         asked = controls.config_values(values)
         said = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in cards.advice(asked["regularizers"]))
         try:
             config = RunConfig.parse(asked)
-            command, shared = config.command(), {"text": encode(config), "address": True}
+            command, shared = config.command(), {"text": encode(config, Beside(compare, scratch)), "address": True}
         except PROBLEMS as error:
             command, shared = str(error), {"error": str(error)}
         timm = pretrained.is_timm(asked["model"] or "")
@@ -229,7 +232,11 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
         )
 
     changes = [c.change for c in inputs]
-    gr.on(changes, tell, inputs, [command, advice, transfer, about_weights, link], trigger_mode="always_last", **QUIET)
+    gr.on(
+        [*changes, compare.change, scratch.change],
+        tell, [compare, scratch, *inputs], [command, advice, transfer, about_weights, link],
+        trigger_mode="always_last", **QUIET,
+    )  # fmt: skip
 
     def see(looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""
@@ -337,9 +344,11 @@ def loaded(tab: TrainTab, visitor: Any, link: str = "") -> list[Any]:
         config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
     except (ValueError, RunError):
         config = preset(tab.lab.first_dataset())
-    shared, notice = None, ""
+    shared, switches, notice = None, [gr.skip(), gr.skip()], ""
     try:
-        shared = decode(link) if link else None
+        if link:
+            shared, beside = decode_all(link)
+            switches = [beside.plain, beside.scratch]
     except ConfigError as error:
         notice = str(error)
     assignment = shared if isinstance(shared, Assignment) else None
@@ -349,6 +358,7 @@ def loaded(tab: TrainTab, visitor: Any, link: str = "") -> list[Any]:
     return [
         *tab.follow([run.id for run in runs] or tab.lab.example(), visitor),
         *(dressed(assignment, tab.controls) if assignment else tab.controls.filled(config)),
+        *switches,
         machine_html(tab.lab),
         *tab.assigned.filled(assignment, visitor, notice),
     ]
