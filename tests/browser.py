@@ -1,4 +1,6 @@
-"""A real browser and real servers for `test_app.py`: what it starts, and what a visitor does, in few words.
+"""A real browser and real servers for the tests of the page: what is started, and what a visitor does, in few words.
+
+Its fixtures are known to all files of tests by `conftest.py`.
 
 Without Chromium or playwright these tests are skipped; with REGLAB_REQUIRE_BROWSER=1 that is a failure.
 """
@@ -168,9 +170,7 @@ def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PAT
     return time.monotonic() - began
 
 
-@pytest.fixture(
-    name="session_server", scope="session"
-)  # known to all tests by conftest.py: one for each process of tests
+@pytest.fixture(name="session_server", scope="session")  # one for each process of tests
 def session_server_fixture(tmp_path_factory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("app"), cifar10=True)
     try:

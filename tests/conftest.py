@@ -180,4 +180,13 @@ def finished(trained, tmp_path):
     return Run(Path(shutil.copytree(trained["path"], tmp_path / "runs" / trained["path"].name)))
 
 
-from browser import session_server_fixture  # noqa: E402, F401  (here, so that there is one for all files)
+from browser import (  # noqa: E402, F401  (fixtures for all files)
+    a_run_fixture,
+    another_server_fixture,
+    chromium_fixture,
+    lab_fixture,
+    server_fixture,
+    session_server_fixture,
+    visitor_fixture,
+    visitors_fixture,
+)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import struct
@@ -17,20 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    ROOT,
-    Lab,
-    Server,
-    a_run_fixture,
-    another_server_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-    wait_until,
-)
+from browser import ROOT, Lab, Server, expect, wait_until
 from conftest import environment
 
 from reglab.config import RunConfig
@@ -57,6 +45,30 @@ def test_a_first_visit_shows_a_page_one_can_use(lab):
         assert lab.said("#chart [data-part=verdict]")
     else:
         expect(page.locator("#chart .invitation")).to_be_visible()
+
+
+def test_answers_that_overtake_each_other_leave_the_page_right(visitor, server):
+    """The first look at the runs is asked before the page has loaded, and its answer arrives after."""
+    page, held = visitor.context.new_page(), {}
+
+    def hold(route: Any) -> None:
+        given = len(json.loads(route.request.post_data or "{}").get("data", []))
+        kind = {1: "loading", 4: "look"}.get(given, "")
+        if kind and kind not in held:
+            held[kind] = route
+        else:
+            route.continue_()
+
+    page.route("**/run/predict*", hold)
+    page.goto(server.url)
+    wait_until(lambda: page.wait_for_timeout(20) or len(held) == 2, "the page does not look at its runs")
+    early = held["look"].fetch()
+    held["loading"].continue_()
+    runs = page.locator("#chart [data-part=progress] > *")
+    expect(runs).to_have_count(2)
+    held["look"].fulfill(response=early)
+    page.wait_for_timeout(3000)  # the early answer has emptied the chart; a look or two later it is right
+    expect(runs).to_have_count(2)
 
 
 def test_the_second_visitor_is_told_what_machine_this_is_too(visitors, server):

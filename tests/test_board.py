@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-)
+from browser import expect
 
 from reglab.presets import PRESETS
 from reglab.regularizers import CATALOGUE

@@ -9,15 +9,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    a_run_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-)
+from browser import expect
 from PIL import Image
 
 from reglab import compare

@@ -9,17 +9,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    Lab,
-    a_run_fixture,
-    another_server_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-)
+from browser import Lab, expect
 
 from reglab.store import Run, Store
 from reglab.ui import lab as backstage

@@ -5,24 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    Lab,
-    Server,
-    another_server_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-    wait_until,
-)
-from playwright.sync_api import Route
+from browser import Lab, Server, expect, wait_until
 
 from reglab.lessons import LESSONS, lesson
 from reglab.regularizers import CATALOGUE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route  # which may be missing
 
 LEFT = "AbortError|Connection errored out"  # what a page complains of that is left while it waits for an answer
 

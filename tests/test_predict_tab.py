@@ -8,17 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    Lab,
-    a_run_fixture,
-    another_server_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-)
+from browser import Lab, expect
 from PIL import Image
 
 from reglab import data

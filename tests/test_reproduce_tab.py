@@ -8,15 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-    wait_until,
-)
+from browser import expect, wait_until
 from conftest import tiny_config
 from test_reproduce import GOOD, TOY, told
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    a_run_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-    wait_until,
-)
+from browser import expect, wait_until
 
 from reglab import sheet
 from reglab.config import RunConfig
-from reglab.share import Assignment, decode, encode, text_of
+from reglab.share import Assignment, Beside, decode, decode_all, encode, text_of
 from reglab.sheet import Prediction
 from reglab.store import Store
 from reglab.ui.lab import Lab
@@ -47,15 +38,21 @@ RULES = {
 ASSIGNMENT = Assignment.parse({"config": CONFIG, **RULES})
 
 
+def said(link: str) -> tuple[int, Beside]:
+    shared, beside = decode_all(text_of(link))
+    return shared.epochs, beside
+
+
 # ---- in a browser ------------------------------------------------------------------------------------------------
 def test_a_copied_link_opens_the_same_set_up_for_somebody_else(visitors, server):
     visitor = visitors()
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab = visitor.open(server)
     lab.digits(train_size=60, epochs=7)
+    lab.page.locator("#compare input").uncheck()
     lab.tab("Share")
     box = lab.page.get_by_role("textbox", name="Link to this set-up")
-    wait_until(lambda: decode(text_of(box.input_value())).epochs == 7, "the link does not follow the controls")
+    wait_until(lambda: said(box.input_value()) == (7, Beside(plain=False)), "the link does not follow the controls")
     lab.page.locator("#link button").click()
     expect(lab.page.locator("#link output")).to_have_text("Copied.")
     link = box.input_value()
@@ -64,6 +61,7 @@ def test_a_copied_link_opens_the_same_set_up_for_somebody_else(visitors, server)
 
     other = visitors().open(server, f"?cfg={text_of(link)}")
     expect(other.command).to_have_value(lab.command.input_value())
+    expect(other.page.locator("#compare input")).not_to_be_checked()
     expect(other.page.locator(".warning")).to_have_count(0)
 
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from browser import (  # noqa: F401  (fixtures need only be here)
-    a_run_fixture,
-    chromium_fixture,
-    expect,
-    lab_fixture,
-    server_fixture,
-    visitor_fixture,
-    visitors_fixture,
-)
+from browser import expect
 from conftest import tiny_config
 
 from reglab import jobs as working
