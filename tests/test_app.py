@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import ROOT, Lab, Server, expect, wait_until
+from browser import LEFT, ROOT, Lab, Server, expect, wait_until
 from conftest import environment
 
 from reglab.config import RunConfig
 from reglab.store import Run, Store
 
-LEFT = "AbortError|Connection errored out"  # what a page complains of that is left while it waits for an answer
 SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 
 

@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import Lab, Server, expect, wait_until
+from browser import LEFT, Lab, Server, expect, wait_until
 
 from reglab.lessons import LESSONS, lesson
 from reglab.regularizers import CATALOGUE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route  # which may be missing
-
-LEFT = "AbortError|Connection errored out"  # what a page complains of that is left while it waits for an answer
 
 
 def learn(lab: Lab, entry: str = "") -> Lab:

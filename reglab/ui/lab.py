@@ -369,7 +369,7 @@ class Lab:
     def in_sweep(self, group: str) -> list[dict[str, Any]]:
         """The summaries of its runs, the oldest first."""
         told = (s for s in self.summaries() if s.get("group") == group and s["status"] != "unreadable")
-        return sorted(told, key=lambda s: (s.get("created", ""), s["run"]))
+        return sorted(told, key=_age)
 
     def grid(self, told: Sequence[Mapping[str, Any]], metric: str, target: float) -> Grid:
         """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""
@@ -396,7 +396,8 @@ class Lab:
 
     def finished_in(self, group: str) -> list[str]:
         """The ids of the finished runs of a group, in the order in which they were made."""
-        return [summary["run"] for summary in reversed(self._finished()) if summary["group"] == group]
+        told = (summary for summary in self._finished() if summary["group"] == group)
+        return [summary["run"] for summary in sorted(told, key=_age)]
 
     def finished_rows(self) -> list[list[Any]]:
         """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
@@ -494,6 +495,11 @@ class Lab:
                 with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
+
+
+def _age(s: Mapping[str, Any]) -> tuple[str, str]:
+    """To sort by: runs of one second are told apart by when they were made, which their ids do not hold."""
+    return s.get("created", ""), s["run"]
 
 
 def _what(s: Mapping[str, Any]) -> list[str]:

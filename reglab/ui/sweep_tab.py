@@ -55,6 +55,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
                     with gr.Row():
                         name = gr.Dropdown(
                             [("-", ""), *settings], value="", label=("Setting", "and", "and")[i], filterable=True,
+                            info="a control of the Train tab" if i == 0 else None,
                             elem_id=f"axis-{i}", min_width=180,
                         )  # fmt: skip
                         values = gr.Textbox(
