@@ -5,16 +5,11 @@ Text in, text out; knows nothing of Gradio. The colours are those of the chart; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from reglab import compare
-from reglab.compare import METRICS, Band, Comparison
+from reglab.compare import METRICS, Comparison
 from reglab.ui.inside import card, nice, safe
+from reglab.ui.plane import Plane, below, svg
 from reglab.ui.view import ROLES
-
-WIDE, TALL = 440, 250  # of a drawing, about the pixels it gets
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 10, 36
-TICKS = 5
 
 
 def page(
@@ -61,62 +56,33 @@ def curves(comparison: Comparison, metric: str, axis: str = "epoch") -> str:
     share = key.endswith("accuracy") or key == "gap"
     bands = [compare.band(group, key, axis) for group in comparison.groups]
     right = max(b.x[-1] for b in bands) or 1.0
-    bottom, top = _bounds(bands)
-
-    def at(x: float, y: float) -> str:
-        across = LEFT + x / right * (WIDE - LEFT - RIGHT)
-        up = TALL - BOTTOM - (y - bottom) / (top - bottom) * (TALL - TOP - BOTTOM)
-        return f"{across:.1f} {up:.1f}"
-
+    plane = Plane.around(y for b in bands for y in (*b.low, *b.high))
     drawn, told = [], []
     for place, (group, b) in enumerate(zip(comparison.groups, bands, strict=True)):
-        line = "M" + " L".join(at(x, y) for x, y in zip(b.x, b.mean, strict=True))
-        there = [at(x, y) for x, y in zip(b.x, b.high, strict=True)]
-        back = [at(x, y) for x, y in zip(reversed(b.x), reversed(b.low), strict=True)]
-        band = f'<path class="band" d="M{" L".join(there + back)}Z"/>' if len(group.runs) > 1 else ""
-        dashed = " dashed" if place // len(ROLES) % 2 else ""
-        drawn.append(f'<g data-role="{role(comparison, place)}">{band}<path class="line{dashed}" d="{line}"/></g>')
+        at = [x / right for x in b.x]
+        band = plane.band(list(zip(at, b.low, b.high, strict=True))) if len(group.runs) > 1 else ""
+        line = plane.line(list(zip(at, b.mean, strict=True)), dashed=place // len(ROLES) % 2 == 1)
+        drawn.append(f'<g data-role="{role(comparison, place)}">{band}{line}</g>')
         told.append(f"{group.label}: {_said(b.mean[-1], share)} at the end, {len(group.runs)} seeds")
-    content = _grid(bottom, top, share) + _across(right, axis) + "".join(reversed(drawn))  # the baseline on top
+    content = (
+        plane.grid(lambda y: _said(y, share)) + _across(right, axis) + "".join(reversed(drawn))
+    )  # the baseline on top
     legend = "".join(
         f'<b class="name" data-role="{role(comparison, i)}">{safe(group.label)} <small>n = {len(group.runs)}</small></b>'
         for i, group in enumerate(comparison.groups)
     )
     words = f"{_of_curve(metric)}: {'; '.join(told)}"
-    svg = f'<svg role="img" viewBox="0 0 {WIDE} {TALL}" aria-label="{safe(words)}">{content}</svg>'
-    return f"<figure><figcaption>{legend}</figcaption>{svg}</figure>"
-
-
-def _bounds(bands: Sequence[Band]) -> tuple[float, float]:
-    low, high = min(min(b.low) for b in bands), max(max(b.high) for b in bands)
-    step = nice((high - low or 1) / TICKS)
-    return step * (low // step), step * -(-high // step) if high > low else low + step
+    return f"<figure><figcaption>{legend}</figcaption>{svg(content, words)}</figure>"
 
 
 def _said(y: float, share: bool) -> str:
     return f"{y * 100:.4g} %" if share else f"{y:.4g}"
 
 
-def _grid(bottom: float, top: float, share: bool) -> str:
-    step, lines = nice((top - bottom) / TICKS * 0.9), []
-    n = round((top - bottom) / step)
-    for i in range(n + 1):
-        y = TALL - BOTTOM - i / n * (TALL - TOP - BOTTOM)
-        lines.append(
-            f'<line x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_said(bottom + (top - bottom) * i / n, share)}</text>'
-        )
-    return f'<g class="axis">{"".join(lines)}</g>'
-
-
 def _across(right: float, axis: str) -> str:
-    step, y, marks = nice(right / 8), TALL - BOTTOM, []
-    for i in range(int(right / step * 1.0001) + 1):
-        x = LEFT + i * step / right * (WIDE - LEFT - RIGHT)
-        marks.append(f'<text x="{x:.1f}" y="{y + 16}" text-anchor="middle">{i * step:g}</text>')
-    words = {"seconds": "seconds of training"}.get(axis, axis)
-    middle = (LEFT + WIDE - RIGHT) / 2
-    return f'<g class="axis">{"".join(marks)}<text x="{middle}" y="{TALL - 4}" text-anchor="middle">{words}</text></g>'
+    step = nice(right / 8)
+    marks = [(i * step / right, f"{i * step:g}") for i in range(int(right / step * 1.0001) + 1)]
+    return below(marks, {"seconds": "seconds of training"}.get(axis, axis))
 
 
 # ---- differences -------------------------------------------------------------------------------------------------

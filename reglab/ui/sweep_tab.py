@@ -115,10 +115,13 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     base_inputs = train.controls.components()
     everything = [*plan_inputs, *base_inputs]
 
-    def asked_for(values: Sequence[Any]) -> tuple[list[RunConfig], str]:
+    def base_of(values: Sequence[Any]) -> RunConfig:
+        """What the Train tab says. Raises `ConfigError`."""
+        return RunConfig.parse(train.controls.config_values(values[len(plan_inputs) :]))
+
+    def asked_for(base: RunConfig, values: Sequence[Any]) -> tuple[list[RunConfig], str]:
         """The configs, and the same on the command line. Raises `ConfigError`."""
         kind, toggles, seeds, images, epochs, *told = values[: len(plan_inputs)]
-        base = RunConfig.parse(train.controls.config_values(values[len(plan_inputs) :]))
         base = base.override({k: v for k, v in (("train_size", images), ("epochs", epochs)) if v})
         n = _whole(seeds)
         words = ["python -m reglab sweep", *base.command().split()[4:], f"--seeds {n}"]
@@ -136,12 +139,12 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     def tell(*values: Any) -> tuple[str, str, str]:
         """What would be swept, what it costs, and its command; or why it cannot be."""
         try:
-            base = RunConfig.parse(train.controls.config_values(values[len(plan_inputs) :]))
+            base = base_of(values)
             line = f"<p>From the Train tab: {html.escape(base.title())} · {html.escape(base.recipe())}.</p>"
         except PROBLEMS as error:
             return warning(str(error)), "", ""
         try:
-            configs, command = asked_for(values)
+            configs, command = asked_for(base, values)
             told = sweep.price(configs, lab.runs, sweep.name_of(configs))
         except PROBLEMS as error:
             return line, f'<p class="price">{html.escape(str(error))}</p>', ""
@@ -194,7 +197,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def begin(visitor: Any, assignment: Assignment | None, prune: bool, by: Any, aim: Any, *values: Any) -> list[Any]:
         try:
-            configs, _ = asked_for(values)
+            configs, _ = asked_for(base_of(values), values)
             if assignment is not None:
                 assignment.check_all(configs)
             name = sweep.name_of(configs)

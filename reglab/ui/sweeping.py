@@ -15,9 +15,9 @@ from reglab.errors import ConfigError
 from reglab.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, UNTIL, Axis, Cell, Grid, state
 from reglab.regularizers import CATALOGUE
 from reglab.sweep import clock
-from reglab.ui.inside import card, nice, safe
+from reglab.ui.inside import card, safe
+from reglab.ui.plane import Plane, below, svg
 
-WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 440, 250, 46, 14, 10, 40
 LISTED = 60  # cells in the table
 PARALLEL = 200  # lines of parallel coordinates
 FAN = 20.0  # pixels between the worst and the best line at one value
@@ -160,34 +160,31 @@ def line(grid: Grid, metric: str) -> str:
     every = [y for told in points.values() for _, _, low, high, _ in told for y in (low, high)]
     if not every:
         return f"<p>{safe(_nothing_yet(grid))}</p>"
-    step = nice((max(every) - min(every) or 1) / 5)
-    bottom, top = step * (min(every) // step), step * -(-max(every) // step)
-    top = top if top > bottom else bottom + step
-
-    def at(place: float, y: float) -> str:
-        across = LEFT + (place + 0.5) / len(axis.values) * (WIDE - LEFT - RIGHT)
-        return f"{across:.1f} {TALL - BOTTOM - (y - bottom) / (top - bottom) * (TALL - TOP - BOTTOM):.1f}"
-
+    plane = Plane.around(every)
     drawn, said = [], []
     for key, title in curves.items():
         if not (told := points[key]):
             continue
-        path = "M" + " L".join(at(x, mean) for x, mean, *_ in told)
-        there, back = [at(x, high) for x, _, _, high, _ in told], [at(x, low) for x, _, low, _, _ in reversed(told)]
-        band = f'<path class="band" d="M{" L".join(there + back)}Z"/>' if any(n > 1 for *_, n in told) else ""
-        dots = "".join("<circle cx='{}' cy='{}' r='3'/>".format(*at(x, mean).split()) for x, mean, *_ in told)
-        dashed = " dashed" if key == "train_accuracy" and key != metric else ""
-        drawn.append(f'<g data-role="b">{band}<path class="line{dashed}" d="{path}"/>{dots}</g>')
+        several = any(n > 1 for *_, n in told)
+        band = plane.band([(_across(axis, x), low, high) for x, _, low, high, _ in told]) if several else ""
+        means = [(_across(axis, x), mean) for x, mean, *_ in told]
+        mean_line = plane.line(means, dashed=key == "train_accuracy" and key != metric)
+        drawn.append(f'<g data-role="b">{band}{mean_line}{plane.dots(means)}</g>')
         said.append(f"{title}: " + ", ".join(f"{axis.shown[x]} {number(mean, m)}" for x, mean, *_ in told))
     legend = "".join(
         f'<b class="name {"solid" if key == metric else "broken"}" data-role="b">{safe(title)}</b>'
         for key, title in curves.items()
     )
-    svg = (
-        f'<svg role="img" viewBox="0 0 {WIDE} {TALL}" aria-label="{safe("; ".join(said))}">'
-        f"{_grid_lines(bottom, top, m)}{_names(axis, at)}{''.join(drawn)}</svg>"
-    )
-    return f"<figure><figcaption>{legend if len(curves) > 1 else ''}</figcaption>{svg}</figure>"
+    every_nth = -(-len(axis.values) // 12)
+    names = [(_across(axis, x), name) for x, name in enumerate(axis.shown) if x % every_nth == 0]
+    content = plane.grid("{:.4g}".format) + below(names, axis.title) + "".join(drawn)
+    caption = legend if len(curves) > 1 else ""
+    return f"<figure><figcaption>{caption}</figcaption>{svg(content, '; '.join(said))}</figure>"
+
+
+def _across(axis: Axis, place: int) -> float:
+    """Values are evenly spaced, each in the middle of its part of the width."""
+    return (place + 0.5) / len(axis.values)
 
 
 def _points(grid: Grid, metric: str) -> list[tuple[int, float, float, float, int]]:
@@ -197,31 +194,6 @@ def _points(grid: Grid, metric: str) -> list[tuple[int, float, float, float, int
         if values := list(cell.values(metric).values()):
             told.append((cell.place[0], sum(values) / len(values), min(values), max(values), len(values)))
     return told
-
-
-def _grid_lines(bottom: float, top: float, m: Metric) -> str:
-    step, marks = nice((top - bottom) / 5 * 0.9), []
-    n = max(1, round((top - bottom) / step))
-    for i in range(n + 1):
-        y = TALL - BOTTOM - i / n * (TALL - TOP - BOTTOM)
-        marks.append(
-            f'<line x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{bottom + (top - bottom) * i / n:.4g}</text>'
-        )
-    return f'<g class="axis">{"".join(marks)}</g>'
-
-
-def _names(axis: Axis, at: Any) -> str:
-    y, every = TALL - BOTTOM + 16, -(-len(axis.values) // 12)
-    marks = "".join(
-        f'<text x="{at(x, 0).split()[0]}" y="{y}" text-anchor="middle">{safe(name)}</text>'
-        for x, name in enumerate(axis.shown)
-        if x % every == 0
-    )
-    middle = (LEFT + WIDE - RIGHT) / 2
-    return (
-        f'<g class="axis">{marks}<text x="{middle}" y="{TALL - 6}" text-anchor="middle">{safe(axis.title)}</text></g>'
-    )
 
 
 def _alone(grid: Grid, metric: str) -> str:
