@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from browser import expect
 
 from reglab.presets import PRESETS
@@ -48,21 +47,21 @@ def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
     assert shown(lab) == list(CATALOGUE)
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.title)
-def test_a_recipe_sets_the_toggles_and_nothing_else(lab, preset):
+def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
     lab.number("epochs").fill("7")
     lab.number("epochs").blur()
     expect(lab.command).to_have_value(re.compile("--epochs 7"))
-    recipe(lab, "None")
-    expect(lab.command).to_have_value("python -m reglab train --dataset cifar10 --train-size 5000 --epochs 7")
-    recipe(lab, preset.title)
-    for key, settings in preset.regularizers.items():
-        flag = f"--{key.replace('_', '-')}"
-        expect(lab.command).to_have_value(re.compile(rf"{flag}( |$)"))
-        for name, value in settings.items():
-            expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
-    on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
-    assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
+    for preset in PRESETS:
+        recipe(lab, "None")
+        expect(lab.command).to_have_value("python -m reglab train --dataset cifar10 --train-size 5000 --epochs 7")
+        recipe(lab, preset.title)
+        for key, settings in preset.regularizers.items():
+            flag = f"--{key.replace('_', '-')}"
+            expect(lab.command).to_have_value(re.compile(rf"{flag}( |$)"))
+            for name, value in settings.items():
+                expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
+        on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
+        assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
 
 
 def test_a_recipe_says_what_it_is(lab):
@@ -106,25 +105,22 @@ def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(
     lab.expect_statuses("finished", "finished")
 
 
-@pytest.mark.parametrize(
-    ("keys", "words"),
-    [
+def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
+    before = len(server.runs())
+    for keys, words in (
         (("batch_norm", "group_norm"), "switch one of them off"),
         (("stochastic_depth",), "choose resnet20 or resnet18, or switch it off"),
         (("l2_sp",), "trained from scratch"),
-    ],
-)
-def test_what_cannot_be_is_said_before_anything_is_trained(lab, server, keys, words):
-    recipe(lab, "None")
-    for key in keys:
-        toggle(lab, key)
-    expect(lab.command).to_have_value(re.compile(words))
-    lab.tab("What the network sees")
-    expect(lab.page.locator("#sees .warning")).to_contain_text(words)
-    before = len(server.runs())
-    lab.train.click()
-    expect(lab.notice).to_contain_text(words)
-    assert len(server.runs()) == before
+    ):
+        recipe(lab, "None")
+        for key in keys:
+            toggle(lab, key)
+        expect(lab.command).to_have_value(re.compile(words))
+        lab.tab("What the network sees")
+        expect(lab.page.locator("#sees .warning")).to_contain_text(words)
+        lab.train.click()
+        expect(lab.notice).to_contain_text(words)
+        assert len(server.runs()) == before
 
 
 def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_use(lab, server):
