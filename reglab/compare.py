@@ -121,7 +121,7 @@ def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
     configs = [_without_seed(same[0].config) for same in alike]
     groups = []
     for same, config, label in zip(alike, configs, labels(configs), strict=True):
-        one_each = {told.config.seed: told for told in sorted(same, key=lambda told: told.age)}  # the newest
+        one_each = {told.config.seed: told for told in sorted(same, key=lambda told: told.run.age)}  # the newest
         if older := len(same) - len(one_each):
             said = f"{older} older {'run' if older == 1 else 'runs'} of a seed that is there again left out."
             notes.append(f"{label}: {said}")
@@ -140,10 +140,6 @@ class _Looked:
     summary: Mapping[str, Any]
     history: Sequence[Epoch]
     why_not: str = ""  # it cannot be compared
-
-    @property
-    def age(self) -> tuple[str, str]:
-        return str(self.summary.get("created", "")), self.run.id
 
 
 def _look(run: Run) -> _Looked:

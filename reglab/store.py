@@ -127,7 +127,7 @@ class Store:
     def group(self, name: str) -> list[Run]:
         """The runs that were started together under that name, oldest first."""
         found = (r for r in self.runs() if name and r.described.get("group") == name)
-        return sorted(found, key=lambda r: (r.described.get("created", ""), r.id))
+        return sorted(found, key=lambda run: run.age)
 
 
 def new_id(stamp: datetime) -> str:
@@ -175,6 +175,11 @@ class Run:
     def described(self) -> dict[str, Any]:
         """`config.json` as it is, empty when it cannot be read."""
         return read_json(self.path / "config.json")
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """To sort by: when it was made, to the microsecond; ids tell seconds, and those of copies nothing."""
+        return str(self.described.get("created", "")), self.id
 
     @cached_property
     def config(self) -> RunConfig:

@@ -498,8 +498,8 @@ class Lab:
 
 
 def _age(s: Mapping[str, Any]) -> tuple[str, str]:
-    """To sort by: runs of one second are told apart by when they were made, which their ids do not hold."""
-    return s.get("created", ""), s["run"]
+    """As `Run.age`, of a summary."""
+    return str(s.get("created", "")), s["run"]
 
 
 def _what(s: Mapping[str, Any]) -> list[str]:

@@ -116,13 +116,14 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
                 controls.regularizers()
             advice = gr.HTML("", elem_id="advice")
             with gr.Column(elem_id="go"):
-                compare = gr.Checkbox(
+                plain = gr.Checkbox(
                     True,
                     label="Compare with the same network without regularizers",
                     info="same images, same seed, same batches",
                     elem_id="compare",
                     container=False,
                 )
+                beside = [plain, scratch]
                 with gr.Row():
                     start = gr.Button("Train", variant="primary", elem_id="train")
                     stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
@@ -145,11 +146,9 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             with gr.Tab("What the network sees", id="sees") as sees:
                 sight = gr.HTML("", elem_id="sees", apply_default_css=False)
             with gr.Tab("Share", id="share") as sharing:
-                link = share_tab(lab, controls, [compare, scratch], visitor, first)
+                link = share_tab(lab, controls, beside, visitor, first)
     looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
-    tab = TrainTab(
-        visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab, assigned, [compare, scratch]
-    )
+    tab = TrainTab(visitor, controls, [visitor, stamp, chart, start, stop, notice, clock], lab, assigned, beside)
     inputs, toggles = controls.components(), controls.techniques()
     assigned.around = [(more, lambda a: any(a.access(name) != "hidden" for name in MORE))]
     assigned.around += [(button, lambda a: all(a.access(name) == "open" for name in toggles)) for _, button in recipes]
@@ -177,7 +176,7 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
             visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run, **told}]}
         return tab.follow(ids, visitor)
 
-    begun = [visitor, compare, scratch, assigned.state, *assigned.answers, *inputs]
+    begun = [visitor, *beside, assigned.state, *assigned.answers, *inputs]
     start.click(begin, begun, tab.shown, trigger_mode="once", **QUIET)
 
     start.click(lambda: (gr.update(selected="curves"), False), None, [stage, looking], **QUIET)
@@ -233,8 +232,8 @@ def train_tab(lab: Lab, header: gr.HTML) -> TrainTab:
 
     changes = [c.change for c in inputs]
     gr.on(
-        [*changes, compare.change, scratch.change],
-        tell, [compare, scratch, *inputs], [command, advice, transfer, about_weights, link],
+        [*changes, *(switch.change for switch in beside)],
+        tell, [*beside, *inputs], [command, advice, transfer, about_weights, link],
         trigger_mode="always_last", **QUIET,
     )  # fmt: skip
 

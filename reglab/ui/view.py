@@ -83,7 +83,8 @@ def chart_of(
 def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
     """The runs' own names, unless plain and regularized say it: a run alone that nobody named, or one of each."""
     if len(runs) == 1:
-        return {run.id: run.name for run in runs if run.name != run.id} or None
+        [(key, name)] = [(run.id, run.name) for run in runs]
+        return None if name == key else {key: name}
     if any("parent" in run.described for run in runs):
         return {run.id: run.name for run in runs}
     kinds = [_is_regularized(run) for run in runs]
