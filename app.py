@@ -4,6 +4,6 @@ Workers that train import this file again when they start, so there must be noth
 """
 
 if __name__ == "__main__":
-    from reglab.ui import launch
+    from reglab.ui.app import launch
 
     launch()

@@ -29,13 +29,14 @@ from reglab import __version__  # noqa: I001  first, as in the app: it says how 
 import torch
 
 from effects import counted, named
-from reglab import cards, data, machine
+from reglab.teaching import cards
+from reglab import data, machine
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
-from reglab.events import Snapshot, Step
+from reglab.training.events import Snapshot, Step
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.store import write_json
-from reglab.train import train
+from reglab.runs.store import write_json
+from reglab.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT, LIMITS = 1.15, {"sam": 2.1}  # times the plain step; SAM needs two passes

@@ -30,13 +30,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import cards, data
+from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
-from reglab.events import Epoch, Event
-from reglab.jobs import work
+from reglab.jobs.queue import work
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.store import Run, Store, read_json, write_json
+from reglab.runs.store import Run, Store, read_json, write_json
+from reglab.teaching import cards
+from reglab.training.events import Epoch, Event
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "basic_cnn"

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from reglab import machine
-from reglab.predict import answer
-from reglab.store import checkpoints_store, write_json
+from reglab.analysis.predict import answer
+from reglab.runs.store import checkpoints_store, write_json
 
 LIMIT = 0.3  # seconds, on two cores
 

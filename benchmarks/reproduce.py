@@ -15,11 +15,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import reproduce
-from reglab.publications import PUBLICATIONS, RECIPES, publication
-from reglab.reproduce import NOT_RUN, UNFINISHED
-from reglab.store import Run, Store, read_json, runs_store, write_json
-from reglab.sweep import clock
+from reglab.experiments import reproduce
+from reglab.experiments.publications import PUBLICATIONS, RECIPES, publication
+from reglab.experiments.reproduce import NOT_RUN, UNFINISHED
+from reglab.experiments.sweep import clock
+from reglab.runs.store import Run, Store, read_json, runs_store, write_json
 
 OUTPUT = Path(__file__).with_suffix(".json")
 

@@ -21,15 +21,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:  # a worker imports this file again when it starts, so what is heavy is imported where it is used
     from reglab.config import RunConfig
-    from reglab.store import Run
+    from reglab.runs.store import Run
 
 SEEDS = 3
 OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")
 
 
 def configs(dataset: str, images: int, epochs: int, quick: bool) -> list[RunConfig]:
-    from reglab import sweep
     from reglab.config import RunConfig
+    from reglab.experiments import sweep
 
     base = RunConfig.parse({"dataset": dataset, "train_size": images, "epochs": epochs, "label_noise": 0})
     over = ("dropout.rate=0,0.5", "weight_decay.strength=0") if quick else OVER
@@ -37,15 +37,15 @@ def configs(dataset: str, images: int, epochs: int, quick: bool) -> list[RunConf
 
 
 def on_the_command_line(plan: list[RunConfig], root: Path) -> list[Run]:
-    from reglab import sweep
-    from reglab.store import Store
+    from reglab.experiments import sweep
+    from reglab.runs.store import Store
 
     return sweep.train_all(plan, Store(root), "sweep")
 
 
 def in_the_app(plan: list[RunConfig], root: Path) -> list[Run]:
-    from reglab.store import Store
-    from reglab.ui.lab import Lab
+    from reglab.runs.store import Store
+    from reglab.ui.services.lab import Lab
 
     lab = Lab(Store(root), Store(root / "none"))
     try:
@@ -75,9 +75,9 @@ def measured(way: Callable[[list[RunConfig], Path], list[Run]], plan: list[RunCo
 
 def _redraws(folder: str, runs: list[Run]) -> dict[str, float]:
     """Milliseconds until the page of the sweep is drawn anew, from its folders on: the median of nine."""
-    from reglab.store import Store
-    from reglab.ui import sweeping
-    from reglab.ui.lab import Lab
+    from reglab.runs.store import Store
+    from reglab.ui.services.lab import Lab
+    from reglab.ui.views import sweep as sweeping
 
     lab, times = Lab(Store(folder), Store(Path(folder) / "none")), []
     try:

@@ -35,12 +35,12 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from reglab import data, machine, models
-from reglab.batches import ImageSet, Normalize
+from reglab.training.batches import ImageSet, Normalize
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
-from reglab.events import Snapshot, Step
-from reglab.store import Store, record
-from reglab.train import train
+from reglab.training.events import Snapshot, Step
+from reglab.runs.store import Store, record
+from reglab.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTESTANTS = {

@@ -22,10 +22,10 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reglab.cards import markdown_table
-from reglab.evaluate import evaluate, known
-from reglab.model_card import model_card
-from reglab.store import Run, checkpoints_store, read_json, seal, tensor_bytes, write_bytes, write_json
+from reglab.analysis.evaluate import evaluate, known
+from reglab.publishing.model_card import model_card
+from reglab.runs.store import Run, checkpoints_store, read_json, seal, tensor_bytes, write_bytes, write_json
+from reglab.teaching.cards import markdown_table
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,10 @@ Read `train.py` first; `regularizers/` holds one technique a file.
 """
 
 import os
+from pathlib import Path
 
 __version__ = "0.1.0"
+ROOT = Path(__file__).parent.parent  # where `checkpoints/` and `benchmarks/` lie, unless the package is installed alone
 
 # How long a thread that waits for the others spins before it sleeps. On a machine where anything else runs (a browser
 # that shows the curves, say), spinning threads starve the one they wait for; sleeping at once costs time when nothing

@@ -1,6 +1,6 @@
 import sys
 
-from reglab.cli import main
+from reglab.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 
 from reglab.data import SIDE, SOURCES
-from reglab.store import Run, Store
+from reglab.runs.store import Run, Store
 
 PATIENCE = float(os.environ.get("REGLAB_PATIENCE", 60))  # seconds for what is under way to happen, on a busy machine
 

@@ -30,7 +30,7 @@ import pytest
 from reglab.config import RunConfig
 from reglab.data import SOURCES, Split
 from reglab.regularizers import CATALOGUE, Regularizer
-from reglab.store import Store
+from reglab.runs.store import Store
 
 ROOT = Path(__file__).parent.parent
 CLASSES = SOURCES["digits"].classes
@@ -175,7 +175,7 @@ def trained(tmp_path_factory) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def finished(trained, tmp_path):
     """A copy of that run, to be damaged at will."""
-    from reglab.store import Run
+    from reglab.runs.store import Run
 
     return Run(Path(shutil.copytree(trained["path"], tmp_path / "runs" / trained["path"].name)))
 

@@ -9,9 +9,9 @@ from torch.nn.functional import one_hot
 from reglab import models
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.events import Snapshot
 from reglab.regularizers import CATALOGUE
-from reglab.train import train
+from reglab.training.events import Snapshot
+from reglab.training.train import train
 
 
 def config_with(*keys: str, **changes) -> RunConfig:

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, environment, reglab
 
-from reglab import publications, reproduce
 from reglab.errors import ConfigError
-from reglab.publications import Claim, Publication, Recipe, Row
+from reglab.experiments import publications, reproduce
+from reglab.experiments.publications import Claim, Publication, Recipe, Row
 from reglab.regularizers import Regularizer
-from reglab.store import Run, Store
+from reglab.runs.store import Run, Store
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost

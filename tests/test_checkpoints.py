@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from reglab import data, metrics
-from reglab.evaluate import answers, known
-from reglab.model_card import model_card
-from reglab.predict import logits_of
-from reglab.store import checkpoints_store
+from reglab import data
+from reglab.analysis.evaluate import answers, known
+from reglab.analysis.predict import logits_of
+from reglab.publishing.model_card import model_card
+from reglab.runs.store import checkpoints_store
+from reglab.training import metrics
 
 ROOT = Path(__file__).parent.parent
 MAKE = runpy.run_path(str(ROOT / "docs" / "make.py"))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from reglab.data import Source
-    from reglab.events import Epoch
     from reglab.models import ModelSpec
+    from reglab.training.events import Epoch
 
 Memory = dict[str, "Tensor"]  # what a regularizer remembers from step to step (an average, say); saved with the run
 

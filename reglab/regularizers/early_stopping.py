@@ -8,7 +8,7 @@ from pydantic import Field
 from reglab.regularizers.base import Regularizer
 
 if TYPE_CHECKING:
-    from reglab.events import Epoch
+    from reglab.training.events import Epoch
 
 
 class EarlyStopping(Regularizer):

@@ -6,9 +6,9 @@ from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reglab.events import Epoch, Finished
 from reglab.regularizers import CATALOGUE
-from reglab.train import train
+from reglab.training.events import Epoch, Finished
+from reglab.training.train import train
 
 EarlyStopping = CATALOGUE["early_stopping"]
 

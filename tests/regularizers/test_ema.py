@@ -11,9 +11,9 @@ from small import batch, network, pass_over
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from reglab.events import Epoch, Snapshot
 from reglab.regularizers import CATALOGUE, Moment
-from reglab.train import train
+from reglab.training.events import Epoch, Snapshot
+from reglab.training.train import train
 
 EMA = CATALOGUE["ema"]
 

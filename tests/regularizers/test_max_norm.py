@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import START, network
 
-from reglab.events import Snapshot
 from reglab.regularizers import CATALOGUE
-from reglab.train import train
+from reglab.training.events import Snapshot
+from reglab.training.train import train
 
 MaxNorm = CATALOGUE["max_norm"]
 

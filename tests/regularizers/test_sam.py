@@ -14,9 +14,9 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from reglab.events import Epoch
 from reglab.regularizers import CATALOGUE
-from reglab.train import train
+from reglab.training.events import Epoch
+from reglab.training.train import train
 
 SAM = CATALOGUE["sam"]
 

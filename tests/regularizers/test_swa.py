@@ -10,9 +10,9 @@ from small import batch, network, pass_over
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from reglab.events import Epoch, Finished
 from reglab.regularizers import CATALOGUE, Moment
-from reglab.train import train
+from reglab.training.events import Epoch, Finished
+from reglab.training.train import train
 
 SWA = CATALOGUE["swa"]
 PER_EPOCH = 3

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from small import network
 
 from reglab import models
-from reglab.batches import derived_seed
-from reglab.events import Epoch, Snapshot
 from reglab.regularizers import CATALOGUE
-from reglab.train import make_optimizer, train
+from reglab.training.batches import derived_seed
+from reglab.training.events import Epoch, Snapshot
+from reglab.training.train import make_optimizer, train
 
 WeightDecay = CATALOGUE["weight_decay"]
 

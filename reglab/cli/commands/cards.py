@@ -1,0 +1,32 @@
+"""python -m reglab cards: explain every regularizer, or one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from reglab.cli.options import json_option
+from reglab.regularizers import CATALOGUE
+
+ABOUT = "explain every regularizer, or one"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", nargs="?", metavar="KEY", help="the regularizer, such as dropout (default: all)")
+    parser.add_argument("--markdown", action="store_true", help="the table that stands in the README, or one card")
+    json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reglab.teaching.cards import card, markdown_table
+
+    if args.markdown and args.key is None:
+        print(markdown_table())
+        return 0
+    for key in CATALOGUE if args.key is None else [args.key.replace("-", "_")]:
+        told = card(key)
+        if args.markdown:
+            print(told.to_markdown())
+        else:
+            print(json.dumps(told.to_json()) if args.json else told.to_text() + "\n\n")
+    return 0

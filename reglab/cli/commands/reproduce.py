@@ -1,0 +1,110 @@
+"""python -m reglab reproduce: train a published result again, and say whether it came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from reglab.cli.options import (
+    json_option,
+    load_with_progress,
+    runs_option,
+    stop_on_signals,
+    store_of,
+    told_of_each,
+)
+from reglab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reglab.experiments.reproduce import Findings
+
+ABOUT = "train a published result again, and say whether it came out"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one; without it all are listed")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help="as near to the authors' recipe as this lab can come")
+    which.add_argument("--budget", action="store_true", help="a smaller recipe for two cores (the default)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="each row with N seeds (default: what the recipe says)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="train nothing: what would be, its price, and what is known so far"
+    )
+    runs_option(parser)
+    json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reglab import machine
+    from reglab.experiments import reproduce, sweep
+    from reglab.experiments.publications import publication
+
+    store, recipe = store_of(args), "full" if args.full else "budget"
+    if not args.name:
+        if args.full or args.budget or args.dry_run or args.seeds is not None:
+            raise ConfigError("reproduce was asked without a NAME: `python -m reglab reproduce` lists them, name one.")
+        return _list(args)
+    asked = publication(args.name)
+    configs, group = asked.configs(recipe, args.seeds), asked.group(recipe)
+    price = sweep.price(configs, store, group)
+
+    def so_far() -> Findings:
+        return reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
+
+    if args.dry_run:
+        commands = [config.command() for config in configs]
+        if args.json:
+            plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
+            print(json.dumps({**plan, "so_far": reproduce.to_json(so_far())}))
+        else:
+            print("\n".join([*commands, f"{group}: {price}", "", _told(so_far())]))
+        return 0
+    for config in {c.dataset: c for c in configs}.values():
+        load_with_progress(config)
+    machine.choose_device(configs[0].device)
+    if not args.json:
+        print(f"{group}: {price}", flush=True)
+    stop = stop_on_signals()
+
+    def number(summary: Mapping[str, Any]) -> str:
+        return f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
+
+    sweep.folders(configs, store, group, reproduce.names(asked, recipe, configs))
+    runs = sweep.train_all(configs, store, group, ended=told_of_each(len(configs), args.json, number), stop=stop)
+    if stop():
+        print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
+    told = so_far()
+    print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
+    return 0 if len(runs) == len(configs) and all(run.status() == "finished" for run in runs) else 1
+
+
+def _told(told: Findings) -> str:
+    from reglab.experiments import reproduce
+    from reglab.experiments.publications import STATUS
+
+    paper = told.publication
+    source = f"Read in {paper.read} ({paper.status}: {STATUS[paper.status]})"
+    gives_up = f"On a budget: {paper.budget.gives_up}" if told.recipe == "budget" else ""
+    about = [paper.paper, source, "", paper.setting, paper.here, *([gives_up] if gives_up else [])]
+    return "\n".join([*about, "", reproduce.table(reproduce.to_json(told))])
+
+
+def _list(args: argparse.Namespace) -> int:
+    from reglab.experiments import reproduce
+    from reglab.experiments.publications import PUBLICATIONS, RECIPES
+
+    store = store_of(args)
+    for paper in PUBLICATIONS.values():
+        words = {
+            recipe: reproduce.look(paper, recipe, reproduce.runs_of(paper, recipe, store)).word for recipe in RECIPES
+        }
+        if args.json:
+            told = {"name": paper.key, "title": paper.title, "paper": paper.paper, "status": paper.status}
+            print(json.dumps(told | {"verdicts": words}))
+        else:
+            told_words = ", ".join(f"{RECIPES[recipe]}: {word}" for recipe, word in words.items())
+            print(f"{paper.key:<18}{paper.title} ({paper.status}; {told_words})\n{'':<18}{paper.paper}")
+    return 0

@@ -1,0 +1,133 @@
+"""python -m reglab train: train one network and write its run folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from reglab.cli.options import (
+    add_config_options,
+    base_config,
+    config_values,
+    json_option,
+    load_with_progress,
+    runs_option,
+    stop_on_signals,
+    store_of,
+    track_option,
+)
+from reglab.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from reglab.runs.store import Run, Store
+
+ABOUT = "train one network and write its run folder"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_config_options(parser)
+    parser.add_argument("--config", metavar="FILE", help="begin with this RunConfig (or a run's config.json)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
+    parser.add_argument(
+        "--fork-of", metavar="RUN", help="go on from an epoch of this run (--at-epoch) with other regularizers"
+    )
+    parser.add_argument("--at-epoch", type=int, metavar="N", help="the last epoch that both have in common")
+    parser.add_argument("--name", help="what to call the run")
+    parser.add_argument("--group", default="", help="compare it with the other runs of this group")
+    track_option(parser)
+    runs_option(parser)
+    json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reglab import machine
+    from reglab.experiments.tracking import tracker
+    from reglab.training.events import Epoch, Event, Failed, Preparing, Started, Stopped
+
+    store, track = store_of(args), tracker(args.track)
+    given = config_values(args)
+    if args.resume:
+        if given or args.config:
+            raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
+        run = store.open(args.resume)
+        if (status := run.status()) == "finished":
+            raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
+        if status == "running":
+            raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
+        load_with_progress(run.config)
+        run.reopen()
+    else:
+        parent = _parent(args, store)
+        config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
+        load_with_progress(config)  # before the run folder is made, so that nothing is half started
+        machine.choose_device(config.device)
+        run = store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
+
+    stop = stop_on_signals()
+    failed = False
+    began = time.monotonic()
+
+    def listen(run: Run, event: Event) -> None:
+        nonlocal failed
+        failed = failed or isinstance(event, Failed)
+        track(run, event)
+        if event.name in ("step", "snapshot"):
+            return
+        if isinstance(event, Preparing):
+            if not args.json:
+                end = "\n" if event.done == event.total else "\r"
+                print(f"{event.what}: {event.done:,} of {event.total:,} pictures", end=end, file=sys.stderr, flush=True)
+            return
+        if args.json:
+            print(json.dumps({"run": run.id, **event.to_json()}), flush=True)
+        elif isinstance(event, Started):
+            print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
+            print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
+            print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
+        elif isinstance(event, Epoch):
+            speed = run.last_timing().get("images_per_second", 0)
+            print(
+                f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
+                f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}  {time.monotonic() - began:>5.0f}s",
+                flush=True,
+            )
+        elif isinstance(event, Stopped):
+            print(f"Stopped. Go on with: python -m reglab train --resume {run.id}", file=sys.stderr)
+        elif isinstance(event, Failed):
+            print(event.reason, file=sys.stderr)
+
+    from reglab.jobs.queue import work
+
+    work([run], listen, stop)
+    summary = run.summary()
+    if args.json:
+        print(json.dumps(summary), flush=True)
+    elif summary["status"] == "finished":
+        print(_in_words(summary))
+        print(f"\n{run.path}")
+    return 1 if failed or summary["status"] == "failed" else 0
+
+
+def _parent(args: argparse.Namespace, store: Store) -> Run | None:
+    """The run to fork, if one is to be forked."""
+    from reglab.runs.store import checkpoints_store, find
+
+    if bool(args.fork_of) != (args.at_epoch is not None):
+        raise ConfigError("A fork needs both: --fork-of RUN and --at-epoch N, the last epoch they have in common.")
+    if args.fork_of and args.config:
+        raise ConfigError("--fork-of begins with the config of its run: leave --config out.")
+    return find(args.fork_of, store, checkpoints_store()) if args.fork_of else None
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    lines = ["", f"{'':12}{'epoch':>6}{'train':>9}{'val':>9}{'test':>9}{'gap':>10}{'ECE':>9}"]
+    for which in ("last", "best"):
+        e = summary[which]
+        lines.append(
+            f"{which + ' epoch':12}{e['epoch']:>6}{e['train_accuracy']:>9.1%}{e['val_accuracy']:>9.1%}"
+            f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
+        )
+    return "\n".join([*lines, *([summary["reason"]] if summary.get("reason") else [])])

@@ -1,0 +1,411 @@
+"""Runs side by side: grouped by everything but the seed, what differs between the groups, and whether it matters.
+
+    runs -> groups (one config, several seeds) -> means with intervals, differences from the baseline, curves with bands
+
+Only finished runs count; what is left out, and why, is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from reglab import data
+from reglab.config import PLAIN, RunConfig, typed
+from reglab.errors import ConfigError, RunError
+from reglab.experiments import stats
+from reglab.regularizers import CATALOGUE
+from reglab.runs.store import Run, Store
+from reglab.training.events import Epoch
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of `Run.summary()` and how it is told; `scale` makes points of fractions."""
+
+    title: str
+    scale: float = 100.0
+    unit: str = "points"
+    digits: int = 1
+    curve: str = ""  # the field of `Epoch` that shows how it came about
+
+
+METRICS = {
+    "test_accuracy": Metric("test accuracy", curve="val_accuracy"),
+    "val_accuracy": Metric("validation accuracy", curve="val_accuracy"),
+    "train_accuracy": Metric("training accuracy", curve="train_accuracy"),
+    "gap": Metric("gap", curve="gap"),
+    "test_loss": Metric("test loss", 1.0, "", 3, curve="val_loss"),
+    "ece": Metric("calibration error", 1.0, "", 3, curve="ece"),
+    "seconds": Metric("training time", 1.0, "s", 0),
+}
+AXES = ("epoch", "step", "seconds")
+
+
+def check(metric: str = "test_accuracy", axis: str = "epoch") -> None:
+    """Raises `ConfigError` for a metric or an axis that there is not."""
+    if metric not in METRICS:
+        raise ConfigError(f"There is no metric {metric[:40]!r}: choose from {', '.join(METRICS)}.")
+    if axis not in AXES:
+        raise ConfigError(f"There is no axis {axis[:40]!r}: choose from {', '.join(AXES)}.")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The finished runs of one config, one for each seed."""
+
+    label: str
+    config: RunConfig  # its seed means nothing
+    runs: tuple[Run, ...]  # by seed
+    summaries: tuple[Mapping[str, Any], ...]  # of the runs, read once
+    histories: tuple[Sequence[Epoch], ...]
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Seed -> value, in the unit of the metric; of the runs that have the number."""
+        scale = METRICS[metric].scale
+        return {s["seed"]: s[metric] * scale for s in self.summaries if is_number(s.get(metric))}
+
+    def mean(self, metric: str) -> stats.Interval:
+        return stats.interval(list(self.values(metric).values()))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups in the order in which their first runs were given; the first is the baseline."""
+
+    groups: tuple[Group, ...]
+    differing: tuple[str, ...]  # the settings in which they differ, as dotted names
+    notes: tuple[str, ...]
+
+    @property
+    def baseline(self) -> Group:
+        return self.groups[0]
+
+    def difference(self, group: Group, metric: str) -> stats.Difference:
+        """What the group has more than the baseline, in the unit of the metric."""
+        return stats.difference(self.baseline.values(metric), group.values(metric))
+
+    def verdict(self, group: Group, metric: str) -> str:
+        m = METRICS[metric]
+        return stats.verdict(self.difference(group, metric), m.unit, m.digits)
+
+
+def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
+    """Runs of one data set, grouped. The baseline is the group of the run of this id; else the first without regularizers.
+
+    Raises `ConfigError` where nothing is finished or the data sets differ, `RunError` where the baseline is not among them.
+    """
+    if not runs:
+        raise ConfigError("There is nothing to compare: name at least one run, or a group.")
+    looked = [_look(run) for run in {run.path: run for run in runs}.values()]
+    whole = [told for told in looked if not told.why_not]
+    left_out = Counter(told.why_not for told in looked if told.why_not)
+    notes = [f"{n} {'run is' if n == 1 else 'runs are'} {why} and left out." for why, n in left_out.items()]
+    if not whole:
+        raise ConfigError(f"None of these runs can be compared ({', '.join(left_out)}): wait for one, or resume it.")
+    if len(sets := list(dict.fromkeys(told.config.dataset for told in whole))) > 1:
+        titles = " and ".join(data.source(key).title for key in sets)
+        raise ConfigError(f"Runs on {titles} cannot be compared: choose runs of one data set.")
+    found: dict[str, list[_Looked]] = {}
+    for told in whole:
+        found.setdefault(told.config.set_up(), []).append(told)
+    alike = list(found.values())
+    if baseline and not any(baseline == told.run.id for same in alike for told in same):
+        raise RunError(f"The baseline {baseline[:80]!r} is none of the finished runs: choose one of those compared.")
+    first = next((same for same in alike if _is_baseline(same, baseline)), alike[0])
+    alike = [first, *(same for same in alike if same is not first)]
+    configs = [_without_seed(same[0].config) for same in alike]
+    groups = []
+    for same, config, label in zip(alike, configs, labels(configs), strict=True):
+        one_each = {told.config.seed: told for told in sorted(same, key=lambda told: told.run.age)}  # the newest
+        if older := len(same) - len(one_each):
+            said = f"{older} older {'run' if older == 1 else 'runs'} of a seed that is there again left out."
+            notes.append(f"{label}: {said}")
+        kept = [one_each[seed] for seed in sorted(one_each)]
+        columns = [tuple(column) for column in zip(*((t.run, t.summary, t.history) for t in kept), strict=True)]
+        groups.append(Group(label, config, columns[0], columns[1], columns[2]))
+    return Comparison(tuple(groups), tuple(differing(configs)), (*notes, *_about(groups)))
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A run as it was when it was looked at."""
+
+    run: Run
+    config: RunConfig
+    summary: Mapping[str, Any]
+    history: Sequence[Epoch]
+    why_not: str = ""  # it cannot be compared
+
+
+def _look(run: Run) -> _Looked:
+    try:
+        summary, history, config = run.summary(), run.history(), run.config
+    except RunError:
+        return _Looked(run, RunConfig(), {}, [], "unreadable")
+    why_not = "" if summary["status"] == "finished" else summary["status"]
+    needed = [summary.get(key) for key in ("test_accuracy", "gap", "ece")]
+    curves = [getattr(e, key) for e in history for key in ("train_accuracy", "val_accuracy", "val_loss", "gap", "ece")]
+    if not why_not and not (history and all(map(is_number, [*needed, *curves]))):
+        why_not = "damaged"
+    return _Looked(run, config, summary, history, why_not)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it can be drawn and averaged; NaN, infinity and what is missing cannot."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def in_group(store: Store, name: str) -> list[Run]:
+    """The runs that were started together under that name. Raises `RunError` when there are none."""
+    if not (runs := store.group(name)):
+        raise RunError(
+            f"There is no group called {name[:80]!r}: `python -m reglab runs` lists the runs and their groups."
+        )
+    return runs
+
+
+def _is_baseline(same: Sequence[_Looked], asked: str) -> bool:
+    return any(told.run.id == asked for told in same) if asked else not same[0].config.regularizers
+
+
+def _without_seed(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"seed": 0})
+
+
+def _about(groups: Sequence[Group]) -> list[str]:
+    """What to know before one believes the numbers."""
+    notes = []
+    for group in groups:
+        epochs = sorted({len(history) - 1 for history in group.histories})
+        if len(epochs) > 1:
+            notes.append(
+                f"{group.label}: its runs ended after {epochs[0]} to {epochs[-1]} epochs; curves reach to the first end."
+            )
+    return notes + _about_seeds(groups)
+
+
+def _about_seeds(groups: Sequence[Group]) -> list[str]:
+    if len(groups) == 1:
+        return ["These runs differ in nothing but their seed, so there is nothing to compare them with."]
+    notes = []
+    seeds = [{run.config.seed for run in group.runs} for group in groups]
+    single = [group.label for group, own in zip(groups, seeds, strict=True) if len(own) == 1]
+    if len(single) == len(groups):
+        notes.append("There is one seed for each of them, so there are no intervals.")
+    elif single:
+        notes.append(f"One seed only, so no interval: {', '.join(single)}.")
+    if any(own != seeds[0] for own in seeds) and len(single) < len(groups):
+        shared = sorted(set.intersection(*seeds))
+        told = f"seeds {', '.join(map(str, shared))} are in all of them" if shared else "no seed is in all of them"
+        notes.append(
+            f"The groups have different seeds ({told}): differences pair those that two groups share, if these are many."
+        )
+    return notes
+
+
+# ---- what differs ------------------------------------------------------------------------------------------------
+def settings(config: RunConfig) -> dict[str, Any]:
+    """Flat: field -> value, technique -> True, `technique.setting` -> value."""
+    flat = {name: getattr(config, name) for name in PLAIN if name != "seed"}
+    if config.fork is not None:
+        flat["fork"] = f"after epoch {config.fork.epoch} of {config.parent().recipe()}"
+    for key, r in config.regularizers.items():
+        flat |= {key: True} | {f"{key}.{name}": value for name, value in r.model_dump().items()}
+    return flat
+
+
+def differing(configs: Sequence[RunConfig]) -> list[str]:
+    """Settings that are not the same in all; a setting of a technique counts among the configs that have the technique."""
+    flat = [settings(config) for config in configs]
+    names = dict.fromkeys(name for each in flat for name in each)
+
+    def differ(name: str) -> bool:
+        missing = None if "." not in name else ...
+        told = [each.get(name, missing) for each in flat]
+        return len({repr(value) for value in told if value is not ...}) > 1
+
+    return [name for name in names if differ(name)]
+
+
+def labels(configs: Sequence[RunConfig]) -> list[str]:
+    """A short name for each: only that in which they differ."""
+    names = differing(configs)
+    techniques = [name for name in names if name in CATALOGUE]
+
+    def label(config: RunConfig) -> str:
+        flat = settings(config)
+        words = []
+        for name in names:
+            if name in techniques:
+                own = [n for n in names if n.startswith(f"{name}.") and n in flat]
+                words += [CATALOGUE[name].title.lower()] if name in flat and not own else []
+            elif name in flat:
+                words.append(f"{title(name)} {shown(name, flat[name])}")
+        return ", ".join(words) or ("plain" if not config.regularizers else f"without {_titles(techniques)}")
+
+    told = [label(config) for config in configs]
+    return told if len(set(told)) == len(told) else [f"{text} ({i})" for i, text in enumerate(told, 1)]
+
+
+def _titles(keys: Sequence[str]) -> str:
+    return " and ".join(CATALOGUE[key].title.lower() for key in keys) or "any difference"
+
+
+def title(name: str) -> str:
+    """A setting in words: `dropout.rate` is "dropout rate"."""
+    key, dot, setting = name.partition(".")
+    if dot:
+        return f"{CATALOGUE[key].title.lower()} {setting.replace('_', ' ')}"
+    return str(RunConfig.model_fields[name].title or name)
+
+
+def shown(name: str, value: Any) -> str:
+    """A value of a setting in words."""
+    if value is None:
+        return str((RunConfig.model_fields[name].json_schema_extra or {}).get("unset", "-"))  # type: ignore[union-attr]
+    return typed(value)
+
+
+# ---- curves ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Band:
+    """A curve over the epochs that all runs of a group have: the mean, and the lowest and the highest run."""
+
+    x: list[float]  # of the axis, the mean over the runs
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def band(group: Group, key: str, axis: str = "epoch") -> Band:
+    """How a field of `Epoch` went. `axis` is epoch, step or seconds of training."""
+    check(axis=axis)
+    histories = group.histories
+    n = min(map(len, histories))
+    across = [places(run, history, axis)[:n] for run, history in zip(group.runs, histories, strict=True)]
+    values = [[float(getattr(e, key)) for e in history[:n]] for history in histories]
+    columns = list(zip(*values, strict=True))
+    return Band(
+        [sum(column) / len(column) for column in zip(*across, strict=True)],
+        [sum(column) / len(column) for column in columns],
+        [min(column) for column in columns],
+        [max(column) for column in columns],
+    )
+
+
+def places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
+    """Where each epoch lies on an axis. Raises `RunError` where that is seconds and the run has no times."""
+    if axis != "seconds":
+        return [float(getattr(e, axis)) for e in history]
+    ends: dict[int, float] = {}
+    for line in run.lines(file="timing.jsonl")[0]:
+        if is_number(line.get("seconds")) and (line.get("epoch") == 0 or line.get("batch") == line.get("batches")):
+            ends.setdefault(int(line.get("epoch", 0)), float(line["seconds"]))
+    if any(e.epoch not in ends for e in history):
+        raise RunError(
+            f"Run {run.name} has no times of its epochs (it was pulled, or timing.jsonl is damaged): use epochs."
+        )
+    return [ends[e.epoch] for e in history]
+
+
+def reached(group: Group, target: float, axis: str = "epoch") -> dict[int, float | None]:
+    """Seed -> where on the axis validation accuracy was first at least `target` (a fraction); None where it never was."""
+    runs = zip(group.runs, group.histories, strict=True)
+    return {run.config.seed: first_reached(run, history, target, axis) for run, history in runs}
+
+
+def first_reached(run: Run, history: Sequence[Epoch], target: float, axis: str) -> float | None:
+    """The same for one run. Raises as `places`."""
+    across = places(run, history, axis)
+    return next((place for e, place in zip(history, across, strict=True) if e.val_accuracy >= target), None)
+
+
+def soon(found: Mapping[int, float | None]) -> str:
+    """In words: "6.4 (5 .. 8), 5 of 5 seeds"."""
+    hits = [place for place in found.values() if place is not None]
+    if not hits:
+        return f"never, in {len(found)} {'seed' if len(found) == 1 else 'seeds'}"
+    spread = f" ({min(hits):g} .. {max(hits):g})" if len(hits) > 1 else ""
+    return f"{sum(hits) / len(hits):.1f}{spread}, {len(hits)} of {len(found)} {'seed' if len(found) == 1 else 'seeds'}"
+
+
+# ---- told --------------------------------------------------------------------------------------------------------
+def rows(comparison: Comparison, metrics: Sequence[str] = tuple(METRICS)) -> list[dict[str, Any]]:
+    """A row for each group: label, n, and for each metric its interval and its difference from the baseline."""
+    told = []
+    for group in comparison.groups:
+        row: dict[str, Any] = {"label": group.label, "n": len(group.runs), "runs": [run.id for run in group.runs]}
+        row["settings"] = {name: settings(group.config).get(name) for name in comparison.differing}
+        for metric in metrics:
+            if not group.values(metric):
+                continue
+            row[metric] = vars(group.mean(metric))
+            if group is not comparison.baseline and comparison.baseline.values(metric):
+                d = comparison.difference(group, metric)
+                row[metric] |= {"difference": vars(d), "verdict": comparison.verdict(group, metric)}
+        told.append(row)
+    return told
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """Everything that is shown, as plain values; accuracies and gaps in percentage points."""
+    return {
+        "baseline": comparison.baseline.label,
+        "differing": list(comparison.differing),
+        "notes": list(comparison.notes),
+        "groups": rows(comparison),
+    }
+
+
+def to_csv(comparison: Comparison) -> str:
+    """One line for each run: what a spreadsheet or a notebook wants. Accuracies and gap are fractions, as in summary.json."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["group", "run", "name", "seed", *comparison.differing, *METRICS])
+    for group in comparison.groups:
+        flat = settings(group.config)
+        own = [flat.get(name, False if name in CATALOGUE else "") for name in comparison.differing]
+        for run, summary in zip(group.runs, group.summaries, strict=True):
+            told = [summary.get(metric, "") for metric in METRICS]
+            writer.writerow(map(cell, [group.label, run.id, run.name, run.config.seed, *own, *told]))
+    return out.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """A spreadsheet must not take a name for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def cells(comparison: Comparison, metric: str = "test_accuracy") -> list[list[str]]:
+    """A head, and a row for each group: mean, interval and n of the metric, and the verdict on its difference."""
+    m = METRICS[metric]
+    told = [["", m.title, "95 %", "seeds", "gap", "calibration error", f"against {comparison.baseline.label}"]]
+    for group in comparison.groups:
+        i, gap, ece = (group.mean(key) for key in (metric, "gap", "ece"))
+        verdict = "baseline" if group is comparison.baseline else comparison.verdict(group, metric)
+        means = [number(told.mean, METRICS[key]) for key, told in (("gap", gap), ("ece", ece))]
+        own = [number(i.mean, m), bounds(i, m), str(i.n), *means]
+        told.append([group.label, *own, verdict])
+    return told
+
+
+def table(comparison: Comparison, metric: str = "test_accuracy") -> str:
+    """The same as Markdown."""
+    head, *body = cells(comparison, metric)
+    lines = [f"| {' | '.join(row)} |" for row in (head, *body)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def number(value: float, m: Metric) -> str:
+    unit = "%" if m.title.endswith("accuracy") else m.unit  # points are what differences come in
+    return f"{value:.{m.digits}f} {unit}".rstrip()
+
+
+def bounds(i: stats.Interval, m: Metric) -> str:
+    return "-" if i.low is None or i.high is None else f"{i.low:.{m.digits}f} .. {i.high:.{m.digits}f}"

@@ -1,0 +1,87 @@
+"""Successive halving: of the runs of a sweep, those that cannot win are stopped early.
+
+At a ninth and at a third of its epochs a run is compared with those that came as far before it, and goes on only if its
+validation accuracy is among the best third: the asynchronous form of Jamieson and Talwalkar 2016 (arXiv:1502.07943) and
+Li et al. 2020 (arXiv:1810.05934), as Optuna's `SuccessiveHalvingPruner` decides it. What the others did is read off their
+folders, so a sweep that was broken off decides as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from reglab.runs.store import Run, Store
+from reglab.training.events import Best, Epoch, Event, Snapshot, Stopped
+
+FACTOR = 3  # one run in so many goes on at each rung
+
+
+def rungs(epochs: int) -> dict[int, int]:
+    """Epoch -> the rung that a run of so many epochs reaches there: 1, then 3. Both rungs leave most of the run to save."""
+    first = max(1, epochs // FACTOR**2)
+    return {epoch: rung for rung in (1, FACTOR) if (epoch := first * rung) < epochs}
+
+
+def rivals(run: Run) -> list[Mapping[int, float]]:
+    """Rung -> validation accuracy, of each other run of the sweep that has come to one, the oldest first."""
+    others = Store(run.path.parent).group(run.described.get("group", ""))
+    told = [_reached(other.history(), rungs(other.config.epochs)) for other in others if other.id != run.id]
+    return [reached for reached in told if reached]
+
+
+def _reached(history: Sequence[Epoch], at: Mapping[int, int]) -> dict[int, float]:
+    return {at[e.epoch]: e.val_accuracy for e in history if e.epoch in at}
+
+
+def is_hopeless(own: Mapping[int, float], others: Sequence[Mapping[int, float]]) -> bool:
+    """Whether a run with these accuracies at its rungs should end at the last of them."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=FACTOR)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    pruned = False
+    for reached in (*others, own):
+        trial = study.ask()
+        for rung in sorted(reached):
+            trial.report(reached[rung], rung)
+            pruned = trial.should_prune()  # asked of every trial, for the pruner remembers who was where
+    return pruned
+
+
+def pruned(events: Iterator[Event], run: Run) -> Iterator[Event]:
+    """The events of a run, up to the rung at which it turns out that it cannot win; then `Stopped`, with the reason."""
+    at = rungs(run.config.epochs)
+    own = _reached(run.history(), at)  # before it was broken off
+
+    def lost(e: Epoch) -> Stopped | None:
+        own[rung := at[e.epoch]] = e.val_accuracy
+        others = [reached for reached in rivals(run) if rung in reached]
+        if not is_hopeless(own, others):
+            return None
+        better = sum(reached[rung] >= e.val_accuracy for reached in others)
+        return Stopped(epoch=e.epoch, step=e.step, reason=_why(e, run.config.epochs, better))
+
+    due: Epoch | None = None
+    for event in events:
+        if due and not isinstance(event, (Best, Snapshot)):  # an epoch whose snapshot was not worth sending
+            if end := lost(due):
+                yield end
+                return
+            due = None
+        yield event
+        if isinstance(event, Epoch) and event.epoch in at and at[event.epoch] not in own:
+            due = event
+        elif due and isinstance(event, Snapshot):  # now, while what it holds is that of the epoch's end
+            if end := lost(due):
+                yield end
+                return
+            due = None
+
+
+def _why(e: Epoch, epochs: int, better: int) -> str:
+    others = "other run was" if better == 1 else "other runs were"
+    return (
+        f"Pruned after epoch {e.epoch} of {epochs}: {better} {others} at least as good there"
+        f" ({e.val_accuracy:.1%} validation accuracy)."
+    )

@@ -1,0 +1,437 @@
+"""A card for every technique, from its class alone: the idea, what one will see, when it helps, what it did here.
+
+The Learn tab, `python -m reglab cards` and the table in the README show the same cards. A card says nothing of its own:
+words come from the docstring, bounds from the fields, and figures from `benchmarks/effects.json`, which
+`benchmarks/effects.py` writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from math import inf, sqrt
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from reglab import ROOT
+from reglab.config import RunConfig, flag, typed
+from reglab.errors import ConfigError
+from reglab.models import MODELS, pretrained
+from reglab.regularizers import CATALOGUE, Regularizer, regularizer
+from reglab.runs.store import read_json
+
+EFFECTS = ROOT / "benchmarks/effects.json"  # not there where the package is installed alone
+# Student's t distribution, n - 1 degrees of freedom: half a 95 % interval in standard errors of a mean of n; for more
+# than six it is a little less than the last.
+STUDENT_T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571}
+SECTIONS = {"see": "What you will see:", "helps": "When it helps:", "not_helps": "When it does not:"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a technique; `least` and `most` are None where there is no bound, `choices` are empty for numbers.
+
+    It must lie `above` its least or `below` its most where that is true, and may equal it otherwise.
+    """
+
+    name: str
+    title: str
+    flag: str
+    default: str  # as one types it
+    least: float | None
+    most: float | None
+    above: bool
+    below: bool
+    choices: tuple[str, ...]
+    description: str
+
+    def range(self) -> str:
+        """`0 to 0.95`, `more than 0, at most 32`, `0 to less than 1`, `0 or more`, `decoupled or l2`."""
+        if self.choices:
+            return " or ".join(self.choices)
+        least, most = typed(self.least), typed(self.most)
+        if self.least is None:
+            return "any" if self.most is None else f"less than {most}" if self.below else f"up to {most}"
+        if self.most is None:
+            return f"more than {least}" if self.above else f"{least} or more"
+        if self.above:
+            return f"more than {least}, {'less than' if self.below else 'at most'} {most}"
+        return f"{least} to {'less than ' if self.below else ''}{most}"
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What happens when another technique is on too: a word of advice, or why both cannot be."""
+
+    key: str
+    title: str
+    sentence: str
+    refused: bool
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean with its spread over the seeds; no spread for a single seed."""
+
+    mean: float
+    sd: float | None
+
+    def text(self, scale: float = 1, digits: int = 3, sign: str = "+") -> str:
+        mean = f"{self.mean * scale:{sign}.{digits}f}".replace("-", "−")
+        return mean if self.sd is None else f"{mean} ± {self.sd * scale:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the technique alone changed here, against the same network without it; paired by seed."""
+
+    condition: str  # clean or noise
+    labels: str  # the same in words
+    n: int  # seeds
+    network: str
+    test: Figure  # test accuracy, a fraction
+    gap: Figure | None
+    ece: Figure | None
+    time: float | None  # an epoch takes so many times as long
+
+    @property
+    def margin(self) -> float:
+        """Half the 95 % interval of the mean change of test accuracy; nothing is certain of a single seed."""
+        if self.n < 2 or self.test.sd is None:
+            return inf
+        return STUDENT_T[min(self.n, max(STUDENT_T))] * self.test.sd / sqrt(self.n)
+
+    @property
+    def helped(self) -> bool:
+        """Whether test accuracy rose by more than the choice of the seeds explains."""
+        return self.test.mean > self.margin
+
+    @property
+    def hurt(self) -> bool:
+        return self.test.mean < -self.margin
+
+    @property
+    def verdict(self) -> str:
+        if self.n < 2:
+            return "One seed only, so not certain"
+        return "Helped here" if self.helped else "Hurt here" if self.hurt else "No clear effect here"
+
+    @property
+    def lead(self) -> str:
+        """That it did not help, where it did not, to begin a sentence with; a rise of one seed may be chance."""
+        if self.n < 2:
+            return "" if self.test.mean > 0 else "Did not help here: "
+        return "" if self.helped else "Did not help here, it hurt: " if self.hurt else "Did not clearly help here: "
+
+    def sentence(self) -> str:
+        """The figures in words, beginning with whether it helped."""
+        seeds = f"{self.n} seeds" if self.n > 1 else "one seed, so chance is not ruled out"
+        where = "" if self.network == "basic_cnn" else f" on {self.network}"
+        said = [f"{self.lead}{self.test.text(100, 1)} points of test accuracy with {self.labels}{where} ({seeds})"]
+        if self.gap:
+            said.append(f"gap {self.gap.text(100, 1)} points")
+        if self.ece:
+            said.append(f"calibration error {self.ece.text()}")
+        if self.time:
+            said.append(f"an epoch takes {self.time:.2f} times as long")
+        return ", ".join(said) + "."
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The effects of a technique, and the conditions they hold for."""
+
+    conditions: str
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """All there is to know about one technique, as plain values; what its class does not say is empty."""
+
+    key: str
+    title: str
+    group: str
+    hint: str
+    idea: str
+    see: str
+    helps: str
+    not_helps: str
+    notes: tuple[str, ...]
+    formula: str
+    settings: tuple[Setting, ...]
+    flags: str
+    interactions: tuple[Interaction, ...]
+    pytorch: str
+    keras: str
+    paper: str
+    measured: Measured | None
+
+    def to_json(self) -> dict[str, Any]:
+        told = asdict(self)
+        if self.measured:
+            told["measured"]["effects"] = [
+                asdict(e) | {"helped": e.helped, "hurt": e.hurt, "verdict": e.verdict, "sentence": e.sentence()}
+                for e in self.measured.effects
+            ]
+        return told
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        told = [f"{name} {getattr(self, part)}" for part, name in SECTIONS.items() if getattr(self, part)]
+        blocks = [f"{self.title} ({self.flags})", *map(_wrapped, (self.idea, *told, *self.notes))]
+        if self.measured:
+            effects = [*(effect.sentence() for effect in self.measured.effects), self.measured.conditions]
+            blocks.append(_block("Measured here", effects))
+        blocks.append(_block("Settings", [_in_words(s) for s in self.settings]))
+        others = [f"{'not with' if i.refused else 'with'} {i.title}: {i.sentence}" for i in self.interactions]
+        blocks.append(_block("Together with others", others))
+        for name, code in (("PyTorch", self.pytorch), ("Keras", self.keras)):
+            blocks.append("\n".join([f"{name}:", *(f"  {line}" for line in code.splitlines())]) if code else "")
+        blocks.append(f"Formula: {self.formula}\nPaper: {self.paper}")
+        return "\n\n".join(block for block in blocks if block)
+
+    def to_markdown(self) -> str:
+        """The whole card as a page; the formula stands between double dollars."""
+        parts = [f"## {self.title}", self.idea, f"$$ {self.formula} $$"]
+        parts += [f"**{name}** {getattr(self, part)}" for part, name in SECTIONS.items() if getattr(self, part)]
+        parts += [*self.notes, self.measured_markdown(), self.settings_markdown(), self.interactions_markdown()]
+        parts += [
+            f"{name}\n{fenced(code)}" for name, code in (("PyTorch", self.pytorch), ("Keras", self.keras)) if code
+        ]
+        return "\n\n".join(part for part in (*parts, f"Paper: {linked(self.paper)}") if part)
+
+    # ---- its parts in Markdown; empty where there is nothing to say
+    def measured_markdown(self) -> str:
+        if not self.measured:
+            return ""
+        rows = ["| | seeds | test accuracy, points | gap, points | calibration error | time of an epoch |"]
+        rows.append("|---" * 6 + "|")
+        for e in self.measured.effects:
+            gap, ece = e.gap.text(100, 1) if e.gap else "-", e.ece.text() if e.ece else "-"
+            time = f"{e.time:.2f} x" if e.time else "-"
+            rows.append(f"| {e.labels} | {e.n} | {e.test.text(100, 1)} | {gap} | {ece} | {time} |")
+        verdicts = []
+        for e in self.measured.effects:
+            lead = e.lead[:1].lower() + e.lead[1:]
+            verdicts.append(f"- **{e.verdict}** with {e.labels}: {lead}{e.test.text(100, 1)} points of test accuracy.")
+        compared = (
+            "Each minus the same network without it and of the same seed: mean ± standard deviation over the seeds. "
+            "It helped or hurt where the 95 % interval of the mean (Student's t distribution) leaves out zero. "
+            "Below zero is better for the gap and the calibration error (how far confidence and accuracy are apart)."
+        )
+        return "\n\n".join(["\n".join(verdicts), "\n".join(rows), f"{compared} {self.measured.conditions}"])
+
+    def settings_markdown(self) -> str:
+        rows = ["| setting | default | can be | what it does |", "|---" * 4 + "|"]
+        rows += [f"| {s.title} | {s.default} | {s.range()} | {_cell(s.description)} |" for s in self.settings]
+        return "\n".join([*(rows if self.settings else ()), "", f"On the command line: `{self.flags}`"])
+
+    def interactions_markdown(self) -> str:
+        return "\n".join(
+            f"- **{'Not with' if i.refused else 'With'} {i.title}**: {i.sentence}" for i in self.interactions
+        )
+
+
+def card(key: str) -> Card:
+    """The card of that technique. Raises `ConfigError` when there is none."""
+    technique = type(regularizer(key))
+    idea, *rest = _paragraphs(technique)
+    told = {part: "" for part in SECTIONS}
+    notes = []
+    for paragraph in rest:
+        part = next((p for p, name in SECTIONS.items() if paragraph.startswith(name)), None)
+        if part is None:
+            notes.append(paragraph)
+        else:
+            text = paragraph.removeprefix(SECTIONS[part]).strip()
+            told[part] = f"{told[part]} {text[0].upper()}{text[1:]}".strip()
+    settings = tuple(_setting(key, name, info) for name, info in technique.model_fields.items())
+    return Card(
+        **{name: getattr(technique, name) for name in ("key", "title", "group", "hint", "formula", "paper")},
+        idea=idea,
+        **told,
+        notes=tuple(notes),
+        settings=settings,
+        flags=" ".join([flag(key), *(f"[{s.flag} {s.default}]" for s in settings)]),
+        interactions=tuple(_interactions(key)),
+        pytorch=inspect.cleandoc(technique.pytorch),
+        keras=inspect.cleandoc(technique.keras),
+        measured=measured(key),
+    )
+
+
+def alone(key: str, base: RunConfig) -> RunConfig:
+    """The run without regularizers but for this one, on the first network that has a place for it.
+
+    What belongs to transfer learning fine-tunes a pretrained network, one on this machine if there is one. Raises
+    `ConfigError` with the reason where no network has a place for it.
+    """
+    if key in CATALOGUE and CATALOGUE[key].group == "Transfer":
+        network = next(iter(pretrained.local()), next(iter(pretrained.OFFERED)))
+        tuned = {"model": network, "pretrained": True, "finetune": "all", "lr": 3e-4, "epochs": min(base.epochs, 5)}
+        return base.plain().override({**tuned, key: True})
+    return base.plain().override({"model": network_for(key, base), key: True})
+
+
+def network_for(key: str, base: RunConfig) -> str:
+    """The first network that has a place for the technique, that of the run before all. Raises `ConfigError`."""
+    refused = None
+    for model in (base.model, *MODELS):
+        try:
+            base.plain().override({"model": model, key: True})
+        except ConfigError as error:
+            refused = refused or error
+        else:
+            return model
+    raise refused or ConfigError(f"There is no network for {key}.")
+
+
+def advice(keys: Iterable[str]) -> list[str]:
+    """A sentence for every pair of these techniques that deserves a word, each pair once."""
+    asked = set(keys)
+    on = [key for key in CATALOGUE if key in asked]
+    pairs = [(a, b) for i, a in enumerate(on) for b in on[i + 1 :]]
+    said = [CATALOGUE[a].advice.get(b) or CATALOGUE[b].advice.get(a) for a, b in pairs]
+    return [sentence for sentence in said if sentence]
+
+
+def markdown_table() -> str:
+    """The regularizers as a table; the README holds what this prints, and a test compares the two.
+
+    Where something has been measured, two columns say what each technique alone did to test accuracy.
+    """
+    cards = [card(key) for key in CATALOGUE]
+    conditions = {e.condition: e.labels for c in cards if c.measured for e in c.measured.effects}
+    tested = [f"test, {'clean' if c == 'clean' else labels}" for c, labels in conditions.items()]
+    head = ["regularizer", "flag", "settings", "what it does", *tested, "paper"]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for c in cards:
+        settings = ", ".join(f"`{s.name}` {s.default}" for s in c.settings) or "-"
+        effects = {e.condition: e.test.text(100, 1) for e in c.measured.effects} if c.measured else {}
+        measured_here = [effects.get(condition, "-") for condition in conditions]
+        cells = [c.title, f"`{flag(c.key)}`", settings, c.hint, *measured_here, c.paper.split(",")[0]]
+        rows.append(f"| {' | '.join(cells)} |")
+    for c in cards:
+        if c.measured:
+            about = "Test accuracy in points, minus that of the same network without it and of the same seed: mean ± "
+            return "\n".join([*rows, "", f"{about}standard deviation. {c.measured.conditions}"])
+    return "\n".join(rows)
+
+
+# ---- from the class ----------------------------------------------------------------------------------------------
+def _paragraphs(technique: type[Regularizer]) -> list[str]:
+    """The docstring's paragraphs, each on one line."""
+    text = inspect.cleandoc(technique.__doc__ or "")
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def _setting(key: str, name: str, info: FieldInfo) -> Setting:
+    bounds = {
+        bound: getattr(limit, bound)
+        for limit in info.metadata
+        for bound in ("ge", "gt", "le", "lt")
+        if getattr(limit, bound, None) is not None
+    }
+    kind = info.annotation
+    choices = get_args(kind) if get_origin(kind) is Literal else ("true", "false") if kind is bool else ()
+    return Setting(
+        name=name,
+        title=info.title or name,
+        flag=f"{flag(key)}.{name}",
+        default=typed(info.default),
+        least=bounds.get("gt", bounds.get("ge")),
+        most=bounds.get("lt", bounds.get("le")),
+        above="gt" in bounds,
+        below="lt" in bounds,
+        choices=tuple(map(str, choices)),
+        description=info.description or "",
+    )
+
+
+def _interactions(key: str) -> list[Interaction]:
+    """What this technique says about others and they about it; a sentence that both say stands once."""
+    found: dict[tuple[str, str], Interaction] = {}
+    for other, technique in CATALOGUE.items():
+        for refused, one, two in (
+            (True, CATALOGUE[key].excludes.get(other), technique.excludes.get(key)),
+            (False, CATALOGUE[key].advice.get(other), technique.advice.get(key)),
+        ):
+            for sentence in (one, two):
+                if sentence and other != key:
+                    found.setdefault((other, sentence), Interaction(other, technique.title, sentence, refused))
+    return list(found.values())
+
+
+# ---- from the measurements ---------------------------------------------------------------------------------------
+def measured(key: str, file: Path | None = None) -> Measured | None:
+    """What `benchmarks/effects.json` holds about a technique; None where nothing was measured, or the file is missing."""
+    told = read_json(file or EFFECTS)
+    conditions = told.get("conditions")
+    if not isinstance(conditions, Mapping):
+        return None
+    effects = []
+    for condition, rows in told.get("rows", {}).items():
+        row = rows.get(key)
+        if row and row.get("test_difference"):
+            effects.append(_effect(condition, conditions, row, rows.get(row["baseline"], {})))
+    return Measured(str(conditions.get("sentence", "")), tuple(effects)) if effects else None
+
+
+def _effect(
+    condition: str, conditions: Mapping[str, Any], row: Mapping[str, Any], baseline: Mapping[str, Any]
+) -> Effect:
+    test, gap, ece = (
+        Figure(row[name]["mean"], row[name]["sd"]) if row.get(name) else None
+        for name in ("test_difference", "gap_difference", "ece_difference")
+    )
+    assert test is not None
+    own, plain = (_seconds(r.get("seconds_per_epoch")) for r in (row, baseline))
+    return Effect(
+        condition=condition,
+        labels="clean labels" if condition == "clean" else f"{conditions['label_noise'] * 100:g} % wrong labels",
+        n=row["n"],
+        network=row.get("model", "basic_cnn"),
+        test=test,
+        gap=gap,
+        ece=ece,
+        time=own / plain if own and plain else None,
+    )
+
+
+def _seconds(told: Any) -> float | None:
+    """The typical time of an epoch."""
+    return (told.get("median") or told.get("mean")) if isinstance(told, Mapping) else told
+
+
+# ---- words -------------------------------------------------------------------------------------------------------
+def _in_words(s: Setting) -> str:
+    return f"{s.flag} {s.default} ({s.range()})" + (f": {s.description}" if s.description else "")
+
+
+def _block(name: str, lines: Iterable[str]) -> str:
+    """A heading with indented lines under it; nothing without lines."""
+    body = [_wrapped(line, "  ", "    ") for line in lines]
+    return "\n".join([f"{name}:", *body]) if body else ""
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(text, 110, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def fenced(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+def linked(paper: str) -> str:
+    """The paper with its arXiv numbers as links."""
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", paper)

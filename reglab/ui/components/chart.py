@@ -1,0 +1,93 @@
+"""The live chart: one plain dictionary in, two charts, the gap, the progress and the verdict on the screen.
+
+The dictionary is sent anew about once a second; every key may be missing. `run` is an index into `runs`.
+
+    title, note     heading line, and muted words beside it
+    x               {"label": "epoch", "max": 20}
+    runs            [{"role": "plain" | "regularized" | "run" | "a" | "b" | "c" | "d" | "e", "name", "detail",
+                      "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted",
+                      "place", "epoch", "epochs", "images_per_second", "seconds_left", "message"}]
+    accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
+                    accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the legend's
+    gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
+    memorised       the same shape; left out unless labels are noisy
+    diagnosis       [{"run": 0, "kind": "overfitting" | "fine" | "wait" | ..., "text"}]
+    table           {"columns": ["", "train", ...], "rows": [{"run": 0, "cells": [...]}], "hint": {column: words}, "caption"}
+    verdict         one sentence
+
+Colour says which run, line style says which split: train dashed, validation solid, and dotted the labels that are wrong
+on purpose ("corrupted"). The colours are the custom properties `--reglab-plain`, `--reglab-regularized`, `--reglab-run`
+and, for up to five runs side by side, `--reglab-a` (the baseline) to `--reglab-e`; any tab may write
+`color: var(--reglab-plain)`. With more than two runs, or dotted curves, the legend is a table: a head with the line
+styles, then a line for each run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import orjson
+
+STATIC = Path(__file__).parent.parent / "static"
+
+EMPTY: dict[str, Any] = {"runs": []}
+
+
+def lab_chart(**kwargs: Any) -> gr.HTML:
+    """A chart that redraws itself in place whenever its value changes.
+
+    Keyword arguments are those of `gr.HTML`. Events that write to it want `show_progress="hidden"`:
+    anything else dims the chart each time a number arrives.
+    """
+    chart = gr.HTML(
+        **{"value": EMPTY, **kwargs},
+        html_template=SKELETON,
+        # Not `css_template`: Gradio compiles that again, and restyles the page, at every change of the value.
+        head=f"<style>{(STATIC / 'chart.css').read_text('utf-8')}</style>",
+        js_on_load=(STATIC / "chart.js").read_text("utf-8"),
+        apply_default_css=False,
+    )
+    # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes
+    # thirty times as long as drawing it. Set on the instance because a subclass of a component writes a .pyi file
+    # beside this one; where Gradio makes a fresh instance (gr.update) chart.js is given the dictionary, and takes it.
+    chart.postprocess = as_text  # type: ignore[method-assign, assignment]
+    return chart
+
+
+def as_text(value: dict[str, Any] | None) -> str:
+    return orjson.dumps(value or EMPTY, option=orjson.OPT_SERIALIZE_NUMPY).decode()  # NaN becomes null
+
+
+# What never changes. The rows inside are made and kept by chart.js; nothing here holds a value,
+# so Gradio finds the same text at every update and leaves the page's elements alone.
+SKELETON = """
+<section class="reglab-chart" data-part="root" aria-label="Training curves"><div class="sheet">
+  <header><h3 data-part="title"></h3><p data-part="note"></p></header>
+  <div class="charts">
+    <figure data-chart="accuracy">
+      <figcaption><b>Accuracy</b><output></output></figcaption>
+      <div class="legend" role="group" aria-label="Accuracy: show or hide a curve"><div class="head"><span></span></div></div>
+    </figure>
+    <figure data-chart="loss">
+      <figcaption><b>Loss</b><output></output><label><input type="checkbox" data-part="log"> log scale</label></figcaption>
+      <div class="legend" role="group" aria-label="Loss: show or hide a curve"><div class="head"><span></span></div></div>
+    </figure>
+    <p class="invitation">Press Train, and the accuracy and loss of your network
+      appear here epoch by epoch, with and without regularization.</p>
+  </div>
+  <div class="strips">
+    <div data-part="gaps"><p class="heading"><b>Gap</b> train minus validation accuracy</p></div>
+    <div data-part="memorised"><p class="heading"><b>Wrong labels learned by heart</b></p></div>
+  </div>
+  <div class="progress" data-part="progress"></div>
+  <div class="diagnosis" data-part="diagnosis"></div>
+  <div class="results" data-part="results">
+    <p class="verdict" data-part="verdict"></p>
+    <div class="scroller"><table><thead><tr></tr></thead><tbody></tbody></table></div>
+    <p class="caption" data-part="caption"></p>
+  </div>
+  <p class="spoken" data-part="spoken" aria-live="polite"></p>
+</div></section>
+"""

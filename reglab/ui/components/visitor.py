@@ -1,0 +1,30 @@
+"""What a browser remembers of its visitor, which may be anything; and the sentence that tells them what is wrong."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from reglab.teaching.links import MOST_RUNS
+
+
+def name_of(visitor: Any) -> str:
+    """Whoever this browser is; what it stores may be anything."""
+    return str(visitor.get("name", ""))[:32] if isinstance(visitor, dict) else ""
+
+
+def ids_of(visitor: Any) -> list[str]:
+    """The runs this browser has on its screen."""
+    ids = visitor.get("ids") if isinstance(visitor, dict) else None
+    return [i for i in ids if isinstance(i, str)][:8] if isinstance(ids, list) else []
+
+
+def tries_of(visitor: Any) -> list[dict[str, Any]]:
+    """The last runs that were started under assignments: `run`, `link`, and `prediction`, which may be None."""
+    tries = visitor.get("tries") if isinstance(visitor, dict) else None
+    kept = [t for t in tries if isinstance(t, dict)] if isinstance(tries, list) else []
+    return [{key: t.get(key) for key in ("run", "link", "prediction")} for t in kept][-MOST_RUNS:]
+
+
+def warning(sentence: str) -> str:
+    return f'<p class="warning" role="alert">{html.escape(sentence)}</p>' if sentence else ""

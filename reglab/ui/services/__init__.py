@@ -1,0 +1,1 @@
+"""What the tabs do, in plain values: start, follow, stop, compare, predict. Never imports gradio."""

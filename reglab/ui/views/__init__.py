@@ -1,0 +1,1 @@
+"""Values in, HTML or plain dictionaries out. Imports neither gradio nor torch."""

@@ -1,0 +1,96 @@
+"""Runs that cannot win are stopped early: by the rule of successive halving, and in real sweeps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import tiny_config
+
+from reglab.cli.main import main
+from reglab.experiments import sweep
+from reglab.jobs.pruning import is_hopeless, pruned, rungs
+from reglab.runs.store import Run, Store
+from reglab.training.events import Epoch, Snapshot, Step
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(1, {}), (2, {1: 1}), (3, {1: 1}), (4, {1: 1, 3: 3}), (20, {2: 1, 6: 3}), (90, {10: 1, 30: 3})],
+)
+def test_a_run_is_judged_at_a_ninth_and_at_a_third(epochs, expected):
+    assert rungs(epochs) == expected
+
+
+def test_of_runs_that_came_as_far_the_best_third_goes_on():
+    others = [{1: value} for value in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    assert is_hopeless({1: 0.05}, others) and is_hopeless({1: 0.35}, others)
+    assert not is_hopeless({1: 0.6}, others) and not is_hopeless({1: 0.45}, others)
+    assert not is_hopeless({1: 0.01}, []), "the first has nobody to lose against"
+
+
+def test_each_rung_counts_for_itself():
+    others = [{1: 0.9, 3: 0.1}, {1: 0.8, 3: 0.2}, {1: 0.1}]
+    assert not is_hopeless({1: 0.85, 3: 0.3}, others)
+    assert is_hopeless({1: 0.95, 3: 0.05}, others)
+
+
+# ---- real runs ---------------------------------------------------------------------------------------------------
+SMALL = {"train_size": 60, "val_size": 60, "epochs": 4, "width": 0.125, "seed": 0}
+
+
+def plan(store, *lrs):
+    """The best learning rate first, so that the others have somebody to lose against."""
+    base = tiny_config(**SMALL)
+    return sweep.plan(base, [sweep.axis(f"lr={','.join(map(str, lrs))}")], 1)
+
+
+def test_a_hopeless_run_ends_with_a_reason_and_is_not_tried_again(store):
+    configs = plan(store, 0.01, 1e-8, 1e-9, 1e-10)
+    runs = sweep.train_all(configs, store, "prune", prune=True)
+    told = [(run.status(), run.was_pruned, len(run.history()) - 1) for run in runs]
+    assert told[0] == ("finished", False, 4)
+    losers = [run for run in runs if run.was_pruned]
+    assert losers and all(len(run.history()) - 1 in (1, 3) for run in losers)
+    assert losers[-1].summary()["reason"].startswith("Pruned after epoch ")
+    before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
+    again = sweep.train_all(configs, store, "prune", prune=True)
+    assert [(run.path / "metrics.jsonl").read_bytes() for run in again] == before
+
+
+def test_without_pruning_the_same_sweep_is_completed_to_the_same_bytes(store, tmp_path):
+    configs = plan(store, 0.01, 1e-8, 1e-9)
+    assert any(run.was_pruned for run in sweep.train_all(configs, store, "prune", prune=True))
+    whole = sweep.train_all(configs, store, "prune")
+    assert [run.status() for run in whole] == ["finished"] * 3
+    plain = sweep.train_all(configs, Store(tmp_path / "plain"), "prune")
+    for run, other in zip(whole, plain, strict=True):
+        assert (run.path / "metrics.jsonl").read_bytes() == (other.path / "metrics.jsonl").read_bytes()
+
+
+def test_a_run_that_is_resumed_past_a_rung_is_not_judged_there_again(store):
+    run = store.create(tiny_config(**SMALL), group="prune")
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    line = Epoch(epoch=1, val_accuracy=0.1, **numbers)
+    (run.path / "metrics.jsonl").write_text(json.dumps(line.to_json()) + "\n")
+    later = [Epoch(epoch=2, val_accuracy=0.0, **numbers), Snapshot(state={}, tensors={})]
+    assert list(pruned(iter(later), Run(run.path))) == later
+
+
+def test_a_factorial_is_not_pruned(capsys):
+    assert main(["sweep", "--factorial", "dropout,batch_norm", "--prune"]) == 2
+    assert "needs all of" in capsys.readouterr().err
+
+
+def test_an_epoch_without_a_snapshot_is_judged_before_what_comes_next(store):
+    """As from a cluster, where not every snapshot is worth sending."""
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    for seed, accuracy in enumerate((0.9, 0.8)):
+        other = store.create(tiny_config(**{**SMALL, "seed": seed + 1}), group="prune")
+        line = Epoch(epoch=1, val_accuracy=accuracy, **numbers)
+        (other.path / "metrics.jsonl").write_text(json.dumps(line.to_json()) + "\n")
+    run = store.create(tiny_config(**SMALL), group="prune")
+    events = [Epoch(epoch=1, val_accuracy=0.1, **numbers), Step(epoch=2, batch=1, batches=3, images=20)]
+    told = list(pruned(iter(events), Run(run.path)))
+    assert told[0] is events[0] and len(told) == 2
+    assert told[1].reason.startswith("Pruned after epoch 1 of 4: 2 other runs were at least as good there (10.0%")

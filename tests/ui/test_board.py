@@ -1,0 +1,163 @@
+"""The toggle board in a real browser: search, recipes, advice, and what the network sees while one toggles."""
+
+from __future__ import annotations
+
+import re
+
+from browser import expect
+
+from reglab.regularizers import CATALOGUE
+from reglab.teaching.presets import PRESETS
+
+
+def recipe(lab, title: str) -> None:
+    """Returns when the recipe has arrived; what was toggled sooner would be taken back by it."""
+    lab.page.locator("#presets").get_by_role("button", name=title, exact=True).click()
+    expect(lab.page.locator("#about")).to_contain_text(f"{title}:")
+
+
+def shown(lab) -> list[str]:
+    return lab.page.locator("#board .technique:visible").evaluate_all(
+        "all => all.map(t => t.id.replace('technique-', ''))"
+    )
+
+
+def toggle(lab, key: str, on: bool = True) -> None:
+    lab.page.locator(f"#control-{key} input[type=checkbox]").set_checked(on)
+
+
+def test_every_technique_has_its_toggle_and_its_group(lab):
+    assert shown(lab) == list(CATALOGUE)
+    groups = lab.page.locator("#board h4").all_inner_texts()
+    assert groups == list(dict.fromkeys(t.group for t in CATALOGUE.values()))
+
+
+def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
+    box = lab.page.get_by_role("searchbox", name="Search techniques", exact=True)
+    for words, found in (
+        ("stochastic", {"stochastic_depth"}),
+        ("LABELS", {"label_smoothing", "bootstrapping", "mixup", "cutmix"}),
+        ("batch norm", {"batch_norm"}),
+    ):
+        box.fill(words)
+        assert found <= set(shown(lab)) < set(CATALOGUE), words
+    box.fill("no such thing")
+    assert shown(lab) == [] and lab.said("#search output")
+    box.press("Escape")
+    assert shown(lab) == list(CATALOGUE)
+
+
+def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
+    lab.number("epochs").fill("7")
+    lab.number("epochs").blur()
+    expect(lab.command).to_have_value(re.compile("--epochs 7"))
+    for preset in PRESETS:
+        recipe(lab, "None")
+        expect(lab.command).to_have_value("python -m reglab train --dataset cifar10 --train-size 5000 --epochs 7")
+        recipe(lab, preset.title)
+        for key, settings in preset.regularizers.items():
+            flag = f"--{key.replace('_', '-')}"
+            expect(lab.command).to_have_value(re.compile(rf"{flag}( |$)"))
+            for name, value in settings.items():
+                expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
+        on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
+        assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
+
+
+def test_a_recipe_says_what_it_is(lab):
+    recipe(lab, "Modern")
+    expect(lab.page.locator("#about")).to_contain_text("Modern: what recipes of today share")
+
+
+def test_a_toggle_clicked_while_the_first_look_is_under_way_is_seen(lab):
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    toggle(lab, "dropblock")
+    expect(lab.page.locator(".sees .inside img")).to_have_count(2)
+
+
+def test_two_that_meet_get_a_word_of_advice(lab):
+    recipe(lab, "None")
+    expect(lab.page.locator("#advice li")).to_have_count(0)
+    toggle(lab, "mixup")
+    toggle(lab, "cutmix")
+    expect(lab.page.locator("#advice li")).to_have_text([CATALOGUE["mixup"].advice["cutmix"]])
+
+
+def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(lab):
+    page = lab.page
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    expect(page.locator(".sees .batch img")).to_have_count(24)
+    expect(page.locator(".sees .inside")).to_have_count(0)
+    first = page.locator(".sees img").first.get_attribute("src")
+    toggle(lab, "dropblock")
+    expect(page.locator(".sees .inside img")).to_have_count(2)
+    toggle(lab, "cutout")
+    expect(page.locator(".sees img").first).not_to_have_attribute("src", first)
+    toggle(lab, "mixup")
+    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+%, "))
+    assert lab.sideways() <= 0
+    lab.train.click()
+    expect(page.locator("#chart")).to_be_visible()
+    lab.expect_statuses("finished", "finished")
+
+
+def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
+    before = len(server.runs())
+    for keys, words in (
+        (("batch_norm", "group_norm"), "switch one of them off"),
+        (("stochastic_depth",), "choose resnet20 or resnet18, or switch it off"),
+        (("l2_sp",), "trained from scratch"),
+    ):
+        recipe(lab, "None")
+        for key in keys:
+            toggle(lab, key)
+        expect(lab.command).to_have_value(re.compile(words))
+        lab.tab("What the network sees")
+        expect(lab.page.locator("#sees .warning")).to_contain_text(words)
+        lab.train.click()
+        expect(lab.notice).to_contain_text(words)
+        assert len(server.runs()) == before
+
+
+def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_use(lab, server):
+    panel = lab.page.locator("#transfer")
+    expect(panel).to_be_hidden()
+    for key in ("dropout", "weight_decay", "batch_norm", "flip_crop"):
+        toggle(lab, key)
+    lab.choose("control-model", re.compile("^resnet18 · timm"))
+    expect(lab.page.locator("#about-weights")).to_contain_text("a download of 47 MB")
+    expect(lab.page.locator("#about-weights")).to_contain_text("96 x 96, mean 0.485 0.456 0.406")
+    expect(lab.notice).to_contain_text(
+        "Switched off, since this network cannot use them here: batch normalization, flip"
+    )
+    expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --pretrained --dropout --weight-decay$"))
+    before = len(server.runs())
+    lab.train.click()
+    expect(lab.notice).to_contain_text("timm/resnet18 (47 MB)")
+    assert len(server.runs()) == before  # nothing is started before the weights are here
+    lab.choose("control-finetune", "head_then_all")
+    expect(lab.command).to_have_value(re.compile("--finetune head_then_all"))
+    toggle(lab, "l2_sp")
+    expect(lab.command).to_have_value(re.compile("--l2-sp"))
+    lab.number("side").fill("20")
+    lab.number("side").blur()
+    expect(lab.command).to_have_value(re.compile("side is 20, but must be at least 32"))
+    lab.choose("control-model", "basic_cnn")
+    expect(panel).to_be_hidden()
+    expect(lab.command).to_have_value(re.compile(r"train --dataset cifar10 --train-size 5000 --dropout --weight-decay"))
+
+
+def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.choose("control-model", re.compile("^resnet18 · timm"))
+    lab.page.locator("#control-pretrained input").uncheck()
+    lab.number("side").fill("32")
+    lab.number("side").blur()
+    expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --side 32( |$)"))
+    lab.train.click()
+    lab.expect_statuses("finished")

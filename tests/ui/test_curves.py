@@ -1,0 +1,208 @@
+"""What the screen is told of runs: the chart's dictionary for one run, two, five, and under label noise; its colours."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from reglab.jobs.queue import Jobs
+from reglab.runs.store import Clock, Run, Store
+from reglab.training.events import Epoch
+from reglab.ui.components.chart import STATIC, as_text
+from reglab.ui.services.lab import Lab
+from reglab.ui.views import curves as view
+
+
+@pytest.fixture
+def jobs(store: Store) -> Jobs:
+    return Jobs(store)
+
+
+@pytest.fixture
+def a_history(store: Store) -> Callable[..., Run]:
+    """A run that has three epochs behind it; `memorised` of each of them for labels that are wrong on purpose."""
+
+    def make(memorised: Any = (None, None, None), **config: Any) -> Run:
+        run = store.create(tiny_config(**config))
+        lines = [
+            Epoch(
+                epoch=e, step=4 * e, lr=0.1, train_loss=2.0 - e, train_accuracy=0.1 + 0.2 * e, val_loss=2.0,
+                val_accuracy=0.1, ece=0.1, gap=0.2 * e, memorised=learned,
+            )
+            for e, learned in enumerate(memorised)
+        ]  # fmt: skip
+        (run.path / "metrics.jsonl").write_text("".join(json.dumps(e.to_json()) + "\n" for e in lines))
+        return run
+
+    return make
+
+
+def curve(chart: dict[str, Any], kind: str, run: int, split: str) -> dict[str, Any]:
+    [found] = [each for each in chart[kind] if (each["run"], each["split"]) == (run, split)]
+    return found
+
+
+# ---- names, colours, order ---------------------------------------------------------------------------------------
+def test_two_runs_without_names_are_plain_and_regularized_in_that_order(a_history, jobs):
+    regularized, plain = a_history(regularizers={"dropout": {}}), a_history()
+    chart = view.chart_of([regularized, plain], jobs)
+    assert [(run["role"], run["name"]) for run in chart["runs"]] == [("plain", "plain"), ("regularized", "regularized")]
+
+
+def test_runs_with_names_keep_their_order_and_get_a_colour_each(a_history, jobs):
+    rates = (0.5, 0.1, 0.7, 0.3, 0.2)
+    runs = [a_history(regularizers={"dropout": {"rate": rate}}) for rate in rates]
+    names = {run.id: f"rate {rate}" for run, rate in zip(runs, rates, strict=True)}
+    chart = view.chart_of(runs, jobs, names=names)
+    assert [run["name"] for run in chart["runs"]] == [f"rate {rate}" for rate in rates]
+    assert [run["role"] for run in chart["runs"]] == list("abcde")
+    assert len(chart["accuracy"]) == len(chart["loss"]) == 10 and len(chart["gaps"]) == len(chart["diagnosis"]) == 5
+    assert "verdict" not in chart
+
+
+def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_tell_them_apart(
+    a_history, store, tmp_path
+):
+    lab = Lab(store, Store(tmp_path / "shipped"))
+    plain, *dropouts = a_history(), *(a_history(regularizers={"dropout": {"rate": 0.1 * n}}) for n in range(1, 6))
+    for n, run in enumerate(dropouts, 1):
+        run.rename(f"rate 0.{n}")
+
+    def shown(*runs: Run) -> list[tuple[str, str]]:
+        return [(run["role"], run["name"]) for run in lab.chart([run.id for run in runs])["runs"]]
+
+    assert shown(*dropouts[:3]) == [("a", "rate 0.1"), ("b", "rate 0.2"), ("c", "rate 0.3")]
+    assert shown(*dropouts[:2]) == [("a", "rate 0.1"), ("b", "rate 0.2")]
+    assert shown(dropouts[0], plain, dropouts[1]) == [("a", "rate 0.1"), ("b", plain.name), ("c", "rate 0.2")]
+    assert shown(dropouts[0], plain) == [("plain", "plain"), ("regularized", "regularized")]
+    assert shown(dropouts[0]) == [("a", "rate 0.1")]  # alone, nothing but its name tells it from the others
+    assert shown(plain) == [("plain", "plain")]
+    assert [role for role, _ in shown(plain, *dropouts)] == list("abcde")
+    assert lab.chart([run.id for run in (plain, *dropouts)])["note"] == "The first 5 of 6 runs."
+
+
+def test_a_run_that_cannot_be_read_does_not_change_the_colours_of_the_others(a_history, jobs):
+    runs = [a_history() for _ in range(3)]
+    names = {run.id: run.id for run in runs}
+    (runs[0].path / "config.json").write_text("{")
+    chart = view.chart_of([Run(run.path) for run in runs], jobs, names=names)
+    assert [(run["role"], run["name"]) for run in chart["runs"]] == [("b", runs[1].id), ("c", runs[2].id)]
+    assert {each["run"] for each in chart["accuracy"]} == {0, 1}
+
+
+# ---- labels that are wrong on purpose ----------------------------------------------------------------------------
+def test_without_wrong_labels_there_are_two_curves_and_no_other_words(a_history, jobs):
+    chart = view.chart_of([a_history()], jobs)
+    assert [(each["split"], "label" in each) for each in chart["accuracy"]] == [("train", False), ("val", False)]
+    assert "memorised" not in chart
+
+
+def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, jobs):
+    chart = view.chart_of([a_history(memorised=(0.1, None, 0.9), label_noise=0.3)], jobs)
+    wrong, true = curve(chart, "accuracy", 0, "corrupted"), curve(chart, "accuracy", 0, "train")
+    assert wrong["x"] == [0, 1, 2] and wrong["y"] == [0.1, None, 0.9]
+    assert (wrong["label"], true["label"]) == ("wrong labels", "true labels")
+    assert true["y"] == [0.1, 0.3, 0.5] and len({wrong["hint"], true["hint"]}) == 2
+    assert [each["split"] for each in chart["loss"]] == ["train", "val"]
+    assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90%"}]
+    assert json.loads(as_text(chart)) == chart
+
+
+def test_the_curves_of_a_noisy_run_are_announced_before_its_first_epoch(a_history, jobs):
+    chart = view.chart_of([a_history(memorised=(), label_noise=0.3)], jobs)
+    assert [(each["split"], each["y"]) for each in chart["accuracy"]] == [("train", []), ("corrupted", []), ("val", [])]
+
+
+def test_one_run_with_wrong_labels_beside_one_without(a_history, jobs):
+    clean, noisy = a_history(), a_history(memorised=(0.1, 0.2, 0.3), label_noise=0.3)
+    chart = view.chart_of([clean, noisy], jobs, names={clean.id: "true", noisy.id: "30 % wrong"})
+    assert [each["run"] for each in chart["accuracy"] if each["split"] == "corrupted"] == [1]
+    assert "label" not in curve(chart, "accuracy", 0, "train")
+    assert [each["run"] for each in chart["memorised"]] == [1]
+
+
+def test_a_finished_run_with_wrong_labels_tells_of_them_in_the_table(finished):
+    chart = view.chart_of([finished], Jobs(Store(finished.path.parent)), names={finished.id: "mine"})
+    assert chart["table"]["columns"][-1] == "wrong labels learned"
+    assert chart["table"]["rows"][0]["cells"][0] == "mine" and chart["table"]["rows"][0]["cells"][-1].endswith("%")
+    shown = curve(chart, "accuracy", 0, "corrupted")["y"]
+    assert shown == [round(e.memorised, 4) for e in finished.history()]
+
+
+# ---- colours -----------------------------------------------------------------------------------------------------
+def colours(theme: str) -> dict[str, np.ndarray]:
+    """The five colours of a theme in linear light, read off the style sheet."""
+    css = Path(STATIC / "chart.css").read_text("utf-8")
+    [block] = re.findall(rf"^{re.escape(theme)} {{(.*?)^}}", css, re.DOTALL | re.MULTILINE)
+    return {role: linear(value) for role, value in re.findall(r"--reglab-([a-e]): #(\w{6});", block)}
+
+
+def linear(code: str) -> np.ndarray:
+    channels = np.array([int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: np.ndarray, other: np.ndarray) -> float:
+    """WCAG 2.1."""
+    high, low = sorted((float(c @ [0.2126, 0.7152, 0.0722]) for c in (one, other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def oklab(colour: np.ndarray) -> np.ndarray:
+    """https://bottosson.github.io/posts/oklab: equal distances look about equally far apart."""
+    cones = np.array(
+        [[0.4122215, 0.5363325, 0.0514460], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]]
+    )
+    opponent = np.array(
+        [[0.2104543, 0.7936178, -0.0040720], [1.9779985, -2.4285922, 0.4505937], [0.0259040, 0.7827718, -0.8086758]]
+    )
+    return opponent @ np.cbrt(np.maximum(cones @ colour, 0))
+
+
+# How the three kinds of dichromats see a colour in linear light: Machado, Oliveira and Fernandes 2009, severity 1.
+SIGHT = {
+    "usual": np.eye(3),
+    "protan": np.array([[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]]),
+    "deutan": np.array([[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]]),
+    "tritan": np.array([[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]]),
+}
+
+
+@pytest.mark.parametrize(("theme", "ground"), [(":root", "ffffff"), (".dark", "0a0f1e")])
+def test_the_five_colours_can_be_read_and_told_apart_by_everybody(theme, ground):
+    five = colours(theme)
+    assert sorted(five) == list("abcde")
+    for role, colour in five.items():
+        assert contrast(colour, linear(ground)) >= 4.5, role
+    for sight, matrix in SIGHT.items():
+        seen = {role: oklab(np.clip(matrix @ colour, 0, 1)) for role, colour in five.items()}
+        least = 0.18 if sight == "usual" else 0.1
+        for one, other in combinations(seen, 2):
+            assert np.linalg.norm(seen[one] - seen[other]) >= least, (sight, one, other)
+
+
+def test_runs_of_one_network_with_and_without_pretraining_are_called_so(store):
+    timm = {"model": "timm/resnet18", "side": 32}
+    pretrained = tiny_config(**timm, pretrained=True, regularizers={"dropout": True})
+    configs = [pretrained.plain(), pretrained, pretrained.from_scratch()]
+    runs = [store.create(c) for c in configs]
+    assert list(view.names_of(runs).values()) == ["pretrained, plain", "pretrained", "random weights"]
+    assert list(view.names_of(runs[1:]).values()) == ["pretrained", "random weights"]
+    assert view.names_of(runs[:2]) is None  # plain and regularized say it
+
+
+def test_a_run_that_prepares_says_how_far_it_is(store):
+    run = store.create(tiny_config())
+    clock = Clock(run)
+    clock.preparing = {"preparing": "features", "done": 1_200, "of": 14_000}
+    clock.write()
+    [shown] = view.chart_of([run], Jobs(store))["runs"]
+    assert shown["preparing"] == "features 9%"

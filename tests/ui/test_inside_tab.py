@@ -1,0 +1,237 @@
+"""The Inside tab, and the chart with more than two runs, as visitors meet them in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from browser import Lab, expect
+
+from reglab.runs.store import Run, Store
+from reglab.ui.services import lab as backstage
+from reglab.ui.tabs.inside import dressed, inside_html, inside_tab
+from reglab.ui.views.inside import Shown, page
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+# ---- the page as text --------------------------------------------------------------------------------------------
+def a_look(layers: int = 2, **more: Any) -> dict[str, Any]:
+    each = {"weights": 10, "norm": 2.0, "rms": 0.5, "near_zero": 0.25, "relatively_zero": 0.5, "finite": True}
+    answers = {
+        "images": 4,
+        "accuracy": 0.5,
+        "confidence": 0.75,
+        "ece": 0.123,
+        "sure_and_wrong": 0.25,
+        "confidences": {"right": [0] * 18 + [1, 1], "wrong": [0] * 18 + [1, 1]},
+        "logits": {"start": -2.0, "width": 1.0, "all": [30, 5, 5], "largest": [0, 0, 4]},
+        "reliability": [{"count": 0, "confidence": None, "accuracy": None}] * 14
+        + [{"count": 4, "confidence": 0.95, "accuracy": 0.5}],
+    }
+    named = [each | {"name": f"conv {n + 1} (1x2x5)"} for n in range(layers)]
+    return {"run": "one", "layers": named} | answers | more
+
+
+def test_every_drawing_tells_its_numbers_to_those_who_cannot_see_it():
+    told = re.findall(r'role="img"[^>]*aria-label="([^"]*)"', page([Shown("plain", "plain", a_look())]))
+    assert len(told) == 5 and all(words.startswith("plain: ") for words in told)
+    for number in ("mean confidence 75.0 %", "calibration error 0.123", "logits from -2 to 1", "conv 2 (1x2x5) 2.00"):
+        assert sum(number in words for words in told) == 1, number
+
+
+def test_two_runs_share_the_bars_of_a_layer_only_where_they_have_the_same_layers():
+    same = page([Shown("a", "one", a_look()), Shown("b", "two", a_look(run="two"))])
+    assert same.count("<ul") == 2 and same.count("<li>") == 4 and same.count('class="bar"') == 8
+    apart = page([Shown("a", "one", a_look()), Shown("b", "two", a_look(layers=3, run="two"))])
+    assert apart.count("<ul") == 4 and apart.count("<li>") == 10 and apart.count('class="bar"') == 10
+
+
+def test_without_answers_the_weights_are_shown_and_a_sentence():
+    look = {key: value for key, value in a_look().items() if key in ("run", "layers")} | {"problem": "No <images>."}
+    text = page([Shown("plain", "plain", look)])
+    assert "No &lt;images&gt;." in text and text.count("<ul") == 2 and "<svg" not in text
+
+
+def test_a_hostile_name_stays_text():
+    assert HOSTILE not in page([Shown("plain", HOSTILE, a_look())])
+
+
+def test_runs_are_dressed_as_in_the_chart(finished, tmp_path):
+    regularized, nobody = finished, Run(tmp_path / "nobody")
+    assert [(role, name) for _, role, name in dressed([regularized])] == [("regularized", regularized.name)]
+    assert [role for _, role, _ in dressed([regularized, regularized])] == ["a", "b"]
+    assert [(run, role) for run, role, _ in dressed([regularized, nobody])] == [
+        (nobody, "plain"),
+        (regularized, "regularized"),
+    ]
+    assert "train one first" in inside_html([], lambda run: {})
+
+
+def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show(finished, tmp_path):
+    """Gradio calls `show` when the last value of `refresh` is another than before."""
+    lab = backstage.Lab(Store(tmp_path / "runs"), Store(tmp_path / "shipped"))
+    with gr.Blocks():
+        refresh, _, (*_, wanted) = inside_tab(lab, SimpleNamespace(visitor=gr.State({})))
+
+    def asked(*chosen: Any) -> Any:
+        return refresh({}, [], *chosen)[-1]
+
+    one = asked(None, None)
+    assert one != wanted.value and asked(None, None) == asked(finished.id, "") == one
+    weights = finished.path / "model.safetensors"
+    os.utime(weights, ns=(0, 0))  # as after being resumed
+    assert asked(finished.id, "") != one
+    weights.unlink()
+    assert asked(finished.id, "") == [] != wanted.value
+
+
+# ---- the tab -----------------------------------------------------------------------------------------------------
+def open_inside(lab: Lab) -> Any:
+    lab.tab("Inside")
+    return lab.page.locator("#inside-page")
+
+
+def test_opening_the_tab_shows_the_two_networks_of_the_train_tab_without_a_press(lab):
+    inside = open_inside(lab)
+    expect(inside.locator("svg[role=img]")).to_have_count(6)
+    expect(inside.locator("ul[role=img]")).to_have_count(2)
+    expect(inside.locator(".warning")).to_have_count(0)
+    for element in ("#inside-first input", "#inside-second input"):
+        expect(lab.page.locator(element)).to_have_value(re.compile("CIFAR-10"))
+    assert inside.locator("svg[role=img]").first.evaluate("e => getComputedStyle(e.querySelector('rect')).fill") == (
+        "rgb(194, 78, 0)"
+    )
+
+
+def test_another_network_is_looked_into_as_soon_as_it_is_chosen_and_stays_chosen(lab, a_run):
+    run = a_run("20250102-000000-aaaaaa")
+    inside = open_inside(lab)
+    expect(inside.locator("svg[role=img]")).to_have_count(6)
+    lab.choose("inside-second", "none")
+    expect(inside.locator("svg[role=img]")).to_have_count(3)
+    lab.choose("inside-first", re.compile(run.id))
+    expect(inside.locator("thead")).to_have_text(run.id)
+    expect(inside.locator(".caption")).to_contain_text("60 validation images")
+    lab.tab("Train")
+    lab.tab("Inside")
+    expect(lab.page.locator("#inside-first input")).to_have_value(re.compile(run.id))
+    expect(inside.locator("thead")).to_have_text(run.id)
+
+
+def test_the_tab_follows_a_run_that_is_new_on_the_train_tab(lab, a_run):
+    inside = open_inside(lab)
+    expect(inside.locator("svg[role=img]")).to_have_count(6)
+    run = a_run("20250102-000001-bbbbbb")
+    lab.tab("Runs")
+    lab.choose("run", re.compile(run.id))
+    lab.page.locator("#open-run").click()
+    lab.expect_statuses("finished")
+    lab.tab("Inside")
+    expect(inside.locator("thead")).to_have_text(run.id)
+    expect(inside.locator("svg[role=img]")).to_have_count(3)
+
+
+def test_a_network_that_is_gone_is_a_sentence(lab, a_run):
+    run = a_run("20250102-000002-cccccc")
+    inside = open_inside(lab)
+    expect(inside.locator("svg[role=img]")).to_have_count(6)
+    (run.path / "model.safetensors").write_bytes(b"broken")
+    lab.choose("inside-first", re.compile(run.id))
+    expect(inside.locator(".warning")).to_contain_text("is damaged")
+    expect(inside.locator("svg[role=img]")).to_have_count(3)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_tab_can_be_read_on_every_screen(visitors, server, theme, width):
+    lab = visitors(viewport={"width": width, "height": 844}).open(server, f"?__theme={theme}")
+    inside = open_inside(lab)
+    expect(inside.locator("svg[role=img]")).to_have_count(6)
+    assert lab.sideways() <= 0
+    assert inside.locator(".reglab-inside").evaluate_all(CUT_OFF) == []
+    sizes = inside.locator("svg text").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert min(sizes) >= 9
+    columns = {round(box["x"]) for box in map(lambda e: e.bounding_box(), inside.locator("section").all()) if box}
+    assert len(columns) == (2 if width > 1000 else 1)
+    light = "e => { const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3 }"
+    for words in ("h4", "tbody th", "em"):
+        brightness = inside.locator(words).first.evaluate(light)
+        assert brightness > 140 if theme == "dark" else brightness < 110, words
+
+
+# ---- five runs in the chart --------------------------------------------------------------------------------------
+# Whatever is wider than the room it has, or lies outside of it.
+CUT_OFF = """([root]) => [...root.querySelectorAll("*")].filter(e => {
+  if (e.closest("svg") || !e.clientWidth || getComputedStyle(e).display === "inline") return false;
+  if (e.closest(".spoken") || e.closest("[hidden]")) return false;
+  return e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1;
+}).map(e => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`)"""
+FIVE = '''
+"""The chart of five finished runs with wrong labels."""
+import gradio as gr
+from reglab.ui.components.chart import lab_chart
+
+x = list(range(21))
+names = ["no dropout", "rate 0.1", "rate 0.25", "rate 0.5", "weight decay 0.0005"]
+runs = [dict(role="abcde"[i], name=name, status="finished", epoch=20, epochs=20, images_per_second=12345,
+             detail="batch normalization + dropout") for i, name in enumerate(names)]
+curves = [dict(run=run, split=split, label=label, hint="what it means", x=x, y=[e / 20 - run / 10 for e in x])
+          for run in range(5) for split, label in (("train", "true labels"), ("corrupted", "wrong labels"), ("val", "val"))]
+value = dict(title="five runs", runs=runs, accuracy=curves, loss=[c for c in curves if c["split"] != "corrupted"],
+             gaps=[dict(run=i, value=0.1 * i, text=f"{10.5 * i:.1f} points") for i in range(5)],
+             memorised=[dict(run=i, value=1, text="100%") for i in range(5)],
+             diagnosis=[dict(run=i, kind="fine", text="Looks fine: the gap is 1.0 points.") for i in range(5)],
+             table=dict(columns=["", "train", "val", "test", "gap", "calibration error", "wrong labels learned"],
+                        rows=[dict(run=i, cells=[names[i], *["100.0%"] * 3, "45.8 points", "0.123", "100%"]) for i in range(5)],
+                        caption="After the last epoch."))
+with gr.Blocks(fill_width=True) as page:
+    lab_chart(value=value, elem_id="chart")
+page.launch(run_history=False)
+'''
+
+
+def test_five_runs_fit_where_the_chart_stands(another_server, visitor):
+    server = another_server(cifar10=False).start(("-c", FIVE))
+    page = visitor.context.new_page()
+    page.goto(server.url)
+    chart = page.locator("#chart .reglab-chart")
+    expect(page.locator("#chart .lines path")).to_have_count(25)
+    names = page.locator("#chart tbody td:first-child")
+    assert len({names.nth(i).evaluate("e => getComputedStyle(e).color") for i in range(5)}) == 5
+    drawings = [page.locator(f"#chart [data-chart={name}] svg[role=img]") for name in ("accuracy", "loss")]
+    for room in (720, 360):
+        chart.evaluate(
+            """(e, room) => new Promise(drawn => {
+              e.style.width = `${room}px`;
+              requestAnimationFrame(() => requestAnimationFrame(drawn));
+            })""",
+            room,
+        )
+        expect(drawings[1].locator(".lines path").first).to_be_visible()
+        assert chart.evaluate_all(CUT_OFF) == [], room
+        accuracy, loss = (drawing.bounding_box()["y"] for drawing in drawings)
+        assert (accuracy == loss) == (room == 720), "side by side where there is room"
+
+
+def test_wrong_labels_are_dotted_and_have_a_switch_with_words_of_their_own(lab, a_run):
+    run = a_run("20250102-000003-dddddd")
+    lab.tab("Runs")
+    lab.choose("run", re.compile(run.id))
+    lab.page.locator("#open-run").click()
+    lab.expect_statuses("finished")
+    chart = lab.page.locator("#chart [data-chart=accuracy]")
+    dotted = chart.locator(".lines [data-split=corrupted]")
+    expect(dotted).to_have_count(1)
+    assert dotted.evaluate("e => getComputedStyle(e).strokeDasharray").startswith("0.1")
+    expect(chart.locator(".legend .head [data-split]")).to_have_text(["true labels", "wrong labels", "val"])
+    switch = chart.get_by_role("button", name="wrong-label accuracy")
+    assert "learned by heart" in (switch.get_attribute("title") or "")
+    expect(switch).to_contain_text(f"{run.history()[-1].memorised:.1%}".replace("%", " %"))
+    switch.click()
+    expect(dotted).to_have_count(0)
+    expect(chart.locator(".lines path")).to_have_count(2)

@@ -1,0 +1,133 @@
+"""The Reproduce tab: its page as text, and as a visitor meets it in a real browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from browser import expect, wait_until
+from conftest import tiny_config
+from test_reproduce import GOOD, TOY, told
+
+from reglab.experiments import reproduce
+from reglab.experiments.publications import PUBLICATIONS, RECIPES, STATUS
+from reglab.runs.store import Store
+from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.reproduce import paper_of
+from reglab.ui.views import curves as view
+from reglab.ui.views import reproduction
+from reglab.ui.views.reproduction import Shown
+
+
+def shown(accuracies=GOOD, **told_of) -> dict[str, Shown]:
+    """Both recipes, with these accuracies on the budget and nothing in full."""
+    return {
+        "budget": Shown(reproduce.to_json(told(accuracies, "budget")), **told_of),
+        "full": Shown(reproduce.to_json(told({}))),
+    }
+
+
+def words(page: str) -> str:
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", page).split()))
+
+
+def test_the_page_puts_the_published_number_beside_ours_and_says_who_read_it():
+    page = reproduction.page(TOY, shown())
+    said = words(page)
+    assert 'href="https://arxiv.org/abs/0000.00000"' in page and STATUS["verified"] in said
+    assert "plain test accuracy 80 % 80.0 ± 0.2 % 3 seeds –" in said
+    assert "On a budget: same direction In full: not run yet" in said
+    assert "Better is better ✓ on a budget: holds. Test accuracy +5.0 points (+5 published)" in said
+
+
+@pytest.mark.parametrize("paper", PUBLICATIONS.values(), ids=list(PUBLICATIONS))
+def test_every_publication_has_a_page_before_anything_is_trained(paper):
+    nothing = {name: Shown(reproduce.to_json(reproduce.look(paper, name, []))) for name in RECIPES}
+    said = words(reproduction.page(paper, nothing))
+    assert said.count("Nothing trained yet.") == len(paper.claims) and said.count("not run yet") == 2
+    budget = words(reproduction.recipe(paper, "budget", nothing["budget"]))
+    assert "Gives up: " in budget and budget.count("python -m reglab train") == len(paper.rows)
+
+
+def test_a_recipe_tells_its_verdict_its_price_and_how_far_it_is():
+    told_of = {"price": "2 runs to train.", "progress": "1 of 4 runs are finished.", "source": "Recorded long ago."}
+    said = words(reproduction.recipe(TOY, "budget", shown(**told_of)["budget"]))
+    assert "same direction" in said and "One epoch instead of two." in said
+    assert all(sentence in said for sentence in told_of.values())
+
+
+def test_one_seed_is_called_one_seed():
+    said = words(reproduction.page(TOY, shown({"plain": (80,), "better": (85,)})))
+    assert "80.0 % one seed" in said and "? on a budget: not known" in said and "unfinished" in said
+
+
+def test_what_is_written_elsewhere_stays_text():
+    hostile = replace(TOY, title="<img src=x onerror=alert(1)>", setting="<script>")
+    page = reproduction.page(hostile, shown()) + reproduction.recipe(
+        hostile, "full", Shown(reproduce.to_json(told({})), "<script>", "<script>", "<script>")
+    )
+    assert "<img" not in page and "<script" not in page
+
+
+@pytest.mark.parametrize("chosen", [None, "nothing", 7, ["cutout"]])
+def test_what_is_no_publication_shows_the_first(chosen):
+    assert paper_of(chosen) is PUBLICATIONS["zhang2017"] and paper_of("cutout") is PUBLICATIONS["cutout"]
+
+
+def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce, "RECORDED", tmp_path / "reproduce.json")
+    paper = PUBLICATIONS["cutout"]
+    lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "none"))
+    try:
+        nothing = lab.reproduction(paper, "budget")
+        assert nothing.told["verdict"] == "not run yet" and "6 runs to train" in nothing.price and not nothing.source
+        record = reproduce.to_json(reproduce.look(paper, "budget", [])) | {
+            "verdict": "same direction",
+            "sentence": "So.",
+        }
+        record |= {"date": "2026-11-23", "machine": "a machine", "took": "53 min"}
+        (tmp_path / "reproduce.json").write_text(json.dumps({"cutout, budget": record}))
+        recorded = lab.reproduction(paper, "budget")
+        assert (
+            recorded.told["verdict"] == "same direction"
+            and "Recorded with this project on 2026-11-23;" in recorded.source
+        )
+        assert "took 53 min on a machine" in recorded.price
+        assert lab.reproduction(paper, "full").told["verdict"] == "not run yet"
+    finally:
+        lab.close()
+
+
+def test_progress_names_the_run_that_is_trained(store):
+    class Statuses:
+        def status(self, run):
+            return {"a": "finished", "b": "running", "c": "queued", "d": "queued"}[run.name]
+
+    runs = [store.create(tiny_config(epochs=7), name=name) for name in "abcd"]
+    said = view.progress_of(runs, Statuses())
+    assert said == "1 of 4 runs are finished, “b” is in epoch 0 of 7, 2 wait."
+
+
+# ---- in the browser ----------------------------------------------------------------------------------------------
+def test_a_visitor_reads_a_publication_begins_to_train_it_and_stops(lab, server):
+    page = lab.page
+    lab.tab("Reproduce")
+    expect(page.locator("#reproduce-page")).to_contain_text("89.31 %")
+    lab.choose("reproduce-chosen", re.compile("Label smoothing"))
+    expect(page.locator("#reproduce-page")).to_contain_text("86.8 %")
+    expect(page.locator("#reproduce-command-budget textarea")).to_have_value(
+        "python -m reglab reproduce label_smoothing --budget"
+    )
+    expect(page.locator("#reproduce-stop")).to_be_disabled()
+    page.locator("#reproduce-run-budget").click()
+    expect(page.locator("#reproduce-budget .progress")).to_contain_text("0 of 10 runs are finished")
+    expect(page.locator("#reproduce-run-budget")).to_be_disabled()
+    page.locator("#reproduce-stop").click()
+    expect(page.locator("#reproduce-run-budget")).to_be_enabled()
+    group = PUBLICATIONS["label_smoothing"].group("budget")
+    wait_until(lambda: all(r.status() in ("stopped", "finished") for r in server.store.group(group)), "still live")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert lab.sideways() == 0

@@ -1,0 +1,155 @@
+"""The Sweep tab and forks, as the lab does them and as visitors meet them in a real browser."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from browser import LEFT, expect
+from conftest import tiny_config
+
+from reglab.errors import ConfigError
+from reglab.experiments import sweep
+from reglab.jobs import queue as working
+from reglab.runs.store import Store
+from reglab.ui.services.lab import Lab
+
+SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
+
+
+@pytest.fixture
+def here(tmp_path):
+    lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "none"))
+    yield lab
+    for run in lab.runs.runs():
+        run.ask_to_stop()
+    lab.close()
+
+
+def plan(*over, seeds=1, **changes):
+    return sweep.plan(tiny_config(**{**SMALL, **changes}), list(map(sweep.axis, over)), seeds)
+
+
+def wait_until(true, seconds=90.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def statuses(lab, ids):
+    return [lab.jobs.status(run) for run in lab.open(ids)]
+
+
+# ---- what the lab does -------------------------------------------------------------------------------------------
+def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(here):
+    configs = plan("dropout.rate=0,0.5", seeds=2)
+    ids = here.start_plan(configs, owner="ann")
+    other = here.start({**SMALL, "dataset": "digits", "device": "cpu"}, compare=False, owner="bob")[0]
+    assert here.jobs.place(other) == 1, "bob waits for the run under way, not for the sweep"
+    wait_until(lambda: set(statuses(here, [*ids, other])) == {"finished"})
+    before = [(run.path / "metrics.jsonl").read_bytes() for run in here.open(ids)]
+    assert here.start_plan(configs, owner="ann") == ids and statuses(here, ids) == ["finished"] * 4
+    assert [(run.path / "metrics.jsonl").read_bytes() for run in here.open(ids)] == before
+    group = sweep.name_of(configs)
+    assert [name for _, name in here.sweeps()] == [group]
+    assert [run.id for run in here.together(here.open(ids)[1])] == ids, "few enough to be seen together"
+    g = here.grid(here.in_sweep(group), "epochs_until", 0.0)
+    assert [cell.values("epochs_until") for cell in g.cells] == [{0: 0.0, 1: 0.0}] * 2
+
+
+def test_a_stopped_sweep_goes_on_where_it_was(here):
+    configs = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
+    ids = here.start_plan(configs, owner="ann")
+    wait_until(lambda: len(here.open(ids)[0].history()) > 1)
+    here.stop_group(sweep.name_of(configs))
+    wait_until(lambda: set(statuses(here, ids)) == {"stopped"})
+    assert [run.id for run in here.together(here.open(ids)[1])] == [ids[1]], "too many to be seen together"
+    epochs = len(here.open(ids)[0].history())
+    assert here.start_plan(configs, owner="ann") == ids
+    wait_until(lambda: len(here.open(ids)[0].history()) > epochs)
+
+
+def test_a_sweep_counts_as_one_in_the_queue_and_a_full_queue_makes_no_folder(here, monkeypatch):
+    monkeypatch.setattr(working, "WAITING_PER_OWNER", 1)
+    here.start_plan(plan("dropout.rate=0,0.2,0.5", epochs=300), owner="ann")
+    with pytest.raises(ConfigError, match="waiting already"):
+        here.start_plan(plan("l1.strength=0,1e-5"), owner="ann")
+    assert len(here.runs.runs()) == 3
+
+
+def test_too_many_runs_for_the_page_are_refused(here):
+    with pytest.raises(ConfigError, match="the page takes at most 300"):
+        here.start_plan(plan("dropout.rate=lin:0:0.9:40", seeds=10), owner="")
+    assert not here.runs.runs()
+
+
+def test_a_fork_is_started_and_shown_beside_its_parent(here, a_run):
+    here.runs = Store(a_run("20240101-000000-abcdef").path.parent)
+    here.jobs.store = here.runs
+    parent, child = here.start_fork("20240101-000000-abcdef", 1, "dropout.rate", "0.5", "ann")
+    wait_until(lambda: statuses(here, [child]) == ["finished"])
+    run = here.open([child])[0]
+    assert [r.id for r in here.together(run)] == [parent, child]
+    roles = [r["role"] for r in here.chart([parent, child])["runs"]]
+    assert roles == ["a", "b"]
+    for epoch, name, value, words in (
+        (1.5, "dropout.rate", "0.5", "whole number"),
+        (1, "batch_norm", "off", "other weights"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            here.start_fork(parent, epoch, name, value, "ann")
+
+
+# ---- in the browser ----------------------------------------------------------------------------------------------
+def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_reload(visitor, lab, server):
+    page = lab.page
+    lab.choose("control-dataset", "Digits")
+    lab.tab("Sweep")
+    page.get_by_role("button", name="Dropout x weight decay").click()
+    expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
+    page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
+    page.locator("#values-1 textarea, #values-1 input").first.fill("0")
+    page.locator("#sweep-seeds input").fill("1")
+    page.locator("#sweep-images input, #sweep-images textarea").first.fill("60")
+    page.locator("#sweep-epochs input, #sweep-epochs textarea").first.fill("1")
+    expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
+    expect(page.locator("#sweep-command textarea")).to_have_value(lab_command())
+    page.locator("#sweep-start").click()
+    shown = page.locator("#sweep-page")
+    expect(shown).to_contain_text("2 of 2 runs finished", timeout=120_000)
+    visitor.may_fail = LEFT
+    page.reload()
+    lab.tab("Sweep")
+    expect(shown).to_contain_text("2 of 2 runs finished")
+    opened = shown.locator("button.open").first
+    name = opened.inner_text().strip()  # what the run is called, without its seed
+    opened.click()
+    expect(page.locator("#chart")).to_contain_text(f"{name}, seed 0: finished")
+    assert lab.sideways() == 0
+
+
+def lab_command():
+    import re
+
+    return re.compile(
+        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0$"
+    )
+
+
+def test_nonsense_is_one_sentence_and_a_factorial_is_offered(lab):
+    page = lab.page
+    lab.tab("Sweep")
+    page.locator("#sweep-start").click()
+    expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose a setting")
+    page.get_by_label("Techniques on and off").check()
+    expect(page.locator("#sweep-toggles")).to_be_visible()
+    page.locator("#sweep-start").click()
+    expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose the techniques")
+
+
+def test_on_a_phone_nothing_runs_off_the_side(visitors, server):
+    lab = visitors(viewport={"width": 390, "height": 844}).open(server)
+    lab.tab("Sweep")
+    expect(lab.page.locator("#sweep-page")).to_contain_text("runs finished")
+    assert lab.sideways() == 0
