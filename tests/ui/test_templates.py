@@ -1,0 +1,64 @@
+"""Templates: what people typed stays text, what is missing is an error, and layout does not reach the page."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import reglab
+from reglab.templates import environment
+from reglab.ui.views.templates import FOLDER, TEMPLATES, render
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+ROOT = Path(reglab.__file__).parent
+
+
+def filled(source: str, **values: object) -> str:
+    return TEMPLATES.from_string(source).render(values)
+
+
+def test_what_people_typed_stays_text_in_and_between_tags():
+    assert HOSTILE not in render("warning.html", sentence=HOSTILE)
+    assert filled('<i title="{{ name }}">', name="\" onclick='x'") == '<i title="&#34; onclick=&#39;x&#39;">'
+    assert filled("{% macro bold(x) %}<b>{{ x }}</b>{% endmacro %}{{ bold(x) }}", x="<") == "<b>&lt;</b>"
+
+
+def test_a_value_that_nobody_gave_is_an_error():
+    with pytest.raises(jinja2.UndefinedError, match="sentence"):
+        render("warning.html")
+
+
+def test_a_line_break_is_nothing_beside_a_tag_and_a_space_between_words():
+    assert filled("<p>\n  one\n  two <b>three</b>\n</p>\n") == "<p>one two <b>three</b></p>"
+    assert filled("<rect\n  x='1'\n  y='2'/>\n") == "<rect x='1' y='2'/>"
+    assert filled("{% for x in [1, 2] %}\n  {{ x }}\n{% endfor %}\n") == "12"
+    assert filled("{{ 1 }}\n{{ 2 }} {{ 3 }}\n") == "12 3"
+
+
+def test_numbers_are_written_as_everywhere_on_the_page():
+    told = filled(
+        "{{ x|percent }}, {{ x|points }}, {{ n|count }}, {{ x|fixed(3) }}, {{ 1e-9|sure }}", x=0.1234, n=12345
+    )
+    assert told == "12.3 %, 12.3 points, 12,345, 0.123, &lt; 0.1 %"
+
+
+def test_a_template_is_read_once(tmp_path):
+    (tmp_path / "one.html").write_text("before")
+    made = environment(tmp_path)
+    first = made.get_template("one.html")
+    (tmp_path / "one.html").write_text("after")
+    assert made.get_template("one.html") is first
+
+
+def test_every_template_compiles_and_is_in_the_package():
+    packages = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    shipped = {
+        path for package, globs in packages.items() for glob in globs
+        for path in (ROOT.parent / package.replace(".", "/")).glob(glob)
+    }  # fmt: skip
+    assert set(ROOT.rglob("templates/*")) - {*ROOT.rglob("__pycache__")} <= shipped
+    for path in FOLDER.glob("*.html"):
+        TEMPLATES.get_template(path.name)
