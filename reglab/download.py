@@ -45,20 +45,31 @@ class HubFiles:
 
 
 def cached(known: Remote) -> HubFiles | None:
-    """The files where the Hub's cache has all of them.
+    """The files where the Hub's cache has all of them, at the commit that its `main` names. Never asks the network."""
+    from huggingface_hub import constants, try_to_load_from_cache
 
-    The cache's layout is read by hand (refs/main names the commit, snapshots/<commit>/ holds the files), because
-    importing the Hub's downloader takes longer than opening a decoded set.
-    """
-    from huggingface_hub import constants
+    revision, paths = "main", {}
+    for name, path in known.files.items():
+        try:
+            found = try_to_load_from_cache(
+                str(known.repo),
+                path,
+                cache_dir=constants.HF_HUB_CACHE,
+                revision=revision,
+                repo_type=known.repo_type,
+            )
+        except (OSError, ValueError):  # a cache that cannot be read, or names no commit
+            return None
+        if not isinstance(found, str):
+            return None
+        paths[name] = Path(found)
+        revision = commit_of(paths[name], path)  # the other files: from the same commit
+    return HubFiles(revision, paths)
 
-    repo = Path(constants.HF_HUB_CACHE) / f"{known.repo_type}s--{str(known.repo).replace('/', '--')}"
-    try:
-        revision = (repo / "refs" / "main").read_text().strip()
-    except (OSError, ValueError):
-        return None
-    paths = {name: repo / "snapshots" / revision / path for name, path in known.files.items()}
-    return HubFiles(revision, paths) if revision and all(path.is_file() for path in paths.values()) else None
+
+def commit_of(found: Path, path: str) -> str:
+    """The commit of a file in the Hub's cache, which lies under a folder of that name; `path` is that in its repository."""
+    return found.parents[len(Path(path).parts) - 1].name
 
 
 def fetch(
@@ -115,7 +126,7 @@ def _download(known: Remote, report: Progress, deadline: float, anew: Path | Non
                 force_download=anew is not None and anew.name == Path(path).name,
             )
         )
-        revision = paths[name].parents[len(Path(path).parts) - 1].name  # the other files: from the same commit
+        revision = commit_of(paths[name], path)  # the other files: from the same commit
         finished += paths[name].stat().st_size
         bars.clear()
     report("downloading", finished, finished)
