@@ -23,7 +23,9 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments.compare import cell
 from reglab.regularizers import overriding
 from reglab.runs.store import ID, Run, Store
-from reglab.teaching.links import LONGEST, PREDICTABLE, Assignment, Line, complaint, decode, images_of, offered
+from reglab.teaching.assignments import PREDICTABLE, Assignment, images_of
+from reglab.teaching.links import LONGEST, decode, offered
+from reglab.teaching.text import Line, complaint
 
 FORMAT = "reglab lesson sheet 1"
 LARGEST = 100_000  # bytes of a sheet; ours have about 2,500

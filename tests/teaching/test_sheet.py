@@ -19,7 +19,8 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.runs.store import Run, Store
 from reglab.teaching import sheet
-from reglab.teaching.links import Assignment, decode, encode
+from reglab.teaching.assignments import Assignment
+from reglab.teaching.links import decode, encode
 from reglab.teaching.sheet import Prediction, Sheet
 
 GUESS = Prediction(of="gap", value=0.1, reason="dropout is on")

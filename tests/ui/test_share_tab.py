@@ -10,7 +10,8 @@ from browser import expect, wait_until
 from reglab.config import RunConfig
 from reglab.runs.store import Store
 from reglab.teaching import sheet
-from reglab.teaching.links import Assignment, Beside, decode, decode_all, encode, text_of
+from reglab.teaching.assignments import Assignment
+from reglab.teaching.links import Beside, decode, decode_all, encode, text_of
 from reglab.teaching.sheet import Prediction
 from reglab.ui.components.visitor import tries_of
 from reglab.ui.services.lab import Lab

@@ -36,10 +36,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 1 where something does not hold, 2 where a file cannot be read at all."""
     from reglab.runs.store import checkpoints_store
-    from reglab.teaching import links as share
-    from reglab.teaching import sheet
+    from reglab.teaching import links, sheet
 
-    assignment = share.decode(share.text_of(args.assignment)) if args.assignment else None
+    assignment = links.decode(links.text_of(args.assignment)) if args.assignment else None
     if isinstance(assignment, RunConfig):
         raise ConfigError("The link of --assignment says a set-up without rules: give the one from Make an assignment.")
     stores = (store_of(args), checkpoints_store())

@@ -13,7 +13,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
-from reglab.teaching.links import values_of
+from reglab.teaching.assignments import values_of
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
 MORE = ("width", "optimizer", "schedule", "precision", "val_size")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from reglab.teaching.links import MOST_RUNS
+from reglab.teaching.assignments import MOST_RUNS
 
 
 def name_of(visitor: Any) -> str:

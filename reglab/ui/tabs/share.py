@@ -12,9 +12,9 @@ import gradio as gr
 from pydantic import ValidationError
 
 from reglab.config import RunConfig
-from reglab.teaching import links as share
 from reglab.teaching import sheet
-from reglab.teaching.links import CONTROLS, PREDICTABLE, Assignment, called
+from reglab.teaching.assignments import CONTROLS, PREDICTABLE, TASK, Assignment, called
+from reglab.teaching.links import Beside, encode
 from reglab.ui.components.controls import Controls, unchecked
 from reglab.ui.components.visitor import ids_of, tries_of, warning
 from reglab.ui.services.lab import PROBLEMS, Lab
@@ -88,7 +88,7 @@ class Assigned:
 
 def tries_under(assignment: Assignment, visitor: Any) -> list[dict[str, Any]]:
     """What this visitor has started under the assignment, with the predictions as values again."""
-    tries = [t for t in tries_of(visitor) if t["link"] == share.encode(assignment)]
+    tries = [t for t in tries_of(visitor) if t["link"] == encode(assignment)]
     return [{**t, "prediction": prediction_of(t)} for t in tries]
 
 
@@ -105,7 +105,7 @@ def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, per
         return {}
     assignment.check(config, runs=len(tries_under(assignment, visitor)))
     prediction = sheet.predicted(assignment.predict, percent, why) if assignment.predict else None
-    return {"link": share.encode(assignment), "prediction": prediction.model_dump() if prediction else None}
+    return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
 
 
 def held(assignment: Assignment | None, names: Sequence[str], values: Sequence[Any]) -> list[Any]:
@@ -171,7 +171,7 @@ def share_tab(
     """`beside` are the switches of the comparison. Returns the box of the link, for whoever tells what the controls say."""
     with gr.Column(elem_id="share"):
         gr.HTML("<h4>A link to this set-up</h4><p>Opens the lab with the controls as they stand now.</p>")
-        link = link_box("Link to this set-up", "link", {"text": share.encode(first), "address": True})
+        link = link_box("Link to this set-up", "link", {"text": encode(first), "address": True})
         with gr.Accordion("Lesson sheet", open=False, elem_id="sheet"):
             gr.HTML(
                 "<p>One file to hand in: the set-up, your prediction, what came of it, and which run it was."
@@ -212,7 +212,7 @@ def share_tab(
         except PROBLEMS as error:
             return {"error": str(error)}
         said = f"{config.title()}, {config.recipe()}, {config.epochs} epochs. {rules(assignment)}"
-        return {"text": share.encode(assignment, share.Beside(compare, scratch)), "said": said}
+        return {"text": encode(assignment, Beside(compare, scratch)), "said": said}
 
     make.click(do_make, [*beside, *values.values(), *controls.components()], made, **PRIVATE)
     return link
@@ -230,7 +230,7 @@ def _form(controls: Controls) -> dict[str, Any]:
         # No gr.Number, which shows 0 where there is none.
         return gr.Textbox(label=label, placeholder="no limit", max_length=6, lines=1, elem_id=elem_id, min_width=100)
 
-    task = gr.Textbox(label="Task", lines=2, max_lines=6, max_length=share.TASK, elem_id="assignment-task")
+    task = gr.Textbox(label="Task", lines=2, max_lines=6, max_length=TASK, elem_id="assignment-task")
     with gr.Row():
         rest = gr.Dropdown(
             ACCESS, value="open", label="Every control is", filterable=False, elem_id="assignment-rest", min_width=120

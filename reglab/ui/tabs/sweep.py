@@ -14,8 +14,8 @@ from reglab.errors import ConfigError
 from reglab.experiments import sweep
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
 from reglab.regularizers import CATALOGUE
-from reglab.teaching import links as share
-from reglab.teaching.links import Assignment
+from reglab.teaching import assignments
+from reglab.teaching.assignments import Assignment
 from reglab.teaching.presets import QUESTIONS, Question
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.stamps import stamp_box, stamp_of
@@ -249,7 +249,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
 def called(name: str) -> str:
     """A setting as one would look for it in a list."""
-    return f"{share.called(name)}: on and off" if name in CATALOGUE else share.called(name)
+    return f"{assignments.called(name)}: on and off" if name in CATALOGUE else assignments.called(name)
 
 
 def _whole(number: Any) -> int:

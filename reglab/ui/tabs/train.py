@@ -16,7 +16,8 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.models import pretrained
 from reglab.teaching import cards
-from reglab.teaching.links import Assignment, Beside, decode_all, encode, offered, values_of
+from reglab.teaching.assignments import Assignment, values_of
+from reglab.teaching.links import Beside, decode_all, encode, offered
 from reglab.teaching.presets import PRESETS, Preset
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import MAIN, MORE, TRANSFER, Controls, fitting, preset
