@@ -1,0 +1,35 @@
+"""Training by the queue of a server: an experiment goes in, its runs come back at once and are trained in their turn."""
+
+from __future__ import annotations
+
+from reglab.errors import ConfigError, RunError
+from reglab.experiments.executors.local import is_left
+from reglab.experiments.experiment import Experiment
+from reglab.jobs.queue import Jobs
+from reglab.runs.store import Run
+
+
+def train(experiment: Experiment, jobs: Jobs, owner: str = "") -> list[Run]:
+    """Queue what is left of it, for that visitor. All its runs, those of before among them.
+
+    Two who start the same experiment at once get the same runs, and each of these is queued once. Raises `ConfigError`
+    where the queue or the visitor's part of it is full or the device is not here, and `RunError` while the server ends;
+    no run is made then.
+    """
+    store = jobs.store
+    jobs.admit(owner)
+    with experiment.locked(store):
+        before = {run.id for run in experiment.made(store).values()}
+        runs = experiment.folders_while_locked(store)
+        left = [run for run in runs if is_left(run, jobs.status(run), experiment.prune)]
+        try:
+            if not experiment.is_one_job:
+                jobs.submit_each(left, owner=owner, prune=experiment.prune)
+            elif left:
+                jobs.resume(left, owner=owner)
+        except (ConfigError, RunError):
+            for run in runs:
+                if run.id not in before:
+                    run.delete()
+            raise
+    return runs
