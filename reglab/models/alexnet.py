@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models import ModelSpec
 from reglab.models.layers import conv, dropout, he_, map_dropout, norm, scaled, undecided_
+from reglab.models.spec import ModelSpec
 
 WIDTH = 64  # the paper does not say; with these channels its count comes out, and TensorFlow's tutorial has them, too
 HIDDEN = (384, 192)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models import ModelSpec
 from reglab.models.layers import conv, dropout, map_dropout, norm, scaled
+from reglab.models.spec import ModelSpec
 
 WIDTHS = (32, 64, 128)
 HIDDEN = 128

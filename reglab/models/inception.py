@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reglab.models import ModelSpec
 from reglab.models.layers import conv, dropout, he_, map_dropout, scaled
+from reglab.models.spec import ModelSpec
 
 STEM = 96
 INCEPTIONS = (  # channels of the 1x1 and 3x3 branches, stage by stage

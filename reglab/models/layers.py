@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reglab.models import ModelSpec
+from reglab.models.spec import ModelSpec
 
 
 def norm(spec: ModelSpec, channels: int, batch_norm: type[nn.Module] = nn.BatchNorm2d) -> list[nn.Module]:

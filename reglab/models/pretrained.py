@@ -24,7 +24,7 @@ from reglab.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from torch import nn
 
-    from reglab.models import ModelSpec
+    from reglab.models.spec import ModelSpec
 
 PREFIX = "timm/"
 FILE = "model.safetensors"  # nothing else is ever loaded: no pickles

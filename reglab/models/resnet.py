@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, relu
 
-from reglab.models import ModelSpec
 from reglab.models.layers import StochasticDepth, conv, dropout, map_dropout, scaled
+from reglab.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from reglab.models import ModelSpec
 from reglab.models.layers import conv, dropout, he_, map_dropout, scaled
+from reglab.models.spec import ModelSpec
 
 WIDTHS = (64, 256, 256)
 PATCH = 2

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models import ModelSpec
 from reglab.models.layers import conv, dropout, he_, map_dropout, scaled, undecided_
+from reglab.models.spec import ModelSpec
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {"vgg11": (1, 1, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3)}  # in each block: columns A and D of table 1

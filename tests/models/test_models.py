@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from torch import nn
 from reglab import models
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.models import MODELS, ModelSpec
+from reglab.models import MODELS, Family, ModelSpec
 from reglab.models.layers import DropBlock2d, StochasticDepth
 from reglab.training.train import train
 
@@ -136,3 +138,38 @@ def test_what_a_network_cannot_do_is_refused_with_the_way_out(values, why):
     with pytest.raises(ConfigError) as refused:
         RunConfig.parse(values)
     assert why in str(refused.value) and str(refused.value).endswith((".", "?"))
+
+
+TOY = """
+from torch import nn
+
+from reglab.models.layers import conv, dropout, scaled
+from reglab.models.spec import ModelSpec
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    width = scaled(spec, 16)
+    pooled = [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*conv(spec, 3, width, stride=2), *pooled, *dropout(spec), nn.Linear(width, spec.classes))
+"""
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A family that the project does not have: one file in the folder of networks, and one line in the table."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    monkeypatch.setitem(MODELS, "toy", Family("toy", "one convolution", "toy", frozenset({"norm", "dropout"})))
+    yield "toy"
+    sys.modules.pop("reglab.models.toy", None)
+
+
+def test_a_new_family_is_one_file_and_one_line(toy, tiny_split):
+    techniques = {"batch_norm": True, "dropout": {"rate": 0.2}, "weight_decay": True}
+    values = {"dataset": "digits", "train_size": 60, "val_size": 30, "model": toy, "epochs": 1, "precision": "fp32"}
+    config = RunConfig.parse({**values, "regularizers": techniques})
+    best = [e for e in train(config, tiny_split) if e.name == "best"][-1]
+    restored = models.restored(config.spec(10), best.weights)
+    assert restored(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    with pytest.raises(ConfigError, match="toy has no residual branches"):
+        RunConfig.parse({**values, "regularizers": {"stochastic_depth": True}})
