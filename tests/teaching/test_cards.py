@@ -13,13 +13,14 @@ import pytest
 from conftest import environment, reglab
 from pydantic import ValidationError
 
+from reglab import teaching
 from reglab.cli import main as cli
 from reglab.cli.options import config_values
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.teaching import cards
-from reglab.teaching.cards import SECTIONS, advice, alone, card, markdown_table, measured, network_for
+from reglab.teaching.cards import SECTIONS, advice, alone, card, markdown_table, network_for
+from reglab.teaching.effects import measured
 
 every = pytest.mark.parametrize("key", CATALOGUE)
 
@@ -157,7 +158,7 @@ def effects(tmp_path, monkeypatch):
         conditions = {"sentence": "basic_cnn on 2,000 images.", "label_noise": 0.3}
         file = tmp_path / "effects.json"
         file.write_text(json.dumps({"conditions": conditions, "rows": rows}))
-        monkeypatch.setattr(cards, "EFFECTS", file)
+        monkeypatch.setattr(teaching.effects, "EFFECTS", file)
 
     return write
 
@@ -228,7 +229,7 @@ def test_the_table_has_columns_for_what_was_measured(effects, tmp_path, monkeypa
     assert "| +2.3 ± 0.6 | −0.2 ± 0.6 |" in dropout
     assert all(r.count("|") == head.count("|") for r in rows) and len(rows) == len(CATALOGUE)
     assert markdown_table().endswith("basic_cnn on 2,000 images.")
-    monkeypatch.setattr(cards, "EFFECTS", tmp_path / "missing.json")
+    monkeypatch.setattr(teaching.effects, "EFFECTS", tmp_path / "missing.json")
     assert "test, clean" not in markdown_table() and len(markdown_table().splitlines()) == len(CATALOGUE) + 2
 
 
