@@ -190,3 +190,4 @@ from browser import (  # noqa: E402, F401  (fixtures for all files)
     visitor_fixture,
     visitors_fixture,
 )
+from pages import here_fixture, laid_out_fixture  # noqa: E402, F401

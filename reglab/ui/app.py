@@ -19,7 +19,7 @@ from reglab.errors import ConfigError
 from reglab.runs.store import find
 from reglab.teaching.links import PARAMETER
 from reglab.ui.services.lab import PROBLEMS, Lab
-from reglab.ui.tabs.compare import compare_tab
+from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import errors_tab
 from reglab.ui.tabs.inside import inside_tab
 from reglab.ui.tabs.learn import learn_tab
@@ -46,7 +46,7 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Train", id="train"):
                 train = train_tab(lab, header)
             with gr.Tab("Compare", id="compare") as compared:
-                refresh_compare = compare_tab(lab, train, tabs)
+                refresh_compare = CompareTab(lab, train, tabs).on_select
             with gr.Tab("Sweep", id="sweep") as swept:
                 refresh_sweep = sweep_tab(lab, train, tabs)
             with gr.Tab("Reproduce", id="reproduce") as reproduced:

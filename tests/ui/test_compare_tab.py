@@ -8,14 +8,17 @@ import re
 import shutil
 from dataclasses import replace
 
+import gradio as gr
 import pytest
 from browser import expect
+from pages import changes
 from PIL import Image
 
 from reglab.experiments import compare
 from reglab.experiments.compare import Comparison
 from reglab.runs.store import Run, Store
 from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.compare import KINDS, CompareTab
 from reglab.ui.views import comparison
 
 
@@ -93,6 +96,78 @@ def test_the_lab_lists_groups_and_finished_runs(four, tmp_path):
         lab.close()
 
 
+# ---- the tab, without a page -------------------------------------------------------------------------------------
+def test_what_is_shown_follows_what_is_picked(four, laid_out):
+    tab = laid_out(CompareTab)
+    notice, page = tab.show([run.id for run in four], "test_accuracy", "epoch", 70)
+    assert notice == "" and "+10.1 points" in page
+    assert "points" in tab.show([run.id for run in four], "gap", "step", None)[1]
+    assert "Pick runs" in tab.show([], "test_accuracy", "epoch", 70)[0]
+    other = json.loads((four[0].path / "config.json").read_text())
+    other["config"]["dataset"] = "cifar10"
+    (four[0].path / "config.json").write_text(json.dumps(other))
+    notice, page = tab.show([run.id for run in four], "test_accuracy", "epoch", 70)
+    assert "cannot be compared: choose runs of one data set" in notice and 'class="warning"' in notice and not page
+
+
+def test_a_group_is_all_its_finished_runs_and_what_is_none_changes_nothing(four, laid_out):
+    tab = laid_out(CompareTab)
+    assert tab.choose("pair") == [run.id for run in four]
+    assert changes([tab.choose(nothing) for nothing in ("nobody", "", None, ["pair"])]) == [None] * 4
+
+
+def test_a_row_that_is_clicked_adds_its_runs_or_takes_them_out(four, laid_out):
+    tab, ids = laid_out(CompareTab), [run.id for run in four]
+
+    def click(chosen, by_set_up, row):
+        return tab.toggle(chosen, by_set_up, gr.SelectData(None, {"index": [0, 0], "value": "", "row_value": row}))
+
+    assert click(ids, True, ["", ids[0]]) == ids[2:], "both seeds at once"
+    assert click(ids[2:], True, ["", ids[0]]) == [*ids[2:], *ids[:2]], (
+        "after the others, the first of which is the baseline"
+    )
+    assert click(ids, False, ["", ids[0]]) == ids[1:] and click([], False, ["", ids[0]]) == [ids[0]]
+    assert click(["x", 7], True, []) == ["x"], "what is no id goes, and no row is none"
+
+
+def test_the_table_has_a_row_a_set_up_or_a_row_a_run(four, laid_out):
+    tab = laid_out(CompareTab)
+    by_set_up, by_run = tab.rows(True), tab.rows(False)
+    assert by_set_up["headers"][4] == "seeds" and len(by_set_up["data"]) == 2
+    assert by_run["headers"][4] == "seed" and len(by_run["data"]) == 4
+
+
+def test_opening_the_tab_keeps_what_was_picked_and_is_still_there(four, laid_out):
+    tab, ids = laid_out(CompareTab), [run.id for run in four]
+    groups, runs, table, to_fork = changes(tab.refresh([ids[0], "gone"], ids[1], True))
+    assert [name for _, name in groups["choices"]] == ["pair"]
+    assert runs["value"] == [ids[0]] and to_fork["value"] == ids[1] and len(table["data"]) == 2
+    assert {run_id for _, run_id in runs["choices"]} == set(ids)
+    _, runs, _, to_fork = changes(tab.refresh(None, None, False))
+    assert runs["value"] == [] and to_fork["value"] == ids[2], "the first of the table"
+    fn, inputs, outputs = tab.on_select
+    assert fn == tab.refresh and len(inputs) == 3 and len(outputs) == 4
+
+
+def test_a_comparison_is_taken_along_as_every_kind_of_file(four, laid_out):
+    tab, ids = laid_out(CompareTab), [run.id for run in four]
+    files = {kind: tab.file(kind, ids, "test_accuracy", "epoch", 70) for kind in KINDS}
+    assert four[3].config.command() in files["html"].read_text()
+    assert Image.open(files["png"]).format == "PNG"
+    assert len(list(csv.DictReader(files["csv"].open()))) == 4
+    assert len(json.loads(files["json"].read_text())["groups"]) == 2
+
+
+def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, laid_out):
+    fork = laid_out(CompareTab).fork
+    first = "train one first"
+    for run_id, words in ((None, first), ("", first), (["x"], first), ("gone", "no checkpoint or run called")):
+        *shown, notice = changes(fork.begin(run_id, 1, "dropout.rate", "0.5", {}))
+        assert set(shown) == {None} and words in notice, notice
+    assert here.runs.runs() == []
+    assert fork.usual("dropout.rate") and fork.usual("nothing") == ""
+
+
 # ---- in the browser ----------------------------------------------------------------------------------------------
 def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_path):
     runs = [told(a_run(f"2024010{n + 1}-000000-abcdef"), n % 2, bool(n // 2), "abcabcabcabc") for n in range(4)]
@@ -121,28 +196,11 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown.locator("table").first).to_contain_text("points")
     lab.choose("compare-axis", "steps")
     expect(shown.locator("svg")).to_contain_text("step")
+    assert runs[3].config.command() in lab.download("#take-html", tmp_path).read_text()
 
-    files = {kind: lab.download(f"#take-{kind}", tmp_path) for kind in ("html", "png", "csv", "json")}
-    assert runs[3].config.command() in files["html"].read_text()
-    assert Image.open(files["png"]).format == "PNG"
-    assert len(list(csv.DictReader(files["csv"].open()))) == 4
-    assert len(json.loads(files["json"].read_text())["groups"]) == 2
-
-
-def test_runs_that_cannot_be_compared_are_one_sentence_and_none_is_a_hint(lab, a_run):
-    told(a_run("20240201-000000-abcdef"), 0, False, "")
-    page = lab.page
-    lab.tab("Compare")
-    expect(page.locator("#compare-page")).to_contain_text("Is it real?")
-    page.locator("#compare-all button").first.click()
-    page.locator("#compare-table [role=gridcell]", has_text=re.compile(r"^\s*basic_cnn\s*$")).first.click()
-    expect(page.locator("#compare-notice .warning")).to_contain_text("cannot be compared: choose runs of one data set")
     page.locator("#compare-runs").get_by_role("button", name=re.compile("clear", re.I)).first.click()
     expect(page.locator("#compare-notice .warning")).to_contain_text("Pick runs")
-
-
-def test_on_a_phone_the_comparison_does_not_run_off_the_side(visitors, server):
-    lab = visitors(viewport={"width": 390, "height": 844}).open(server)
-    lab.tab("Compare")
-    expect(lab.page.locator("#compare-page")).to_contain_text("In numbers")
+    page.set_viewport_size({"width": 390, "height": 844})  # on a phone
+    lab.choose("compare-group", re.compile("4 runs, 2 seeds"))
+    expect(shown).to_contain_text("In numbers")
     assert lab.sideways() == 0

@@ -2,199 +2,208 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from reglab.errors import ConfigError
 from reglab.experiments import sweep
 from reglab.experiments.compare import METRICS
-from reglab.regularizers import CATALOGUE
 from reglab.ui.components.controls import unchecked
+from reglab.ui.components.download import Download
+from reglab.ui.components.drawings import drawing, lead
+from reglab.ui.components.events import PRIVATE, skipped
+from reglab.ui.components.settings import of_techniques
+from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.services.lab import PROBLEMS, Lab
-from reglab.ui.tabs.sweep import called
-from reglab.ui.tabs.train import TrainTab, name_of, warning
+
+if TYPE_CHECKING:
+    from reglab.ui.tabs.train import TrainTab
 
 COLUMNS = ["name", "network", "data", "regularizers", "seed", "test %", "gap", "calibration error", "id"]
 OF_SET_UPS = [{"seed": "seeds"}.get(column, column) for column in COLUMNS]
 TYPES: list[Any] = ["str"] * 4 + ["number"] * 4 + ["str"]  # so that they are sorted as what they are
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 KINDS = {"html": "Report (HTML)", "png": "Picture (PNG)", "csv": "Table (CSV)", "json": "JSON"}
-CHANGES = [(called(name), name) for name in sweep.names() if name.partition(".")[0] in CATALOGUE]
 NOTHING = "Pick runs: click rows of the table, or choose a group. Runs that differ in nothing but their seed count as one group."
 
 
-def compare_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
-    """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
-    with gr.Column(elem_id="compare-tab"):
-        gr.HTML(
-            "<h4>Compare</h4><p>One run is an anecdote. Runs that differ only in their seed make a group, and groups that"
-            " share seeds can be told apart with few of them.</p>",
-            elem_classes="lead",
-        )
-        with gr.Row(equal_height=False):
-            group = gr.Dropdown(
-                [],
-                value=None,
-                label="Group",
-                info="runs that were started together",
-                elem_id="compare-group",
-                filterable=False,
+class CompareTab:
+    """Runs picked by group or from a table, whether they differ, and the comparison as a file; below it, forks."""
+
+    title, key = "Compare", "compare"
+
+    def __init__(self, lab: Lab, page: TrainTab, tabs: gr.Tabs) -> None:
+        self.lab = lab
+        with gr.Column(elem_id="compare-tab"):
+            lead(
+                "One run is an anecdote. Runs that differ only in their seed make a group, and groups that share seeds can be"
+                " told apart with few of them.",
+                "Compare",
             )
-            metric = gr.Dropdown(
+            self._lay_out_questions()
+            self._lay_out_table()
+            self.notice = gr.HTML("", elem_id="compare-notice")
+            self.shown = drawing("compare-page", min_height=320)
+            self._lay_out_files()
+            self.fork = Fork(lab, page, tabs)
+        self._wire()
+        self.on_select = (
+            self.refresh,
+            [self.runs, self.fork.run, self.by_set_up],
+            [self.group, self.runs, self.table, self.fork.run],
+        )
+
+    # ---- what is laid out
+    def _lay_out_questions(self) -> None:
+        with gr.Row(equal_height=False):
+            self.group = gr.Dropdown(
+                [], value=None, label="Group", info="runs that were started together", elem_id="compare-group",
+                filterable=False,
+            )  # fmt: skip
+            self.metric = gr.Dropdown(
                 [(m.title, key) for key, m in METRICS.items()], value="test_accuracy", label="Compare", info="by this number",
                 elem_id="compare-metric", filterable=False,
             )  # fmt: skip
-            axis = gr.Dropdown(
+            self.axis = gr.Dropdown(
                 [("epochs", "epoch"), ("steps", "step"), ("seconds", "seconds")], value="epoch", label="Over",
                 info="the curves' axis", elem_id="compare-axis", filterable=False,
             )  # fmt: skip
-            target = gr.Number(
+            self.target = gr.Number(
                 70, minimum=1, maximum=99, label="Target (%)", info="how soon was it reached?", elem_id="compare-target"
             )
-        runs = gr.Dropdown(
+        self.runs = gr.Dropdown(
             [], value=[], multiselect=True, label="Runs", info="click a row below to add a run or take it out",
             elem_id="compare-runs",
         )  # fmt: skip
-        for box in (group, runs):
+        for box in (self.group, self.runs):
             unchecked(box)
-        with gr.Accordion("All finished runs", open=False, elem_id="compare-all"):
-            grouped = gr.Checkbox(
-                True,
-                label="One row for each set-up, with the means over its seeds",
-                container=False,
-                elem_id="compare-grouped",
-            )
-            table = gr.Dataframe(
-                headers=OF_SET_UPS,
-                datatype=TYPES,
-                value=[],
-                interactive=False,
-                show_search="filter",
-                elem_id="compare-table",
-                column_count=len(COLUMNS),
-                buttons=[],
-            )
-        notice = gr.HTML("", elem_id="compare-notice")
-        page = gr.HTML("", elem_id="compare-page", min_height=320, apply_default_css=False)
-        with gr.Row(elem_id="compare-take"):
-            takes = {kind: gr.Button(title, size="sm", elem_id=f"take-{kind}") for kind, title in KINDS.items()}
-            # A DownloadButton hands out what it held when it was clicked, so it is filled first and clicked by the page.
-            file = gr.DownloadButton("File", visible="hidden", elem_id="compare-file")
-        with gr.Accordion("Fork: go on from an epoch with one regularizer changed", open=False, elem_id="fork"):
-            gr.HTML(
-                "<p>The fork is the same run up to that epoch, to the last bit, and then another: what was the change worth"
-                " from there on? Its first epochs are trained again, so it takes as long as a run of its own.</p>",
-                elem_classes="lead",
-            )
-            with gr.Row():
-                forked = gr.Dropdown(
-                    [],
-                    value=None,
-                    label="Run",
-                    info="to go on from",
-                    elem_id="fork-run",
-                    filterable=False,
-                    min_width=260,
-                )
-                unchecked(forked)
-                epoch = gr.Number(
-                    10, precision=0, minimum=0, label="After epoch", info="that both have in common", elem_id="fork-epoch",
-                    min_width=120,
-                )  # fmt: skip
-                change = gr.Dropdown(
-                    CHANGES, value="dropout.rate", label="Change", info="one regularizer", elem_id="fork-change",
-                    min_width=180,
-                )  # fmt: skip
-                unchecked(change)
-                to = gr.Textbox(
-                    "0.5", label="To", info="a value, or on or off", elem_id="fork-value", min_width=100, max_length=40
-                )
-                go = gr.Button("Fork and train", variant="primary", elem_id="fork-go", min_width=140)
-            fork_notice = gr.HTML("", elem_id="fork-notice")
-    asked: list[Any] = [runs, metric, axis, target]
 
-    def show(ids: Any, metric: Any, axis: Any, target: Any) -> tuple[str, str]:
+    def _lay_out_table(self) -> None:
+        with gr.Accordion("All finished runs", open=False, elem_id="compare-all"):
+            self.by_set_up = gr.Checkbox(
+                True, label="One row for each set-up, with the means over its seeds", container=False,
+                elem_id="compare-grouped",
+            )  # fmt: skip
+            self.table = gr.Dataframe(
+                headers=OF_SET_UPS, datatype=TYPES, value=[], interactive=False, show_search="filter",
+                elem_id="compare-table", column_count=len(COLUMNS), buttons=[],
+            )  # fmt: skip
+
+    def _lay_out_files(self) -> None:
+        with gr.Row(elem_id="compare-take"):
+            self.takes = {kind: gr.Button(title, size="sm", elem_id=f"take-{kind}") for kind, title in KINDS.items()}
+            self.download = Download("compare-file")
+
+    def _wire(self) -> None:
+        asked: list[Any] = [self.runs, self.metric, self.axis, self.target]
+        gr.on(
+            [box.change for box in asked], self.show, asked, [self.notice, self.shown],
+            trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
+        )  # fmt: skip
+        self.group.input(self.choose, self.group, self.runs, **PRIVATE)
+        self.table.select(self.toggle, [self.runs, self.by_set_up], self.runs, **PRIVATE)
+        self.by_set_up.change(self.rows, self.by_set_up, self.table, **PRIVATE)
+        for kind, button in self.takes.items():
+            self.download.when_clicked(button, partial(self.file, kind), asked)
+
+    # ---- what happens
+    def show(self, ids: Any, metric: Any, axis: Any, target: Any) -> tuple[str, str]:
+        """What there is to say, and the comparison."""
         if not ids:
             return warning(NOTHING), ""
         try:
-            return "", lab.comparison_page(ids, metric, axis, target / 100 if target else None)
+            return "", self.lab.comparison_page(ids, metric, axis, target / 100 if target else None)
         except PROBLEMS as error:
             return warning(str(error)), ""
 
-    gr.on(
-        [control.change for control in asked], show, asked, [notice, page],
-        trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
-    )  # fmt: skip
+    def choose(self, group: Any) -> Any:
+        """The runs of a group."""
+        return (self.lab.finished_in(group) if isinstance(group, str) and group else []) or gr.skip()
 
-    def choose(name: Any) -> Any:
-        return (lab.finished_in(name) if isinstance(name, str) and name else []) or gr.skip()
-
-    group.input(choose, group, runs, **PRIVATE)
-
-    def toggle(ids: Any, by_set_up: bool, event: gr.SelectData) -> Any:
+    def toggle(self, ids: Any, by_set_up: bool, event: gr.SelectData) -> list[str]:
         """Add the run of the row that was clicked, or all that differ only in their seed; or take them out."""
         row = event.row_value or []  # not its number: the table may be sorted or filtered
         run_id = str(row[-1]) if row else ""
-        told = lab.alike(run_id) if by_set_up else [run_id]
+        told = self.lab.alike(run_id) if by_set_up else [run_id]
         ids = [i for i in ids or [] if isinstance(i, str)]
-        return (
-            [i for i in ids if i not in told] if set(told) <= set(ids) else [*ids, *(i for i in told if i not in ids)]
-        )
+        if set(told) <= set(ids):
+            return [i for i in ids if i not in told]
+        return [*ids, *(i for i in told if i not in ids)]
 
-    table.select(toggle, [runs, grouped], runs, **PRIVATE)
-
-    def rows_of(by_set_up: bool) -> dict[str, Any]:
+    def rows(self, by_set_up: bool) -> dict[str, Any]:
+        """The table of all finished runs."""
         if by_set_up:
-            return {"headers": OF_SET_UPS, "data": lab.finished_set_ups()}
-        return {"headers": COLUMNS, "data": lab.finished_rows()}
+            return {"headers": OF_SET_UPS, "data": self.lab.finished_set_ups()}
+        return {"headers": COLUMNS, "data": self.lab.finished_rows()}
 
-    grouped.change(rows_of, grouped, table, **PRIVATE)
+    def file(self, kind: str, ids: Any, metric: Any, axis: Any, target: Any) -> Path:
+        return self.lab.comparison_file(kind, ids or [], metric, axis)
 
-    def take(kind: str) -> Any:
-        def hand_out(ids: Any, metric: Any, axis: Any, target: Any) -> str:
-            try:
-                path: Path = lab.comparison_file(kind, ids or [], metric, axis)
-            except PROBLEMS as error:
-                raise gr.Error(str(error), print_exception=False) from None
-            return str(path)
+    def refresh(self, ids: Any, to_fork: Any, by_set_up: bool) -> list[Any]:
+        """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""
+        rows = self.lab.finished_rows()
+        known = [row[-1] for row in rows]
+        ids = [i for i in ids or [] if i in known] or [i for i in self.lab.example() if i in known]
+        choices = [(f"{row[0] or row[3]} · seed {row[4]} · {row[5]:.1f}%", row[-1]) for row in rows]
+        to_fork = to_fork if to_fork in known else next(iter(known), None)
+        return [
+            gr.update(choices=self.lab.groups()),
+            gr.update(choices=choices, value=ids),
+            self.rows(by_set_up),
+            gr.update(choices=choices, value=to_fork),
+        ]
 
-        return hand_out
 
-    press = "() => setTimeout(() => document.querySelector('#compare-file').click(), 100)"
-    for kind, button in takes.items():
-        button.click(take(kind), asked, file, **PRIVATE).success(None, js=press)
+class Fork:
+    """Go on from an epoch of a run with one regularizer changed."""
 
-    change.input(
-        lambda name: sweep.usual_values(name).split(",")[-1] if name in sweep.names() else "", change, to, **PRIVATE
-    )
+    def __init__(self, lab: Lab, page: TrainTab, tabs: gr.Tabs) -> None:
+        self.lab, self.page, self.tabs = lab, page, tabs
+        with gr.Accordion("Fork: go on from an epoch with one regularizer changed", open=False, elem_id="fork"):
+            lead(
+                "The fork is the same run up to that epoch, to the last bit, and then another: what was the change worth"
+                " from there on? Its first epochs are trained again, so it takes as long as a run of its own."
+            )
+            self._lay_out_change()
+            self.notice = gr.HTML("", elem_id="fork-notice")
+        self.change.input(self.usual, self.change, self.to, **PRIVATE)
+        self.go.click(
+            self.begin, [self.run, self.epoch, self.change, self.to, page.visitor], [*page.shown, tabs, self.notice],
+            trigger_mode="once", **PRIVATE,
+        )  # fmt: skip
 
-    def fork(run_id: Any, epoch: Any, name: Any, value: Any, visitor: Any) -> list[Any]:
+    def _lay_out_change(self) -> None:
+        with gr.Row():
+            self.run = gr.Dropdown(
+                [], value=None, label="Run", info="to go on from", elem_id="fork-run", filterable=False, min_width=260
+            )
+            self.epoch = gr.Number(
+                10, precision=0, minimum=0, label="After epoch", info="that both have in common", elem_id="fork-epoch",
+                min_width=120,
+            )  # fmt: skip
+            self.change = gr.Dropdown(
+                of_techniques(), value="dropout.rate", label="Change", info="one regularizer", elem_id="fork-change",
+                min_width=180,
+            )  # fmt: skip
+            self.to = gr.Textbox(
+                "0.5", label="To", info="a value, or on or off", elem_id="fork-value", min_width=100, max_length=40
+            )
+            self.go = gr.Button("Fork and train", variant="primary", elem_id="fork-go", min_width=140)
+        for box in (self.run, self.change):
+            unchecked(box)
+
+    def usual(self, name: Any) -> str:
+        """A value that this setting usually takes."""
+        return sweep.usual_values(name).split(",")[-1] if name in sweep.names() else ""
+
+    def begin(self, run_id: Any, epoch: Any, name: Any, value: Any, visitor: Any) -> list[Any]:
         """Train the fork, and show it on the Train tab beside the run it goes on from."""
         try:
             if not (isinstance(run_id, str) and run_id):
                 raise ConfigError("There is no run to fork yet: train one first.")
-            ids = lab.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
+            ids = self.lab.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
         except PROBLEMS as error:
-            return [*[gr.skip() for _ in (*train.shown, tabs)], warning(str(error))]
-        return [*train.follow(ids, visitor), gr.update(selected="train"), ""]
-
-    go.click(
-        fork, [forked, epoch, change, to, train.visitor], [*train.shown, tabs, fork_notice],
-        trigger_mode="once", **PRIVATE,
-    )  # fmt: skip
-
-    def refresh(ids: Any, to_fork: Any, by_set_up: bool) -> tuple[Any, ...]:
-        """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""
-        rows = lab.finished_rows()
-        known = [row[-1] for row in rows]
-        ids = [i for i in ids or [] if i in known] or [i for i in lab.example() if i in known]
-        choices = [(f"{row[0] or row[3]} · seed {row[4]} · {row[5]:.1f}%", row[-1]) for row in rows]
-        to_fork = to_fork if to_fork in known else next(iter(known), None)
-        return (
-            gr.update(choices=lab.groups()), gr.update(choices=choices, value=ids), rows_of(by_set_up),
-            gr.update(choices=choices, value=to_fork),
-        )  # fmt: skip
-
-    return refresh, [runs, forked, grouped], [group, runs, table, forked]
+            return [*skipped([*self.page.shown, self.tabs]), warning(str(error))]
+        return [*self.page.follow(ids, visitor), gr.update(selected="train"), ""]

@@ -1,0 +1,27 @@
+"""Pieces of the page that a view has drawn: with buttons that can be pressed, and the lines that open a tab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from reglab.ui.views.templates import render
+
+PRESS = (Path(__file__).parent.parent / "static" / "press.js").read_text("utf-8")
+
+
+def drawing(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
+    """What a view has drawn, as it is; keyword arguments are those of `gr.HTML`."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **kwargs)
+
+
+def pressable(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
+    """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along."""
+    return drawing(elem_id, value, js_on_load=PRESS, **kwargs)
+
+
+def lead(text: str, heading: str = "") -> gr.HTML:
+    """What a tab, or a part of one, is about."""
+    return gr.HTML(render("lead.html", heading=heading, text=text), elem_classes="lead")

@@ -1,0 +1,21 @@
+"""How the page's own events are sent: as no endpoint of other programs, and without dimming what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET: dict[str, Any] = {**PRIVATE, "queue": False}  # answered at once, whatever waits in the queue
+
+
+def told(event: gr.EventData) -> dict[str, Any]:
+    """What a piece of the page's own JavaScript has sent along with its event."""
+    return dict(event._data or {})
+
+
+def skipped(components: Sequence[Any]) -> list[Any]:
+    """Leave all of these as they are."""
+    return [gr.skip() for _ in components]

@@ -1,0 +1,99 @@
+"""The choice of networks to look into: it follows the Train tab, until others are chosen by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from reglab.errors import RunError
+from reglab.runs.store import Run
+from reglab.ui.components.controls import unchecked
+from reglab.ui.components.visitor import ids_of
+from reglab.ui.services.lab import Lab
+
+NONE = ("none", "")  # the choice of no second network
+NOTHING = "There is no trained network yet: train one first."
+
+
+class Networks:
+    """One network, or two side by side, out of all that can answer."""
+
+    def __init__(self, lab: Lab, visitor: gr.BrowserState, first: str, second: str = "") -> None:
+        self.lab = lab
+        choices = lab.networks()
+        options: dict[str, Any] = {"value": None, "filterable": False, "min_width": 280}
+        self.first = unchecked(gr.Dropdown(choices, label="Network", elem_id=first, **options))
+        self.boxes = [self.first]
+        if second:
+            self.boxes.append(unchecked(gr.Dropdown([NONE, *choices], label="Beside it", elem_id=second, **options)))
+        self.followed = gr.State([])  # what the Train tab showed when this tab was opened last
+        self.wanted = gr.State(None)  # changes when the tab is opened on other networks, on new weights, or on none
+        self.inputs = [visitor, self.followed, *self.boxes]
+        self.shown = [*self.boxes, self.followed, self.wanted]
+
+    def runs(self, chosen: Sequence[Any]) -> list[Run]:
+        """The runs that are chosen, each once; what the page sends may be anything."""
+        return self.lab.open(list(dict.fromkeys(i for i in chosen if isinstance(i, str) and i)))
+
+    def chosen(
+        self, choices: Sequence[tuple[str, str]], visitor: Any, followed: Sequence[str], shown: Sequence[Any]
+    ) -> tuple[list[Run], list[str]]:
+        """The networks to show when the tab is opened, two at most, and the ids of those of the Train tab.
+
+        Those that are shown stay, unless the Train tab has others than when this tab was opened last; at first the shipped
+        pair.
+        """
+        known = [run_id for _, run_id in choices]
+        there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
+        chosen = [run_id for run_id in shown if run_id in known]
+        if not chosen or there != followed:
+            chosen = there or self.lab.example() or known[:1]
+        return self.lab.open(chosen[:2]), there
+
+    def filled(
+        self, choices: Sequence[tuple[str, str]], runs: Sequence[Run], there: Sequence[str], stamp: Any
+    ) -> list[Any]:
+        """Updates for `shown`: the choices anew, with these runs chosen."""
+        ids = [run.id for run in runs]
+        boxes = [gr.update(choices=list(choices), value=ids[0] if ids else None)]
+        if len(self.boxes) > 1:
+            boxes.append(gr.update(choices=[NONE, *choices], value=ids[1] if len(ids) > 1 else ""))
+        return [*boxes, list(there), stamp]
+
+
+def dressed(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
+    """The runs with their colours and names: plain and regularized where that is the difference, as in the chart."""
+
+    def is_regularized(run: Run) -> bool:
+        try:
+            return bool(run.config.regularizers)
+        except RunError:
+            return False
+
+    kinds = ["regularized" if is_regularized(run) else "plain" for run in runs]
+    if sorted(kinds) == ["plain", "regularized"]:
+        return sorted(((run, kind, kind) for run, kind in zip(runs, kinds, strict=True)), key=lambda each: each[1])
+    roles = kinds if len(runs) == 1 else ["a", "b"]
+    return [(run, role, run.name) for run, role in zip(runs, roles, strict=False)]
+
+
+def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:
+    """The runs' ids, each with what changes when its weights do, if it has any."""
+    found: list[tuple[Any, ...]] = []
+    for run in runs:
+        try:
+            found.append((run.id, weights_stamp(run)))
+        except RunError:
+            found.append((run.id, None))
+    return found
+
+
+def weights_stamp(run: Run) -> tuple[int, int]:
+    """Changes when the weights do. Raises `RunError` when there are none."""
+    try:
+        facts = (run.path / "model.safetensors").stat()
+    except OSError:
+        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
+    return facts.st_size, facts.st_mtime_ns

@@ -1,0 +1,50 @@
+"""The page laid out without a server, so that the handlers of its tabs can be called. Its fixtures are known to all files
+of tests by `conftest.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from reglab.ui.services.lab import Lab  # which takes a while to import
+
+
+@pytest.fixture(name="here")
+def here_fixture(tmp_path) -> Iterator[Lab]:
+    """A lab whose runs are those in `tmp_path / "runs"`; what a test starts in it is stopped."""
+    from reglab.runs.store import Store
+    from reglab.ui.services.lab import Lab
+
+    lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "shipped"))
+    yield lab
+    for run in lab.runs.runs():
+        run.ask_to_stop()
+    lab.close()
+
+
+@pytest.fixture(name="laid_out")
+def laid_out_fixture(here) -> Callable[[Callable[..., Any]], Any]:
+    """Lays out a tab beside the Train tab, over that lab."""
+    import gradio as gr
+
+    from reglab.ui.tabs.train import train_tab
+
+    def lay_out(tab: Callable[..., Any]) -> Any:
+        with gr.Blocks():
+            return tab(here, train_tab(here, gr.HTML()), gr.Tabs())
+
+    return lay_out
+
+
+def changes(updates: Any) -> list[Any]:
+    """What a handler puts into its outputs: values as they are, and of an update what it changes; None where nothing."""
+
+    def of(each: Any) -> Any:
+        if not (isinstance(each, dict) and each.get("__type__") == "update"):
+            return each
+        return {key: value for key, value in each.items() if key != "__type__"} or None
+
+    return [of(each) for each in updates]
