@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from reglab.experiments import sweep
 from reglab.regularizers import CATALOGUE
-from reglab.teaching import links
+from reglab.teaching import assignments
 
 
 def called(name: str) -> str:
     """`dropout.rate` -> `Dropout: rate`, and `dropout` -> `Dropout: on and off`."""
-    return f"{links.called(name)}: on and off" if name in CATALOGUE else links.called(name)
+    return f"{assignments.called(name)}: on and off" if name in CATALOGUE else assignments.called(name)
 
 
 def all_settings() -> list[tuple[str, str]]:
