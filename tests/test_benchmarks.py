@@ -41,6 +41,7 @@ def benchmark(script: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_throughput_tells_of_every_side_and_every_target(tmp_path):
     printed = benchmark("throughput.py", "--quick", "--json", tmp_path / "measured.json")
     told = json.loads((tmp_path / "measured.json").read_text())
@@ -54,6 +55,7 @@ def test_throughput_tells_of_every_side_and_every_target(tmp_path):
         assert any(line.startswith(target) and line.endswith(verdict) for line in printed.splitlines())
 
 
+@pytest.mark.slow
 def test_startup_prints_a_table_of_what_it_measured():
     printed = benchmark("startup.py", "--quick", "--no-browser")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
@@ -73,6 +75,7 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
 
 
+@pytest.mark.slow
 def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
     def left() -> set[tuple[str, int]]:
         kept = [ROOT / "benchmarks/effects.json", *(ROOT / "build/effects").glob("*/summary.json")]
@@ -93,6 +96,7 @@ def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
     assert differences == sorted(differences, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to be polite with")
 def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path):
     paths = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "effects.json")]

@@ -71,6 +71,7 @@ def test_a_shipped_network_still_answers_as_it_did_when_its_card_was_written(run
 
 
 @needs_cifar10
+@pytest.mark.slow
 def test_a_network_learns_real_photographs(tmp_path):
     """Chance is 10 %; four epochs on 1,000 images see far more."""
     command = [
