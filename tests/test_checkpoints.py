@@ -17,7 +17,7 @@ import torch
 
 from reglab import data
 from reglab.analysis.evaluate import answers, known
-from reglab.analysis.predict import logits_of
+from reglab.analysis.networks import logits_of
 from reglab.publishing.model_card import model_card
 from reglab.runs.store import checkpoints_store
 from reglab.training import metrics

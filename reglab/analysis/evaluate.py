@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from reglab import data
+from reglab.analysis.networks import logits_of
 from reglab.errors import ConfigError, RunError
 from reglab.runs.store import Run, read_json, seal, tensor_bytes, write_bytes, write_json
 from reglab.training import metrics
@@ -150,8 +151,6 @@ def _logits(
 ) -> list[Tensor]:
     """The logits of several sets of pictures, with word of all of them together."""
     import torch
-
-    from reglab.analysis.predict import logits_of
 
     total, done, found = sum(map(len, sets)), 0, []
     for pixels in sets:

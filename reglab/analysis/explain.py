@@ -1,6 +1,6 @@
 """Where a network looks, and how its answer wavers: Grad-CAM, Monte-Carlo dropout, and views of one picture.
 
-Networks come from `predict.network_of`: in eval mode and shared, so everything here leaves them as they were.
+Networks come from `networks.network_of`: in eval mode and shared, so everything here leaves them as they were.
 """
 
 from __future__ import annotations

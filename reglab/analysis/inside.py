@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab import data
-from reglab.analysis.predict import logits_of, network_of
+from reglab.analysis.networks import logits_of, network_of
 from reglab.errors import RunError
 from reglab.models import pretrained
 from reglab.runs.store import Run

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reglab import data, models
-from reglab.analysis.predict import SIDE, network_of, statistics
+from reglab.analysis.networks import network_of, statistics
+from reglab.analysis.pictures import SIDE
 from reglab.download import why
 from reglab.errors import ConfigError, RunError
 from reglab.runs.store import Run

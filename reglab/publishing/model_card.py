@@ -12,7 +12,7 @@ from typing import Any
 from reglab import data
 from reglab.analysis import evaluate
 from reglab.analysis.evaluate import Evaluation
-from reglab.analysis.predict import network_of, statistics
+from reglab.analysis.networks import network_of, statistics
 from reglab.errors import RunError
 from reglab.publishing.plain_code import plain_code
 from reglab.runs.store import Run

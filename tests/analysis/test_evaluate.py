@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, recall_score
 
 from reglab import data
 from reglab.analysis.evaluate import Evaluation, answers, evaluate, known
-from reglab.analysis.predict import logits_of
+from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import DataError, RunError

@@ -21,19 +21,9 @@ from torch import nn
 
 from reglab import data, models
 from reglab.analysis.evaluate import evaluate
-from reglab.analysis.predict import (
-    GREY,
-    Answer,
-    Networks,
-    answer,
-    answer_file,
-    as_seen,
-    examples,
-    logits_of,
-    network_of,
-    open_picture,
-    overlay,
-)
+from reglab.analysis.networks import Networks, logits_of, network_of
+from reglab.analysis.pictures import GREY, as_seen, open_picture, overlay
+from reglab.analysis.predict import Answer, answer, answer_file, examples
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, RunError
 from reglab.runs.store import Run, Store, tensor_bytes, write_bytes, write_json

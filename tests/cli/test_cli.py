@@ -314,7 +314,7 @@ def test_a_damaged_picture_is_refused_or_read_but_never_a_traceback(format, tmp_
     import io
     import random
 
-    from reglab.analysis.predict import open_picture
+    from reglab.analysis.pictures import open_picture
     from reglab.errors import ConfigError
 
     file = io.BytesIO()

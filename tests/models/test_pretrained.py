@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from timm.models import get_pretrained_cfg
 
 from reglab import data, models
-from reglab.analysis import predict
-from reglab.analysis.predict import imagenet_file, logits_of, network_of
+from reglab.analysis import networks
+from reglab.analysis.networks import logits_of, network_of
+from reglab.analysis.predict import imagenet_file
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
@@ -348,7 +349,7 @@ def test_evaluating_needs_the_weights_from_the_hub_only_for_a_head_alone(finetun
     run = finished(Store(tmp_path / "runs"), digits(finetune=finetune, epochs=1))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv("REGLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(predict, "_networks", predict.Networks(0))
+    monkeypatch.setattr(networks, "LOADED", networks.Networks(0))
     status = cli.main(["evaluate", "--checkpoint", run.id, "--runs", str(tmp_path / "runs"), "--json"])
     told = capsys.readouterr()
     if finetune == "all":

@@ -11,7 +11,7 @@ import torch
 from conftest import tiny_config
 
 from reglab import models
-from reglab.analysis.predict import logits_of
+from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, RunError
 from reglab.models import ModelSpec

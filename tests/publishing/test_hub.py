@@ -15,7 +15,7 @@ import torch
 from huggingface_hub import HfApi, constants
 
 from reglab.analysis import evaluate
-from reglab.analysis.predict import logits_of
+from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.publishing import hub

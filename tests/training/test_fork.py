@@ -9,7 +9,7 @@ import pytest
 from conftest import tiny_config
 
 from reglab import models
-from reglab.analysis.predict import network_of
+from reglab.analysis.networks import network_of
 from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError

@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reglab import data
     from reglab.analysis.evaluate import evaluate, known
-    from reglab.analysis.predict import network_of
+    from reglab.analysis.networks import network_of
     from reglab.models import pretrained
     from reglab.runs.store import checkpoints_store, find
 

@@ -34,7 +34,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab.analysis.predict import Answer, answer_file, open_picture, overlay
+    from reglab.analysis.pictures import open_picture, overlay
+    from reglab.analysis.predict import Answer, answer_file
     from reglab.runs.store import checkpoints_store, find
 
     run = find(args.checkpoint, store_of(args), checkpoints_store())

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.analysis import predict
+from reglab.analysis.pictures import HOW
 from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.components.controls import unchecked
@@ -111,7 +111,7 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
     def show(picture: str | None, how: str, tta: bool, spread: bool, *chosen: Any) -> str:
         if not picture:
             return page([])
-        how = how if how in predict.HOW else "crop"
+        how = how if how in HOW else "crop"
         asked = {"tta": bool(tta), "dropout_passes": PASSES if spread else 0}
         shown = panels(lab, picture, how, asked, chosen)
         return page(shown, with_spread=bool(spread)) if shown else warning(NOTHING)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log2
 from typing import TYPE_CHECKING
 
-from reglab.analysis.predict import overlay
+from reglab.analysis.pictures import overlay
 from reglab.ui.views.preview import embedded
 
 if TYPE_CHECKING:
