@@ -6,57 +6,31 @@ screen and the name of a sweep's axis; its bounds and its explanation are said h
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    SerializeAsAny,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from reglab import data, models
+from reglab.config.flags import flags_of
+from reglab.config.fork import Fork, check_depth, check_fork
+from reglab.config.messages import sentence
+from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError
 from reglab.models import ModelSpec
-from reglab.regularizers import CATALOGUE, Regularizer, regularizer
+from reglab.regularizers import CATALOGUE
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
-
-
-def _from_catalogue(value: Any) -> Any:
-    """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters."""
-    if not isinstance(value, Mapping):
-        raise ConfigError('regularizers must be an object such as {"dropout": {"rate": 0.5}}.')
-    on = {key: settings for key, settings in value.items() if settings is not False and settings is not None}
-    made = {}
-    for key, settings in on.items():
-        try:
-            made[key] = regularizer(key, settings)
-        except ValidationError as error:
-            raise ConfigError(_sentence(error, key)) from None
-    return {key: made[key] for key in CATALOGUE if key in made}
-
-
-Regularizers = Annotated[dict[str, SerializeAsAny[Regularizer]], BeforeValidator(_from_catalogue)]
-
-
-class Fork(BaseModel):
-    """Where a run leaves another: after its `epoch`, which was trained with those `regularizers`. See `fork.py`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    epoch: int = Field(ge=0, le=999)
-    regularizers: Regularizers = Field(default_factory=dict)
-    fork: Fork | None = None  # of the other run
 
 
 class RunConfig(BaseModel):
@@ -155,7 +129,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise ConfigError(_sentence(error)) from None
+            raise ConfigError(sentence(error, cls.model_fields)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -175,12 +149,13 @@ class RunConfig(BaseModel):
     @classmethod
     def _typed_fork(cls, value: Any) -> Any:
         """As an object, or as its JSON, which is how it is typed on a command line."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            raise ConfigError('fork must be an object such as {"epoch": 5, "regularizers": {}}.') from None
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                raise ConfigError('fork must be an object such as {"epoch": 5, "regularizers": {}}.') from None
+        check_depth(value)
+        return value
 
     @model_validator(mode="after")
     def _possible(self) -> RunConfig:
@@ -195,7 +170,7 @@ class RunConfig(BaseModel):
                 if other in suited:
                     raise ConfigError(f"{key} and {other} cannot both be on ({why}): switch one of them off.")
         self._check_finetune()
-        self._check_fork(len(source.classes))
+        check_fork(self, len(source.classes))
         if self.batch_size == 1 and "batch_norm" in self.regularizers:
             raise ConfigError(
                 "batch_norm was asked for with batch size 1, but one image has no statistics:"
@@ -232,29 +207,6 @@ class RunConfig(BaseModel):
             raise ConfigError(
                 f"{key} changes pictures, but the features of a frozen backbone are computed once from pictures as they"
                 " are: use finetune head_then_all or all, or switch it off."
-            )
-
-    def _check_fork(self, classes: int) -> None:
-        if self.fork is None:
-            return
-        if not self.fork.epoch < self.epochs:
-            raise ConfigError(
-                f"A fork after epoch {self.fork.epoch} of {self.epochs} would have nothing left to train:"
-                " fork at an earlier epoch."
-            )
-        if self.fork.fork is not None and self.fork.fork.epoch >= self.fork.epoch:
-            raise ConfigError(
-                f"The run forked after epoch {self.fork.epoch} was itself forked after epoch {self.fork.fork.epoch}:"
-                " fork it at a later epoch, or fork the first run."
-            )
-        before, after = self.parent().spec(classes), self.spec(classes)
-        if not before.has_weights_of(after):
-            plain, both = self.plain().spec(classes), {**self.fork.regularizers, **self.regularizers}
-            changed = sorted(self.fork.regularizers.keys() ^ self.regularizers.keys())
-            makers = [key for key in changed if not both[key].shape(plain).has_weights_of(plain)]
-            raise ConfigError(
-                f"{' and '.join(makers) or 'This change'} gives the network other weights, so a trained one cannot go on"
-                " with it: fork with another technique, or train anew."
             )
 
     def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
@@ -324,22 +276,7 @@ class RunConfig(BaseModel):
 
     def flags(self) -> list[str]:
         """The options of `python -m reglab train` that make this config again; defaults are left out."""
-        told = RunConfig(dataset=self.dataset)
-        out = ["--dataset", self.dataset]
-        for name in PLAIN:
-            value = getattr(self, name)
-            usual = USUAL_LR[self.optimizer] if name == "lr" else getattr(told, name)
-            if name != "dataset" and value != usual:
-                out += [flag(name)] if value is True else [flag(name), typed(value)]
-        for key, r in self.regularizers.items():
-            out.append(flag(key))
-            usual_settings = _usual_settings(r, self.dataset)
-            for name, value in r.model_dump().items():
-                if value != usual_settings[name]:
-                    out += [f"{flag(key)}.{name}", typed(value)]
-        if self.fork is not None:
-            out += ["--fork", json.dumps(self.fork.model_dump(mode="json", exclude_none=True))]
-        return out
+        return flags_of(self, PLAIN)
 
     def command(self) -> str:
         """The command line that trains exactly this."""
@@ -350,70 +287,10 @@ PLAIN = tuple(name for name in RunConfig.model_fields if name not in ("regulariz
 """The fields that hold one value, which is a flag, a control and an axis."""
 
 
-def flag(name: str) -> str:
-    """`train_size` -> `--train-size`."""
-    return "--" + name.replace("_", "-")
-
-
-def typed(value: Any) -> str:
-    """A value as one types it; a float in as few digits as make it again."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        short = f"{value:g}"
-        return short if float(short) == value else repr(value)
-    return str(value)
-
-
-def _usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
-    """The settings that need not be said: the defaults, given those that decide over others (a mode its strength)."""
-    fields = type(r).model_fields
-    deciding = {name: getattr(r, name) for name in ("mode",) if name in fields}
-    usual = regularizer(r.key, deciding).suited(data.SOURCES[dataset]).model_dump()
-    return usual | {name: fields[name].default for name in deciding}
-
-
 def from_json(text: str) -> RunConfig:
     """A RunConfig from its JSON, or from a run's `config.json`. Raises `ConfigError`."""
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"The config is not JSON ({error}): give an object with the fields of a run.") from None
     return RunConfig.parse(values["config"] if isinstance(values, dict) and "config" in values else values)
-
-
-def _sentence(error: ValidationError, prefix: str = "") -> str:
-    """Pydantic's first complaint as one sentence: what was asked, why not, what instead."""
-    first = error.errors(include_url=False)[0]
-    if isinstance(own := first.get("ctx", {}).get("error"), ConfigError):
-        return str(own)
-    name = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
-    given, kind, limits = first["input"], first["type"], first.get("ctx", {})
-    if kind == "extra_forbidden":
-        names = list(CATALOGUE[prefix].model_fields if prefix else RunConfig.model_fields)
-        near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
-        instead = (
-            f"did you mean {near[0]}?" if near else f"choose from {', '.join(names) or 'none: it has no settings'}."
-        )
-        return f"There is no setting called {name!r}: {instead}"
-    if kind == "literal_error":
-        return f"{name} is {given!r}, but must be {limits['expected']}."
-    bounds = {
-        "greater_than_equal": "at least {ge}",
-        "greater_than": "more than {gt}",
-        "less_than_equal": "at most {le}",
-        "less_than": "less than {lt}",
-    }
-    if kind in bounds:
-        return f"{name} is {typed(given)}, but must be {bounds[kind].format(**limits)}."
-    wants = {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "dict": "an object",
-        "finite": "a finite number",
-    }
-    want = next((w for k, w in wants.items() if kind.startswith(k)), None)
-    if want:
-        return f"{name} is {given!r}, but must be {want}."
-    return f"{name} is {given!r}, which cannot be: {first['msg'][0].lower()}{first['msg'][1:]}."

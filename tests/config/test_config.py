@@ -279,3 +279,32 @@ def test_digits_are_never_mirrored():
     assert config.regularizers["flip_crop"].flip is False
     assert RunConfig.parse({"regularizers": {"flip_crop": True}}).regularizers["flip_crop"].flip is True
     assert from_json(config.model_dump_json()) == config
+
+
+def nested(depth: int) -> dict:
+    """A fork of a fork of a fork ..., each at a later epoch than the one that it leaves."""
+    fork: dict | None = None
+    for epoch in range(depth):
+        fork = {"epoch": epoch, "regularizers": {}, "fork": fork}
+    return {"dataset": "digits", "epochs": 500, "fork": fork}
+
+
+@pytest.mark.parametrize("depth", [21, 199, 5_000])
+def test_a_fork_that_is_nested_too_deep_is_refused_in_one_sentence(depth):
+    with pytest.raises(ConfigError, match=r"^The fork is nested more than 20 deep: [^.]+\.$"):
+        RunConfig.parse(nested(depth))
+
+
+def test_forks_may_be_nested_as_deep_as_they_can_be_checked():
+    config = RunConfig.parse(nested(20))
+    assert config.parent().fork.epoch == 18
+    with pytest.raises(ConfigError, match="nested more than 20 deep"):
+        config.forked(20, {"dropout": True})
+
+
+@pytest.mark.parametrize("depth", [300, 900, 100_000])
+def test_json_that_is_nested_deep_is_refused_in_one_sentence(depth):
+    text = '{"lr": ' + "[" * depth + "]" * depth + "}"
+    with pytest.raises(ConfigError) as refused:
+        from_json(text)
+    assert str(refused.value).endswith(".") and len(str(refused.value)) < 400 and "\n" not in str(refused.value)

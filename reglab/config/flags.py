@@ -1,0 +1,60 @@
+"""A config as one types it: the options of `python -m reglab train` that make it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from reglab import data
+from reglab.regularizers import Regularizer, regularizer
+
+if TYPE_CHECKING:
+    from reglab.config.run_config import RunConfig
+
+
+def flags_of(config: RunConfig, plain: Iterable[str]) -> list[str]:
+    """The options of `python -m reglab train` that make this config again; defaults are left out.
+
+    `plain` names the fields that hold one value.
+    """
+    told = type(config)(dataset=config.dataset)
+    alike = type(config)(dataset=config.dataset, optimizer=config.optimizer)  # has the learning rate usual for it
+    out = ["--dataset", config.dataset]
+    for name in plain:
+        value = getattr(config, name)
+        usual = getattr(alike if name == "lr" else told, name)
+        if name != "dataset" and value != usual:
+            out += [flag(name)] if value is True else [flag(name), typed(value)]
+    for key, r in config.regularizers.items():
+        out.append(flag(key))
+        settings = usual_settings(r, config.dataset)
+        for name, value in r.model_dump().items():
+            if value != settings[name]:
+                out += [f"{flag(key)}.{name}", typed(value)]
+    if config.fork is not None:
+        out += ["--fork", json.dumps(config.fork.model_dump(mode="json", exclude_none=True))]
+    return out
+
+
+def flag(name: str) -> str:
+    """`train_size` -> `--train-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def typed(value: Any) -> str:
+    """A value as one types it; a float in as few digits as make it again."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
+
+
+def usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
+    """The settings that need not be said: the defaults, given those that decide over others (a mode its strength)."""
+    fields = type(r).model_fields
+    deciding = {name: getattr(r, name) for name in ("mode",) if name in fields}
+    usual = regularizer(r.key, deciding).suited(data.SOURCES[dataset]).model_dump()
+    return usual | {name: fields[name].default for name in deciding}
