@@ -35,7 +35,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.training.events import Snapshot, Step
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.runs.store import write_json
+from reglab.runs.files import write_json
 from reglab.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -33,9 +33,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it ru
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
-from reglab.jobs.queue import work
+from reglab.jobs.worker import work
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.runs.store import Run, Store, read_json, write_json
+from reglab.runs.files import read_json, write_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.teaching import cards
 from reglab.training.events import Epoch, Event
 

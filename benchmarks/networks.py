@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from reglab import machine, models
 from reglab.config import RunConfig
 from reglab.models import MODELS
-from reglab.runs.store import write_json
+from reglab.runs.files import write_json
 from reglab.training.train import make_optimizer
 
 ROOT = Path(__file__).resolve().parent.parent

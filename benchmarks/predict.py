@@ -26,7 +26,8 @@ import torch
 
 from reglab import machine
 from reglab.analysis.predict import answer
-from reglab.runs.store import checkpoints_store, write_json
+from reglab.runs.files import write_json
+from reglab.runs.store import checkpoints_store
 
 LIMIT = 0.3  # seconds, on two cores
 

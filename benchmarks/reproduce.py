@@ -19,7 +19,9 @@ from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, publication
 from reglab.experiments.reproduce import NOT_RUN, UNFINISHED
 from reglab.experiments.sweep import clock
-from reglab.runs.store import Run, Store, read_json, runs_store, write_json
+from reglab.runs.files import read_json, write_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store, runs_store
 
 OUTPUT = Path(__file__).with_suffix(".json")
 

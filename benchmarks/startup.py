@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it ru
 
 from reglab import __version__, data
 from reglab.config import RunConfig
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0  # seconds until something that does not happen counts as broken

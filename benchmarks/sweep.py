@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:  # a worker imports this file again when it starts, so what is heavy is imported where it is used
     from reglab.config import RunConfig
-    from reglab.runs.store import Run
+    from reglab.runs.run import Run
 
 SEEDS = 3
 OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")

@@ -39,7 +39,8 @@ from reglab.training.batches import ImageSet, Normalize
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.training.events import Snapshot, Step
-from reglab.runs.store import Store, record
+from reglab.runs.recording import record
+from reglab.runs.store import Store
 from reglab.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent

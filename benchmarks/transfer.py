@@ -25,9 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it ru
 from reglab import __version__, data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
-from reglab.jobs.queue import work
+from reglab.jobs.worker import work
 from reglab.models import MODELS, pretrained
-from reglab.runs.store import Run, Store, write_json
+from reglab.runs.files import write_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "timm/tf_efficientnet_lite0"

@@ -24,7 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 from reglab.analysis.evaluate import evaluate, known
 from reglab.publishing.model_card import model_card
-from reglab.runs.store import Run, checkpoints_store, read_json, seal, tensor_bytes, write_bytes, write_json
+from reglab.runs.files import read_json, write_bytes, write_json
+from reglab.runs.recording import seal
+from reglab.runs.run import Run
+from reglab.runs.store import checkpoints_store
+from reglab.runs.tensors import tensor_bytes
 from reglab.teaching.cards import markdown_table
 
 if TYPE_CHECKING:

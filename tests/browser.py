@@ -27,7 +27,8 @@ import numpy as np
 import pytest
 
 from reglab.data import SIDE, SOURCES
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 PATIENCE = float(os.environ.get("REGLAB_PATIENCE", 60))  # seconds for what is under way to happen, on a busy machine
 

@@ -175,7 +175,7 @@ def trained(tmp_path_factory) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def finished(trained, tmp_path):
     """A copy of that run, to be damaged at will."""
-    from reglab.runs.store import Run
+    from reglab.runs.run import Run
 
     return Run(Path(shutil.copytree(trained["path"], tmp_path / "runs" / trained["path"].name)))
 

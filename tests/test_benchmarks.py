@@ -19,7 +19,8 @@ from reglab.errors import ConfigError
 from reglab.experiments import publications, reproduce
 from reglab.experiments.publications import Claim, Publication, Recipe, Row
 from reglab.regularizers import Regularizer
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost

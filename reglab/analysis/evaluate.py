@@ -23,7 +23,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from reglab import data
 from reglab.analysis.networks import logits_of
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run, read_json, seal, tensor_bytes, write_bytes, write_json
+from reglab.runs.files import read_json, write_bytes, write_json
+from reglab.runs.recording import seal
+from reglab.runs.run import Run
+from reglab.runs.tensors import tensor_bytes
 from reglab.training import metrics
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from reglab import data
 from reglab.analysis.networks import logits_of, network_of
 from reglab.errors import RunError
 from reglab.models import pretrained
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training import metrics
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reglab import data
 from reglab.analysis import evaluate
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training import metrics
 
 if TYPE_CHECKING:

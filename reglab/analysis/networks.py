@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reglab import data, models
 from reglab.errors import DataError, RunError
 from reglab.models import pretrained
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np

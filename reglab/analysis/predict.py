@@ -14,7 +14,7 @@ from reglab.analysis.networks import LOADED, inputs, network_of
 from reglab.analysis.pictures import as_seen, open_picture
 from reglab.errors import ConfigError, RunError
 from reglab.models import pretrained
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np

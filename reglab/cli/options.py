@@ -19,7 +19,8 @@ from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 
 if TYPE_CHECKING:
-    from reglab.runs.store import Run, Store
+    from reglab.runs.run import Run
+    from reglab.runs.store import Store
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,8 @@ from reglab.config import PLAIN, RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import stats
 from reglab.regularizers import CATALOGUE
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Epoch
 
 

@@ -30,7 +30,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.compare import labels
-from reglab.runs.store import Run, Store, read_json, write_json
+from reglab.runs.files import read_json, write_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 FORMAT = 1
 FOLDER, FILE = ".experiments", "experiment.json"

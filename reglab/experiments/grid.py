@@ -16,7 +16,7 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare, stats
 from reglab.experiments.compare import METRICS, Metric
 from reglab.regularizers import CATALOGUE
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 UNTIL = {  # how soon validation accuracy reached a target; the axis of `compare.reached`
     "epochs_until": Metric("epochs to the target", 1.0, "epochs", 1),

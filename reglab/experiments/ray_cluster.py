@@ -28,10 +28,15 @@ from reglab import ROOT, machine
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.sweep import folders, is_left, names_of
+from reglab.jobs.failures import in_words
 from reglab.jobs.pruning import pruned
-from reglab.jobs.queue import in_words, told_to, trained
-from reglab.runs import store
-from reglab.runs.store import Clock, Run, Store, conclude, record, tensor_bytes
+from reglab.jobs.worker import told_to, trained
+from reglab.runs import clock as clocks
+from reglab.runs.clock import Clock
+from reglab.runs.recording import conclude, record
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.runs.tensors import tensor_bytes
 from reglab.training.events import Best, Epoch, Event, Failed, Finished, Preparing, Snapshot, Step, Stopped
 
 TRIES = 4  # of a run whose node is lost
@@ -169,7 +174,7 @@ class Sweep:
         """Train from where the run stands to its end. Raises `Lost`."""
         number = next(self.numbers)
         job = run.config.model_dump(mode="json"), [self.datasets[run.config.dataset]], packed_resume(run)
-        self._ask(self.relay.begin.remote(number, dict(need), *job, store.SNAPSHOT_SECONDS), run)
+        self._ask(self.relay.begin.remote(number, dict(need), *job, clocks.SNAPSHOT_SECONDS), run)
         item = self._next(number, run, begun=False)  # may take long: until Ray has a place for it
         clock = NodeClock(run)
 

@@ -22,7 +22,9 @@ from reglab.experiments import stats
 from reglab.experiments.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.experiments.stats import Difference, Interval
 from reglab.experiments.sweep import checked
-from reglab.runs.store import Run, Store, read_json
+from reglab.runs.files import read_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.teaching.lessons import Outcome
 
 TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make

@@ -25,10 +25,11 @@ from reglab.config import PLAIN, RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import grid, stats
 from reglab.experiments.compare import METRICS, labels
-from reglab.jobs.queue import work
+from reglab.jobs.worker import work
 from reglab.regularizers import CATALOGUE, Regularizer
 from reglab.runs import index
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Event
 
 MOST_RUNS = 1_000

@@ -16,7 +16,7 @@ from typing import Any
 
 from reglab.errors import ConfigError
 from reglab.experiments.compare import settings
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training.events import Epoch, Event, Failed, Finished, Started, Stopped
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Best, Epoch, Event, Snapshot, Stopped
 
 FACTOR = 3  # one run in so many goes on at each rung

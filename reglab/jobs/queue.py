@@ -1,246 +1,34 @@
-"""Who trains when: worker processes, one job at a time on each device, and a queue that is fair to visitors.
+"""Who trains when: one job at a time on each device, and a queue that is fair to visitors.
 
-A job is one run, or several that are trained in turn, a step of each, so that their curves grow side by side. The worker
-owns its runs and tells of them only through their folders; nothing of a job is lost when the page or the server goes.
+A job is one run, or several that are trained in turn. Its worker process owns its runs and tells of them only through
+their folders; nothing of a job is lost when the page or the server goes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from filelock import FileLock, Timeout
-
-from reglab import ROOT
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, DataError, RunError
-from reglab.runs.store import Run, Store, conclude, record
-from reglab.training.events import Event, Failed, Stopped
-
-if TYPE_CHECKING:
-    from reglab.data import Split
-    from reglab.training.train import Resume
+from reglab.errors import ConfigError, RunError
+from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.processes import process_context
+from reglab.jobs.worker import worker
+from reglab.runs.recording import conclude
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.training.events import Stopped
 
 WAITING = 20  # jobs in the queue, all visitors together
 WAITING_PER_OWNER = 3
 PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it is killed
-BROKEN_OFF = "This took too long or too much memory and was broken off: try something smaller."
-
-
-# ---- in the worker -----------------------------------------------------------------------------------------------
-def work(
-    runs: Sequence[Run],
-    listen: Callable[[Run, Event], None] = lambda run, event: None,
-    stopped: Callable[[], bool] = lambda: False,
-    prune: bool = False,
-) -> None:
-    """Train these runs in turn, here and now: one event of each, round and round. Resumes those that have begun.
-
-    What goes wrong with one run is written into its folder and leaves the others alone. With `prune`, a run that cannot
-    win against the others of its group is stopped early.
-    """
-    import torch
-
-    from reglab import data, machine
-    from reglab.jobs.pruning import pruned
-
-    torch.set_num_threads(machine.cpu_count())
-
-    def events_of(run: Run) -> Iterator[Event]:
-        c, resume = run.config, run.resume()
-        split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
-        events = trained(c, split, resume, lambda: stopped() or run.should_stop())
-        return record(run, pruned(events, run) if prune else events)
-
-    with ExitStack() as owned:
-        going: dict[Run, Any] = {}
-        for run in runs:
-            owned.enter_context(run.locked())
-        for run in runs:
-            with told_to(run, listen):
-                going[run] = events_of(run)
-        while going:
-            for run in list(going):
-                event = None
-                with told_to(run, listen):
-                    event = next(going[run], None)
-                if event is None:
-                    del going[run]
-                else:
-                    listen(run, event)
-
-
-def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callable[[], bool]) -> Iterator[Event]:
-    """Everything that happens in one run: the features of its pictures where it wants those, then the training."""
-    from reglab.training.features import featured
-    from reglab.training.fork import train_fork
-
-    ready: Split | None = split
-    if config.on_features:
-        ready = yield from featured(config, split, stop)
-    if ready is not None:
-        yield from train_fork(config, ready, resume=resume, stop=stop)
-
-
-@contextlib.contextmanager
-def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
-    """Turn what goes wrong with a run into its last event."""
-    try:
-        yield
-    except Exception as error:
-        failed = Failed(reason=in_words(error))
-        conclude(run, failed)
-        listen(run, failed)
-        if not isinstance(error, (ConfigError, DataError, RunError, OSError, MemoryError)):
-            sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
-
-
-def in_words(error: Exception) -> str:
-    if isinstance(error, (ConfigError, DataError, RunError)):
-        return str(error)
-    if _lacks_memory(error):
-        return "Out of memory: use a smaller batch size, fewer images or a smaller network, then resume."
-    if isinstance(error, OSError):
-        return f"The run could not be written ({error.strerror or error}): free some disk space, then resume."
-    return (
-        f"Training broke off with {type(error).__name__}: {error}. That is a fault of this program; please report it."
-    )
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether there was too little memory. torch says so in words alone: one sentence for GPUs, another for the CPU."""
-    if isinstance(error, (ConfigError, DataError, RunError)):
-        return False  # the words may be those of a file's name
-    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in ("out of memory", "allocate memory"))
-
-
-def _worker(root: str, ids: list[str], device: str, prune: bool) -> None:
-    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM."""
-    terminated = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
-    runs = [Run(Path(root) / run_id) for run_id in ids]
-    while True:  # a worker that outlived an earlier server may still hold the device
-        try:
-            with FileLock(Path(root) / f".{device}.lock", timeout=0.2):
-                return work(runs, stopped=terminated.is_set, prune=prune)
-        except Timeout:
-            if terminated.is_set() or all(run.should_stop() for run in runs):
-                for run in runs:
-                    conclude(run, Stopped(epoch=0, step=0))
-                return
-
-
-def _look_at_machine() -> dict[str, Any]:
-    import torch
-
-    from reglab import machine
-
-    torch.set_num_threads(machine.cpu_count())
-    device = machine.choose_device("auto")
-    return {
-        "device": device.type,
-        "name": machine.device_name(device),
-        "precision": machine.choose_precision("auto", device),
-        "threads": torch.get_num_threads(),
-    }
-
-
-# ---- in the server -----------------------------------------------------------------------------------------------
-def process_context() -> Any:
-    """forkserver with torch preloaded, so that a worker starts in milliseconds; spawn where there is none."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "torch",
-            "pyarrow",
-            "safetensors.torch",
-            "reglab.training.train",
-            "reglab.jobs.queue",
-            "reglab.analysis.predict",
-        ]
-    )
-    # The fork server is started as `python -c ...` and would not find a package that lies beside the script.
-    here = str(ROOT)
-    if here not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
-    return context
-
-
-class Apart:
-    """Calls functions in another process, one at a time; when that process dies, the caller hears of it and lives."""
-
-    def __init__(self, memory: int = 0) -> None:
-        self._memory, self._turn, self._lock = memory, threading.Lock(), threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
-        self._closed = 0  # times
-
-    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60.0) -> Any:
-        """The function's result. Raises what it raises, and `RunError` where time, memory or the process came to an end.
-
-        The time is this call's alone: waiting for those before it does not count, and hurts none of them.
-        """
-        closed = self._closed
-        with self._turn:
-            if closed != self._closed:  # while this waited
-                raise RunError(BROKEN_OFF)
-            try:
-                return self._future(function, args).result(timeout)
-            except (BrokenProcessPool, CancelledError, TimeoutError):
-                self._end()
-                raise RunError(BROKEN_OFF) from None
-            except Exception as error:
-                if not _lacks_memory(error):
-                    raise
-                raise RunError(BROKEN_OFF) from None  # its process lives on, with the memory free again
-
-    def _future(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Future[Any]:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, process_context(), initializer=_bounded, initargs=(self._memory,))
-            try:
-                return self._pool.submit(function, *args)
-            except RuntimeError as error:  # the process has died, or the pool was shut down
-                raise BrokenProcessPool(str(error)) from None
-
-    def close(self) -> None:
-        """End the process, whatever it does, and send away those who wait for it."""
-        self._closed += 1
-        self._end()
-
-    def _end(self) -> None:
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
-                process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _bounded(memory: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if memory:
-        with contextlib.suppress(ImportError, ValueError, OSError):
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 @dataclass
@@ -262,7 +50,7 @@ class Jobs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.apart = Apart()
+        self.apart = IsolatedProcess()
         self._context = process_context()
         self._lock = threading.RLock()
         self._queue: list[Job] = []
@@ -441,7 +229,7 @@ class Jobs:
         """Start the job's worker, wait for its end, start the next one. A worker that ignores being stopped is killed."""
         try:
             process = self._context.Process(
-                target=_worker, args=(str(self.store.root), job.ids, job.device, job.prune), daemon=False
+                target=worker, args=(str(self.store.root), job.ids, job.device, job.prune), daemon=False
             )
             process.start()
             job.process = process
@@ -466,3 +254,18 @@ class Jobs:
         if processes:
             wait([p.sentinel for p in processes], timeout=patience)
         self.apart.close()
+
+
+def _look_at_machine() -> dict[str, Any]:
+    import torch
+
+    from reglab import machine
+
+    torch.set_num_threads(machine.cpu_count())
+    device = machine.choose_device("auto")
+    return {
+        "device": device.type,
+        "name": machine.device_name(device),
+        "precision": machine.choose_precision("auto", device),
+        "threads": torch.get_num_threads(),
+    }

@@ -27,7 +27,7 @@ from reglab.analysis.networks import network_of, statistics
 from reglab.analysis.pictures import SIDE
 from reglab.download import why
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -21,7 +21,10 @@ from typing import Any, TypeVar
 from reglab import data, download, models
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
-from reglab.runs.store import FORMAT, Run, Store, new_id, read_json, seal, write_json
+from reglab.runs.files import read_json, write_json
+from reglab.runs.recording import seal
+from reglab.runs.run import FORMAT, Run
+from reglab.runs.store import Store, new_id
 from reglab.training.events import Best, Epoch, Event, Failed, Finished, Started, Stopped
 
 NEEDED = ("config.json", "metrics.jsonl", "model.safetensors")

@@ -15,7 +15,7 @@ from reglab.analysis.evaluate import Evaluation
 from reglab.analysis.networks import network_of, statistics
 from reglab.errors import RunError
 from reglab.publishing.plain_code import plain_code
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 
 def model_card(run: Run, repo: str = "") -> str:

@@ -12,7 +12,9 @@ import threading
 from typing import Any
 
 from reglab import __version__
-from reglab.runs.store import FORMAT, Run, Store, read_json, write_bytes
+from reglab.runs.files import read_json, write_bytes
+from reglab.runs.run import FORMAT, Run
+from reglab.runs.store import Store
 
 FILE = ".index.json"
 READ = ("config.json", "metrics.jsonl", "timing.jsonl", "name")  # what a summary is made of
@@ -30,7 +32,7 @@ def summaries(store: Store) -> list[dict[str, Any]]:
     for run in store.runs():
         stamp, before = _stamp(run), known.get(run.id)
         if before is None or before["stamp"] != stamp:
-            summary = run.summary()
+            summary = store.view(run).summary()
             before = {"stamp": stamp, "summary": summary}
             news = news or summary["status"] == "finished"
         if before["summary"]["status"] == "finished":  # of the others it matters who is alive, which no file tells

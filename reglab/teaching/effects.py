@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reglab import ROOT
-from reglab.runs.store import read_json
+from reglab.runs.files import read_json
 
 EFFECTS = ROOT / "benchmarks/effects.json"  # not there where the package is installed alone
 

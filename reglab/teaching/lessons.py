@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training.events import Epoch
 from reglab.training.metrics import RISE
 

@@ -22,7 +22,8 @@ from reglab.config import RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.compare import cell
 from reglab.regularizers import overriding
-from reglab.runs.store import ID, Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import ID, Store
 from reglab.teaching.assignments import PREDICTABLE, Assignment, images_of
 from reglab.teaching.links import LONGEST, decode, offered
 from reglab.teaching.text import Line, complaint

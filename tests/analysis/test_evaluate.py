@@ -19,7 +19,11 @@ from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import DataError, RunError
-from reglab.runs.store import LISTED, Run, Store, read_json, record, tensor_bytes, write_json
+from reglab.runs.files import read_json, write_json
+from reglab.runs.recording import record
+from reglab.runs.run import LISTED, Run
+from reglab.runs.store import Store
+from reglab.runs.tensors import tensor_bytes
 from reglab.training import metrics
 from reglab.training.train import Halt, train
 

@@ -14,7 +14,8 @@ from reglab import data, models
 from reglab.analysis import inside as mechanism
 from reglab.analysis.inside import answers_of, layers_of, look
 from reglab.errors import RunError
-from reglab.runs.store import Run, tensor_bytes
+from reglab.runs.run import Run
+from reglab.runs.tensors import tensor_bytes
 from reglab.training import metrics
 from reglab.training.events import best_epoch
 

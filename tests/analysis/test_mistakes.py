@@ -25,7 +25,9 @@ from reglab.analysis.mistakes import (
     taken_for,
 )
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run, Store, record
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.train import train
 
 

@@ -26,7 +26,10 @@ from reglab.analysis.pictures import GREY, as_seen, open_picture, overlay
 from reglab.analysis.predict import Answer, answer, answer_file, examples
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run, Store, tensor_bytes, write_bytes, write_json
+from reglab.runs.files import write_bytes, write_json
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.runs.tensors import tensor_bytes
 
 RED, GREEN, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (255, 255, 255), (0, 0, 0)
 

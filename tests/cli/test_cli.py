@@ -19,7 +19,8 @@ from PIL import Image
 from reglab.cli import main as cli
 from reglab.config import RunConfig, flag
 from reglab.regularizers import CATALOGUE
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 SUMMARY = """
 run status dataset model regularizers epochs best_epoch train_accuracy val_accuracy test_accuracy gap train_loss val_loss

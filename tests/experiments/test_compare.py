@@ -19,7 +19,9 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare as comparing
 from reglab.experiments import report, stats
 from reglab.experiments.compare import Comparison, band, compare, labels, reached, soon
-from reglab.runs.store import Run, Store, record
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.train import train
 
 ARMS = {"plain": {}, "dropout": {"dropout": {"rate": 0.5}}, "more": {"dropout": {"rate": 0.8}, "weight_decay": True}}

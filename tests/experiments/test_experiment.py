@@ -13,7 +13,8 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors import local, queue
 from reglab.experiments.experiment import Experiment, name_of
 from reglab.jobs.queue import Jobs
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 BASE = tiny_config(train_size=40, val_size=40, epochs=1, width=0.125, batch_size=20)
 DROPOUT = BASE.override({"dropout.rate": 0.5, "seed": 3})

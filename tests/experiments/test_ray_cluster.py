@@ -18,8 +18,9 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import ray_cluster as cluster
 from reglab.experiments import sweep
-from reglab.jobs.queue import trained
-from reglab.runs.store import Run, record
+from reglab.jobs.worker import trained
+from reglab.runs.recording import record
+from reglab.runs.run import Run
 from reglab.training.events import Epoch, Preparing, Snapshot, Step, Stopped
 from reglab.training.train import train
 

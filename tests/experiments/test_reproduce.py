@@ -27,7 +27,8 @@ from reglab.experiments.publications import (
 )
 from reglab.experiments.reproduce import NOT, NOT_RUN, REPRODUCED, SAME, UNFINISHED, findings
 from reglab.regularizers import regularizer
-from reglab.runs.store import Store, read_json
+from reglab.runs.files import read_json
+from reglab.runs.store import Store
 from reglab.teaching.lessons import Outcome
 from reglab.training.events import Epoch
 

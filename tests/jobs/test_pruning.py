@@ -10,7 +10,8 @@ from conftest import tiny_config
 from reglab.cli.main import main
 from reglab.experiments import sweep
 from reglab.jobs.pruning import is_hopeless, pruned, rungs
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Epoch, Snapshot, Step
 
 

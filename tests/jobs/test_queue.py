@@ -14,9 +14,13 @@ import torch
 from conftest import tiny_config
 
 from reglab.errors import ConfigError, RunError
+from reglab.jobs import failures
 from reglab.jobs import queue as working
-from reglab.jobs.queue import Apart, Jobs, process_context
-from reglab.runs.store import Run, Store
+from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.processes import process_context
+from reglab.jobs.queue import Jobs
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 ENDED = {"finished", "stopped", "failed", "interrupted"}
 
@@ -178,9 +182,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system"])
 def test_too_little_memory_is_nobodys_fault_and_has_a_way_out(refusal):
-    assert working.in_words(refusal).startswith("Out of memory: use a smaller batch size")
-    assert "fault of this program" in working.in_words(RuntimeError("size mismatch"))
-    assert working.in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."
+    assert failures.in_words(refusal).startswith("Out of memory: use a smaller batch size")
+    assert "fault of this program" in failures.in_words(RuntimeError("size mismatch"))
+    assert failures.in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."
 
 
 # ---- crashes -----------------------------------------------------------------------------------------------------
@@ -241,7 +245,7 @@ def test_closing_the_server_stops_its_runs_with_their_snapshots(jobs):
 # ---- calls in a process of their own -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def apart():
-    apart = Apart()
+    apart = IsolatedProcess()
     yield apart
     apart.close()
 
@@ -290,7 +294,7 @@ def test_a_call_that_needs_too_much_memory_is_refused_and_its_process_lives(apar
 
 
 def test_a_call_that_needs_more_memory_than_it_may_have_is_broken_off():
-    bounded = Apart(memory=1 << 31)
+    bounded = IsolatedProcess(memory=1 << 31)
     with pytest.raises(RunError, match="too much memory"):
         bounded.call(bytearray, 1 << 33)
     assert bounded.call(len, b"abc") == 3

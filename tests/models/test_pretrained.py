@@ -25,11 +25,12 @@ from reglab.analysis.predict import imagenet_file
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
-from reglab.jobs.queue import work
+from reglab.jobs.worker import work
 from reglab.models import ModelSpec, pretrained
 from reglab.models.pretrained import OFFERED
 from reglab.models.transfer import SLOWER, STAGES, Thaw, learning
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training import features
 from reglab.training.batches import ImageSet, Normalize
 from reglab.training.features import BATCH, Shelf, featured, features_of

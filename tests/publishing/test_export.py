@@ -16,7 +16,8 @@ from reglab.cli import main as cli
 from reglab.errors import ConfigError, RunError
 from reglab.models import ModelSpec
 from reglab.publishing import export
-from reglab.runs.store import Run, tensor_bytes
+from reglab.runs.run import Run
+from reglab.runs.tensors import tensor_bytes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 IMAGES = PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / 255  # what a stranger would do with the pixels

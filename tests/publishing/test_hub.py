@@ -19,7 +19,9 @@ from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.publishing import hub
-from reglab.runs.store import Run, Store, tensor_bytes
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.runs.tensors import tensor_bytes
 
 COMMIT = "1" * 40
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)

@@ -22,7 +22,7 @@ from reglab.analysis.predict import answer
 from reglab.models import ModelSpec
 from reglab.publishing.model_card import model_card, snippet
 from reglab.publishing.plain_code import arguments, plain_code
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 NO_LAB = "import sys; sys.modules['reglab'] = None; import runpy; runpy.run_path('load.py')"
 

@@ -11,7 +11,8 @@ import pytest
 
 from reglab.runs import index
 from reglab.runs.index import FILE, summaries
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 
 @pytest.fixture

@@ -23,9 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reglab.errors import ConfigError, RunError
-from reglab.jobs.queue import work
-from reglab.runs import store as storing
-from reglab.runs.store import Run, Store, find, record, write_bytes
+from reglab.jobs.worker import work
+from reglab.runs import clock
+from reglab.runs.files import write_bytes
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.runs.store import Store, find
 from reglab.training.events import Best, Epoch, Snapshot, Step
 from reglab.training.train import train
 
@@ -49,7 +52,7 @@ def same_bytes(one: Run, other: Run) -> None:
 @pytest.fixture
 def often(monkeypatch):
     """A snapshot whenever there can be one, not every five seconds."""
-    monkeypatch.setattr(storing, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(clock, "SNAPSHOT_SECONDS", 0.0)
 
 
 # ---- written, read back ------------------------------------------------------------------------------------------
@@ -411,7 +414,7 @@ def test_damaged_weights_are_refused_with_the_file_named(finished):
 
 
 # ---- kill -9 -----------------------------------------------------------------------------------------------------
-OFTEN = "import sys, reglab.runs.store as s; s.SNAPSHOT_SECONDS = 0.0; from reglab.cli.main import main; sys.exit(main(sys.argv[1:]))"
+OFTEN = "import sys, reglab.runs.clock as s; s.SNAPSHOT_SECONDS = 0.0; from reglab.cli.main import main; sys.exit(main(sys.argv[1:]))"
 LONGER = [*QUICK, "--epochs", "3", "--batch-norm", "--dropout", "--flip-crop", "--weight-decay", "--label-noise", "0.2"]
 
 
@@ -479,7 +482,7 @@ def test_kill_9_at_random_moments_comes_to_the_same_bytes(uninterrupted, tmp_pat
 HOLD = """
 import sys
 from pathlib import Path
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 with Run(Path(sys.argv[1])).locked():
     print("held", flush=True)
     sys.stdin.readline()
@@ -544,7 +547,7 @@ def test_two_who_look_at_the_same_moment_do_not_see_an_owner_in_each_other(finis
 # ---- a disk that is full, a folder that cannot be written ---------------------------------------------------------
 LIMITED = """
 import resource, sys
-import reglab.runs.store as s
+import reglab.runs.clock as s
 s.SNAPSHOT_SECONDS = 0.0
 import torch
 from reglab.cli.main import main

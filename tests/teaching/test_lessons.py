@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.runs.store import Store, checked_name
+from reglab.runs.run import checked_name
+from reglab.runs.store import Store
 from reglab.teaching import lessons
 from reglab.teaching.lessons import (
     LESSONS,

@@ -17,7 +17,8 @@ from test_config import anything
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.teaching import sheet
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import decode, encode

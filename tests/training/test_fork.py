@@ -13,9 +13,9 @@ from reglab.analysis.networks import network_of
 from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.jobs.queue import work
+from reglab.jobs.worker import work
 from reglab.models import MODELS, ModelSpec
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training.events import Epoch, Failed, Finished, Stopped
 from reglab.training.fork import names, train_fork
 from reglab.training.train import train

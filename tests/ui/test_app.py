@@ -22,7 +22,8 @@ from browser import LEFT, ROOT, Lab, Server, expect, wait_until
 from conftest import environment
 
 from reglab.config import RunConfig
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 

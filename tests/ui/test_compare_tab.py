@@ -16,7 +16,8 @@ from PIL import Image
 
 from reglab.experiments import compare
 from reglab.experiments.compare import Comparison
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.compare import KINDS, CompareTab
 from reglab.ui.views import comparison

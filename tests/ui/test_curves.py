@@ -14,7 +14,9 @@ import pytest
 from conftest import tiny_config
 
 from reglab.jobs.queue import Jobs
-from reglab.runs.store import Clock, Run, Store
+from reglab.runs.clock import Clock
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Epoch
 from reglab.ui.components.chart import STATIC, as_text
 from reglab.ui.services.lab import Lab

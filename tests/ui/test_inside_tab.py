@@ -11,7 +11,8 @@ import gradio as gr
 import pytest
 from browser import Lab, expect
 
-from reglab.runs.store import Run, Store
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.ui.services import lab as backstage
 from reglab.ui.tabs.inside import dressed, inside_html, inside_tab
 from reglab.ui.views.inside import Shown, page

@@ -13,7 +13,9 @@ from conftest import tiny_config
 from reglab import data
 from reglab.analysis import evaluate
 from reglab.errors import ConfigError, RunError
-from reglab.runs.store import Run, Store, record
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.train import train
 from reglab.ui.services.lab import KEPT, Lab
 

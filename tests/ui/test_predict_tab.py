@@ -13,7 +13,7 @@ from PIL import Image
 
 from reglab import data
 from reglab.analysis.evaluate import answers, evaluate, known
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 # Whatever is wider than the room it has.
 CUT_OFF = """([root]) => [...root.querySelectorAll("*")].filter(e => {

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(found: Sheet, stop: object) -> Finding:
     """Train the set-up of a sheet in a folder that is gone afterwards."""
-    from reglab.jobs.queue import work
+    from reglab.jobs.worker import work
     from reglab.runs.store import Store
     from reglab.teaching import sheet
 

@@ -23,7 +23,7 @@ from reglab.cli.options import (
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
-    from reglab.runs.store import Run
+    from reglab.runs.run import Run
 
 ABOUT = "train one network over several settings and seeds, and compare"
 

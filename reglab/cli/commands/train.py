@@ -22,7 +22,8 @@ from reglab.cli.options import (
 from reglab.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from reglab.runs.store import Run, Store
+    from reglab.runs.run import Run
+    from reglab.runs.store import Store
 
 ABOUT = "train one network and write its run folder"
 
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         elif isinstance(event, Failed):
             print(event.reason, file=sys.stderr)
 
-    from reglab.jobs.queue import work
+    from reglab.jobs.worker import work
 
     work([run], listen, stop)
     summary = run.summary()

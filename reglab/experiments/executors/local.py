@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from reglab.errors import RunError
 from reglab.experiments.experiment import Experiment
-from reglab.jobs.queue import work
-from reglab.runs.store import Run, Store
+from reglab.jobs.worker import work
+from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.training.events import Event
 
 

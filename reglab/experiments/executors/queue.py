@@ -6,7 +6,7 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors.local import is_left
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 
 
 def train(experiment: Experiment, jobs: Jobs, owner: str = "") -> list[Run]:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.services.lab import Lab

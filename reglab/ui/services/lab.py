@@ -29,11 +29,13 @@ from reglab.experiments.publications import Publication
 from reglab.experiments.sweep import checked
 from reglab.jobs import fetch
 from reglab.jobs.fetch import Fetch
-from reglab.jobs.queue import Apart, Jobs
+from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.queue import Jobs
 from reglab.models import pretrained
 from reglab.publishing import model_card
 from reglab.runs import index
-from reglab.runs.store import Run, Store, checkpoints_store, find, runs_store
+from reglab.runs.run import Run
+from reglab.runs.store import Store, checkpoints_store, find, runs_store
 from reglab.teaching import lessons, sheet
 from reglab.teaching.links import offered
 from reglab.ui.views import comparison
@@ -55,8 +57,8 @@ class Lab:
     def __init__(self, runs: Store | None = None, shipped: Store | None = None) -> None:
         self.runs, self.shipped = runs or runs_store(), shipped or checkpoints_store()
         self.jobs = Jobs(self.runs)
-        self.pictures = Apart(DECODER_MEMORY)
-        self.evaluations = Apart()  # which take minutes, so that no prediction waits for one
+        self.pictures = IsolatedProcess(DECODER_MEMORY)
+        self.evaluations = IsolatedProcess()  # which take minutes, so that no prediction waits for one
         self.evaluating: set[str] = set()
         self._evaluating = threading.Lock()
         self._downloads = tempfile.TemporaryDirectory(prefix="reglab-")

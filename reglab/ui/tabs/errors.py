@@ -9,7 +9,7 @@ import gradio as gr
 
 from reglab.analysis import mistakes
 from reglab.errors import RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.services.lab import PROBLEMS, Lab
 from reglab.ui.tabs.inside import NOTHING, beside, dressed, stamped

@@ -11,7 +11,7 @@ import gradio as gr
 
 from reglab.analysis import inside as mechanism
 from reglab.errors import RunError
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.services.lab import LOADING, PROBLEMS, Lab
 from reglab.ui.tabs.train import TrainTab, ids_of, warning

@@ -13,7 +13,7 @@ from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.regularizers import CATALOGUE, GROUPS
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.teaching import cards, lessons
 from reglab.teaching.cards import Card
 from reglab.teaching.lessons import LESSONS, Lesson, Question

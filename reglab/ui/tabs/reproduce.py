@@ -8,7 +8,7 @@ import gradio as gr
 
 from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, Publication
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.services.lab import PROBLEMS, Lab

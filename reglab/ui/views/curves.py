@@ -7,7 +7,7 @@ from typing import Any
 
 from reglab.errors import RunError
 from reglab.jobs.queue import Jobs
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.training import metrics
 from reglab.training.events import Epoch
 

@@ -11,7 +11,7 @@ from math import ceil
 
 from reglab.analysis.mistakes import OF_A_CELL, Answered, Mistakes, in_table
 from reglab.analysis.preview import Picture
-from reglab.runs.store import Run
+from reglab.runs.run import Run
 from reglab.ui.views.answers import bar, sure
 from reglab.ui.views.inside import Shown, card, named, percent, reliability
 from reglab.ui.views.preview import figures

@@ -1,0 +1,25 @@
+"""What goes wrong with a run or a call, in one sentence for the person at the screen."""
+
+from __future__ import annotations
+
+from reglab.errors import ConfigError, DataError, RunError
+
+
+def in_words(error: Exception) -> str:
+    """What happened, and what helps; what nobody foresaw is called a fault of this program."""
+    if isinstance(error, (ConfigError, DataError, RunError)):
+        return str(error)
+    if lacks_memory(error):
+        return "Out of memory: use a smaller batch size, fewer images or a smaller network, then resume."
+    if isinstance(error, OSError):
+        return f"The run could not be written ({error.strerror or error}): free some disk space, then resume."
+    return (
+        f"Training broke off with {type(error).__name__}: {error}. That is a fault of this program; please report it."
+    )
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether there was too little memory. torch says so in words alone: one sentence for GPUs, another for the CPU."""
+    if isinstance(error, (ConfigError, DataError, RunError)):
+        return False  # the words may be those of a file's name
+    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in ("out of memory", "allocate memory"))

@@ -1,0 +1,109 @@
+"""Trains runs, here and now or in a worker process: one event of each in turn, so that their curves grow side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from reglab.config import RunConfig
+from reglab.errors import ConfigError, DataError, RunError
+from reglab.jobs.failures import in_words
+from reglab.runs.recording import conclude, record
+from reglab.runs.run import Run
+from reglab.training.events import Event, Failed, Stopped
+
+if TYPE_CHECKING:
+    from reglab.data import Split
+    from reglab.training.train import Resume
+
+
+def work(
+    runs: Sequence[Run],
+    listen: Callable[[Run, Event], None] = lambda run, event: None,
+    stopped: Callable[[], bool] = lambda: False,
+    prune: bool = False,
+) -> None:
+    """Train these runs in turn, here and now: one event of each, round and round. Resumes those that have begun.
+
+    What goes wrong with one run is written into its folder and leaves the others alone. With `prune`, a run that cannot
+    win against the others of its group is stopped early.
+    """
+    import torch
+
+    from reglab import data, machine
+    from reglab.jobs.pruning import pruned
+
+    torch.set_num_threads(machine.cpu_count())
+
+    def events_of(run: Run) -> Iterator[Event]:
+        c, resume = run.config, run.resume()
+        split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
+        events = trained(c, split, resume, lambda: stopped() or run.should_stop())
+        return record(run, pruned(events, run) if prune else events)
+
+    with ExitStack() as owned:
+        going: dict[Run, Any] = {}
+        for run in runs:
+            owned.enter_context(run.locked())
+        for run in runs:
+            with told_to(run, listen):
+                going[run] = events_of(run)
+        while going:
+            for run in list(going):
+                event = None
+                with told_to(run, listen):
+                    event = next(going[run], None)
+                if event is None:
+                    del going[run]
+                else:
+                    listen(run, event)
+
+
+def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Everything that happens in one run: the features of its pictures where it wants those, then the training."""
+    from reglab.training.features import featured
+    from reglab.training.fork import train_fork
+
+    ready: Split | None = split
+    if config.on_features:
+        ready = yield from featured(config, split, stop)
+    if ready is not None:
+        yield from train_fork(config, ready, resume=resume, stop=stop)
+
+
+@contextlib.contextmanager
+def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
+    """Turn what goes wrong with a run into its last event."""
+    try:
+        yield
+    except Exception as error:
+        failed = Failed(reason=in_words(error))
+        conclude(run, failed)
+        listen(run, failed)
+        if not isinstance(error, (ConfigError, DataError, RunError, OSError, MemoryError)):
+            sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
+
+
+def worker(root: str, ids: list[str], device: str, prune: bool) -> None:
+    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM."""
+    terminated = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
+    runs = [Run(Path(root) / run_id) for run_id in ids]
+    while True:  # a worker that outlived an earlier server may still hold the device
+        try:
+            with FileLock(Path(root) / f".{device}.lock", timeout=0.2):
+                return work(runs, stopped=terminated.is_set, prune=prune)
+        except Timeout:
+            if terminated.is_set() or all(run.should_stop() for run in runs):
+                for run in runs:
+                    conclude(run, Stopped(epoch=0, step=0))
+                return

@@ -1,0 +1,86 @@
+"""Wall clock and speed of a run, written to `timing.jsonl` beside the numbers that a second run would repeat."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from reglab.runs.run import Run
+from reglab.training.events import Epoch, Event, Preparing, Step
+
+SNAPSHOT_SECONDS = 5.0  # between snapshots; a crash loses at most this and the epoch under way
+TIMING_SECONDS = 0.5
+
+
+class Clock:
+    """Wall clock and speed of one run, counting only the time its own training took."""
+
+    def __init__(self, run: Run) -> None:
+        self.path = run.path / "timing.jsonl"
+        before = run.last_timing()
+        self.seconds = before.get("seconds", 0.0)
+        self.epochs = run.config.epochs
+        self.epoch = self.batch = 0
+        self.batches = 1
+        self.start_share: float | None = None
+        self.began = self.wrote = self.saved = time.monotonic()
+        self.training, self.images = 0.0, 0  # seconds in steps of this epoch, and their images
+        self.all_training, self.all_images = 0.0, 0  # of all epochs
+        self.rate = before.get("images_per_second", 0.0)
+        self.preparing: dict[str, Any] = {}  # how far that is, before training begins
+
+    def spent(self, event: Event | None, seconds: float) -> None:
+        """Count the seconds that the training took to come to this event."""
+        self.seconds += seconds
+        if isinstance(event, Preparing):
+            self.preparing = {"preparing": event.what, "done": event.done, "of": event.total}
+            if time.monotonic() - self.wrote > TIMING_SECONDS:
+                self.write()
+        elif isinstance(event, Step):
+            self.epoch, self.batch, self.batches = event.epoch, event.batch, event.batches
+            self.training += seconds
+            self.images += event.images
+            if self.start_share is None:
+                self.start_share = self._share()
+            if time.monotonic() - self.wrote > TIMING_SECONDS:
+                self.write()
+        elif isinstance(event, Epoch):
+            self.preparing = {}
+            self.epoch, self.batch = event.epoch, 0 if event.epoch == 0 else self.batches
+            self.write()
+            self.all_training, self.all_images = self.all_training + self.training, self.all_images + self.images
+            self.training, self.images = 0.0, 0
+
+    def snapshot_due(self) -> bool:
+        """Whether the last snapshot is long enough ago; a yes counts as one made."""
+        now = time.monotonic()
+        if now - self.saved < SNAPSHOT_SECONDS:
+            return False
+        self.saved = now
+        return True
+
+    def _share(self) -> float:
+        """The part of the run that is done, from 0 to 1."""
+        return (max(self.epoch - 1, 0) + self.batch / self.batches) / self.epochs
+
+    def write(self, final: bool = False) -> None:
+        """One more line. Time left is measured on the wall, so that it includes waiting for a run trained in turn."""
+        self.wrote = time.monotonic()
+        if final and self.all_images:
+            self.rate = self.all_images / max(self.all_training, 1e-9)
+        elif self.images:
+            self.rate = self.images / max(self.training, 1e-9)
+        line: dict[str, Any] = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "batches": self.batches,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.rate, 1),
+            **self.preparing,
+        }
+        done = self._share() - (self.start_share or 0.0)
+        if done > 0 and not final:
+            line["seconds_left"] = round((self.wrote - self.began) * (1 - self._share()) / done, 1)
+        with open(self.path, "ab") as out:
+            out.write((json.dumps(line) + "\n").encode())

@@ -1,0 +1,310 @@
+"""A run is a folder, the only state there is. Whoever wants to know something reads the folder.
+
+    config.json        RunConfig, versions, device, threads       model.safetensors   best weights so far
+    metrics.jsonl      one event a line, reproducible to the byte  last.safetensors + state.json   everything to go on
+    timing.jsonl       wall clock and speed, kept apart            summary.json, manifest.json (sizes and SHA-256)
+    last-best.safetensors   best weights at the time of `last`, while `model.safetensors` is ahead of it
+    evaluation.json + answers.safetensors   what the best weights make of the test images, once somebody has asked
+
+Everything is written to a temporary file, synced and renamed, so a reader sees the old file or the new one, never half.
+Nothing here is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from reglab.config import RunConfig
+from reglab.errors import ConfigError, RunError
+from reglab.runs.files import read_json, write_bytes
+from reglab.runs.lines import FARTHEST, newest, read_from
+from reglab.runs.lock import hold, is_held
+from reglab.runs.tensors import Damaged, checksum, read_tensors
+from reglab.runs.view import RunReader, RunView
+from reglab.training.events import Epoch, Failed, Stopped
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reglab.training.train import Resume
+
+FORMAT = 1
+NAME = re.compile(r"[\w .,+()%-]{1,60}")
+BEST, LAST, BEST_AT_LAST = "model.safetensors", "last.safetensors", "last-best.safetensors"
+TO_GO_ON = (LAST, "state.json", BEST_AT_LAST)
+LISTED = (
+    "config.json",
+    "metrics.jsonl",
+    "timing.jsonl",
+    BEST,
+    *TO_GO_ON,
+    "summary.json",
+    "evaluation.json",
+    "answers.safetensors",
+)
+OWNED = ("config.json", BEST, *TO_GO_ON, "summary.json", "manifest.json")
+"""What only the process that trains a run writes anew."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder. Reading never raises for a run that is damaged or half written; it shows what can be read.
+
+    Every call reads the files anew. Who asks again and again, as a page does, takes `Store.view`.
+    """
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """`config.json` as it is, empty when it cannot be read."""
+        return read_json(self.path / "config.json")
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """To sort by: when it was made, to the microsecond; ids tell seconds, and those of copies nothing."""
+        return str(self.described.get("created", "")), self.id
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What is trained.
+
+        Raises:
+            RunError: `config.json` is missing, damaged or of another format.
+        """
+        if self.described.get("format") != FORMAT:
+            raise RunError(f"Run {self.id} cannot be read: its config.json is damaged or of another version.")
+        try:
+            return RunConfig.parse(self.described["config"])
+        except (ConfigError, KeyError, TypeError) as error:
+            raise RunError(f"Run {self.id} cannot be read: {error}") from None
+
+    @property
+    def name(self) -> str:
+        """What the user calls it; the id until they do."""
+        try:
+            return (self.path / "name").read_text(encoding="utf-8").strip() or self.id
+        except (OSError, UnicodeDecodeError):
+            return self.id
+
+    def rename(self, name: str) -> None:
+        """Call it so from now on.
+
+        Raises:
+            ConfigError: The name is empty, too long or not plain text.
+        """
+        write_bytes(self.path / "name", checked_name(name).encode())
+
+    # ---- what happened -----------------------------------------------------------------------------------------
+    def view(self) -> RunView:
+        """All that the folder says now, read at once; `Store.view` reads on from where the last look ended."""
+        return RunReader(self).read()
+
+    def lines(self, cursor: int = 0, file: str = "metrics.jsonl") -> tuple[list[dict[str, Any]], int]:
+        """The whole lines since a byte offset, and the offset after them. A torn or garbled line is left out.
+
+        Raises:
+            ConfigError: The cursor is no offset in a file.
+        """
+        if not isinstance(cursor, int) or isinstance(cursor, bool) or not 0 <= cursor <= FARTHEST:
+            raise ConfigError("The cursor must be a whole number: 0, or the one the last call returned.")
+        return read_from(self.path / file, cursor)
+
+    def history(self) -> list[Epoch]:
+        """The epochs so far."""
+        return list(self.view().history)
+
+    def last_timing(self) -> dict[str, Any]:
+        """The newest line of `timing.jsonl`: epoch and batch, images per second, seconds left."""
+        return newest(self.path / "timing.jsonl")
+
+    def status(self) -> str:
+        """running, finished, stopped, failed, interrupted or unreadable: read off facts, not off a field."""
+        return self.view().status
+
+    @property
+    def was_pruned(self) -> bool:
+        """Whether a sweep stopped it because it could not win."""
+        return self.view().was_pruned
+
+    def summary(self) -> dict[str, Any]:
+        """What is known of the run in one flat object; accuracies, gap and ece are fractions from 0 to 1."""
+        return self.view().summary()
+
+    def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
+        """This run up to an epoch, then with other regularizers.
+
+        Args:
+            epoch: The last epoch that both have in common.
+            changes: Setting -> value, such as `{"dropout.rate": 0.3}`.
+
+        Raises:
+            ConfigError: There is no such epoch or setting.
+            RunError: This run cannot be read.
+        """
+        config, summary = self.config, self.summary()
+        if summary["status"] == "finished" and epoch > summary["epoch"]:
+            raise ConfigError(f"Run {self.name} ended after epoch {summary['epoch']}: fork it there or earlier.")
+        return config.forked(epoch, changes)
+
+    # ---- its weights -------------------------------------------------------------------------------------------
+    def weights(self) -> dict[str, Tensor]:
+        """The best weights so far, by their names in the network, on the CPU.
+
+        Raises:
+            RunError: They are missing, or not what their own checksum says.
+        """
+        return self.tensors(BEST)[0]
+
+    def tensors(self, file: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the metadata of a file of ours, its checksum verified.
+
+        Raises:
+            RunError: It is missing or damaged.
+        """
+        try:
+            return read_tensors(self.path / file)
+        except Damaged as error:
+            raise RunError(f"{file} of run {self.name} is damaged ({error}): train it again.") from None
+        except OSError:
+            raise RunError(f"Run {self.name} has no {file} yet: train it first, or choose another run.") from None
+
+    # ---- going on ----------------------------------------------------------------------------------------------
+    def resume(self) -> Resume | None:
+        """Where the run left off, with `metrics.jsonl` cut back to that point; None to begin at the beginning.
+
+        The state travels inside `last.safetensors`, so tensors and position can never disagree; `state.json` shows the
+        same to people. It vouches for the metrics and for the best weights: those on disk may be of a later epoch, and
+        then the ones kept beside take their place. A snapshot that is damaged costs time, not truth: the run begins
+        again and comes to the same bytes.
+        """
+        from reglab.training.train import Resume
+
+        try:
+            tensors, metadata = self.tensors(LAST)
+            state = json.loads(metadata["state"])
+            metrics = (self.path / "metrics.jsonl").read_bytes()[: state["metrics_bytes"]]
+            if hashlib.sha256(metrics).hexdigest() != state["metrics_sha256"]:
+                raise RunError(f"metrics.jsonl of run {self.name} is not what its snapshot says.")
+            best = self._best_at(state)
+        except (RunError, KeyError, ValueError, OSError):
+            self._truncate(0)
+            return None
+        self._truncate(state["metrics_bytes"])
+        return Resume(state=state, tensors=tensors, history=self.history(), best_weights=best)
+
+    def _best_at(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The best weights at the time of a snapshot, which are put in their place; none before the first epoch.
+
+        Raises `RunError` where they are lost.
+        """
+        if not state["epoch"]:
+            return {}
+        if "best_sha256" not in state:  # a snapshot from before it vouched for them
+            return self.weights()
+        for file in (BEST, BEST_AT_LAST):
+            if checksum(self.path / file) == state["best_sha256"]:
+                weights = self.tensors(file)[0]
+                if file == BEST_AT_LAST:
+                    os.replace(self.path / file, self.path / BEST)
+                return weights
+        raise RunError(f"The best weights of run {self.name} are not those of its snapshot.")
+
+    def reopen(self) -> None:
+        """Take back the last word of a run that is about to go on, so that nobody reads it as ended meanwhile."""
+        (self.path / "stop").unlink(missing_ok=True)
+        lines = self.lines()[0]
+        if lines and lines[-1].get("event") in (Stopped.name, Failed.name):
+            whole = (self.path / "metrics.jsonl").read_bytes().rstrip(b"\n")
+            self._truncate(whole.rfind(b"\n") + 1)
+
+    def _truncate(self, size: int) -> None:
+        for file in OWNED:  # a `name` may be on its way in from elsewhere at this moment
+            for leftover in self.path.glob(f".{file}.*.tmp"):
+                leftover.unlink(missing_ok=True)
+        for stale in ("summary.json", "manifest.json"):
+            (self.path / stale).unlink(missing_ok=True)
+        with open(self.path / "metrics.jsonl", "ab") as f:
+            f.truncate(size)
+            os.fsync(f.fileno())
+
+    # ---- who owns it -------------------------------------------------------------------------------------------
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the run while training it.
+
+        Raises:
+            RunError: Another process owns it.
+        """
+        with ExitStack() as owned:
+            try:
+                owned.enter_context(hold(self.path / ".lock"))
+            except Timeout:
+                raise RunError(
+                    f"Run {self.name} is in use by another process: wait for it, or stop it first."
+                ) from None
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a living process owns the run; the kernel frees the lock of a dead one."""
+        return is_held(self.path / ".lock")
+
+    def ask_to_stop(self) -> None:
+        """Whoever trains it, in whatever process, looks for this file before every step."""
+        (self.path / "stop").touch()
+
+    def should_stop(self) -> bool:
+        """Whether somebody has asked it to."""
+        return os.path.exists(self.path / "stop")
+
+    def delete(self) -> None:
+        """Remove the folder.
+
+        Raises:
+            RunError: It is being trained.
+        """
+        if self.is_locked():
+            raise RunError(f"Run {self.name} is being trained: stop it before deleting it.")
+        doomed = self.path.with_name(f".deleted-{self.id}")
+        os.rename(self.path, doomed)  # gone at once for every reader, even if removing the files takes a while
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def zip(self, folder: Path) -> Path:
+        """The whole run as one file, without what is only needed to go on."""
+        target = folder / f"{self.id}.zip"
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(self.path.iterdir()):
+                if file.name in (*LISTED, "manifest.json", "README.md") and file.name not in TO_GO_ON:
+                    archive.write(file, f"{self.id}/{file.name}")
+        return target
+
+
+def checked_name(name: str) -> str:
+    """A name that is safe to show anywhere.
+
+    Raises:
+        ConfigError: It is empty, too long, or has other characters.
+    """
+    if not NAME.fullmatch(name.strip()):
+        raise ConfigError(
+            "The name must be 1 to 60 letters, digits, spaces or . , + - ( ) %: choose a shorter or plainer one."
+        )
+    return name.strip()
