@@ -31,7 +31,7 @@ from reglab import machine, models
 from reglab.config import RunConfig
 from reglab.models import MODELS
 from reglab.runs.files import write_json
-from reglab.training.train import make_optimizer
+from reglab.training.optimizers import make_optimizer
 
 ROOT = Path(__file__).resolve().parent.parent
 REGULARIZERS = {"batch_norm": True}

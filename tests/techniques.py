@@ -53,7 +53,7 @@ def logits(n: int = 16, classes: int = 10) -> torch.Tensor:
 
 
 def story(config, split, resume=None) -> list:
-    """What a run says, snapshots left out, and the last snapshot (weights, optimizer, memory) to the byte."""
+    """What a run says, snapshots left out, and the last snapshot (weights, optimizer, state of the techniques) to the byte."""
     told, last = [], {}
     for event in train(config, split, resume=resume):
         if isinstance(event, Snapshot):

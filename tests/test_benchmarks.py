@@ -178,7 +178,7 @@ def test_a_technique_is_measured_where_it_has_a_place_or_left_out_with_the_reaso
     class Residual(Regularizer):
         group = "Structure"
 
-        def shape(self, spec):
+        def configure_model(self, spec):
             if spec.name != "resnet20":
                 raise ConfigError("There is nothing residual here: choose resnet20.")
             return spec
@@ -186,7 +186,7 @@ def test_a_technique_is_measured_where_it_has_a_place_or_left_out_with_the_reaso
     class Nowhere(Regularizer):
         group = "Structure"
 
-        def shape(self, spec):
+        def configure_model(self, spec):
             raise ConfigError(f"Not in {spec.name}: switch it off.")
 
     technique(Residual), technique(Nowhere)
@@ -225,7 +225,7 @@ def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, mo
     class Late(Regularizer):
         title, group = "Late", "Structure"
 
-        def judged(self, model, *rest):
+        def evaluation_model(self, model, *rest):
             time.sleep(2)
             return model
 

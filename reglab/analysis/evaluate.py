@@ -77,7 +77,7 @@ def evaluate(
     """Answer the validation and test images of the run's data set, and keep the result in its folder where that can be.
 
     It cannot be where the folder is read-only, and must not while the run is being trained. `progress` is told images
-    done, and in all. Raises `RunError` without weights, `DataError` without the data set, `train.Halt` when stopped.
+    done, and in all. Raises `RunError` without weights, `DataError` without the data set, `Interrupted` when stopped.
     """
     return _evaluated(run, stop, progress)[0]
 

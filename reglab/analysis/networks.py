@@ -43,11 +43,11 @@ def statistics(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def logits_of(run: Run, pixels: np.ndarray, stop: Callable[[], bool] = lambda: False) -> Tensor:
-    """Raw logits (N, classes) in float32 for uint8 pictures (N, 32, 32, 3). Raises `RunError`, and `Halt` when stopped."""
+    """Raw logits (N, classes) in float32 for uint8 pictures (N, 32, 32, 3). Raises `RunError`, and `Interrupted` when stopped."""
     import torch
 
     from reglab.training.batches import Normalize
-    from reglab.training.train import predict
+    from reglab.training.evaluation import predict
 
     network, mean, std = network_of(run)
     if run.config.on_features:

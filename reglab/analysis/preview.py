@@ -54,7 +54,8 @@ def look(values: Mapping[str, Any]) -> Look:
 
     from reglab import models
     from reglab.regularizers import in_order
-    from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, prepared
+    from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, prepare_batch
+    from reglab.training.forward import forward
 
     config = RunConfig.parse(values)
     split = _split(config.dataset, config.train_size, config.val_size, config.label_noise, config.seed)
@@ -67,15 +68,15 @@ def look(values: Mapping[str, Any]) -> Look:
     mean, std = models.statistics(spec) or (split.mean, split.std)
     normalize = Normalize.to_device(mean, std, cpu)
     regularizers = in_order(config.regularizers.values())
-    inputs, targets = prepared(images, torch.arange(len(images)), classes, regularizers, normalize, place)
+    inputs, targets = prepare_batch(images, torch.arange(len(images)), classes, regularizers, normalize, place)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
     network = models.build(spec).train()
     torch.manual_seed(derived_seed(*place, "layers"))
     with torch.no_grad(), _watched(network) as layers:
-        logits = network(inputs)
+        logits, targets = forward(network, inputs, targets, regularizers, place)
     for r in regularizers:
-        targets = r.soften(targets, logits)
+        targets = r.soft_targets(targets, logits)
     pixels = (inputs * normalize.std + normalize.mean).clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
     batch = [
         Picture(pixels[i], _label(targets[i], split.classes), fate := _fate(split, int(first[i])), bool(fate))

@@ -56,5 +56,5 @@ def usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
     """The settings that need not be said: the defaults, given those that decide over others (a mode its strength)."""
     fields = type(r).model_fields
     deciding = {name: getattr(r, name) for name in ("mode",) if name in fields}
-    usual = regularizer(r.key, deciding).suited(data.SOURCES[dataset]).model_dump()
+    usual = regularizer(r.key, deciding).for_dataset(data.SOURCES[dataset]).model_dump()
     return usual | {name: fields[name].default for name in deciding}

@@ -56,7 +56,7 @@ def check_fork(config: RunConfig, classes: int) -> None:
     if not before.has_weights_of(after):
         plain, both = config.plain().spec(classes), {**config.fork.regularizers, **config.regularizers}
         changed = sorted(config.fork.regularizers.keys() ^ config.regularizers.keys())
-        makers = [key for key in changed if not both[key].shape(plain).has_weights_of(plain)]
+        makers = [key for key in changed if not both[key].configure_model(plain).has_weights_of(plain)]
         raise ConfigError(
             f"{' and '.join(makers) or 'This change'} gives the network other weights, so a trained one cannot go on"
             " with it: fork with another technique, or train anew."

@@ -163,7 +163,7 @@ class RunConfig(BaseModel):
         source = data.source(self.dataset)
         data.check_sizes(source, self.train_size, self.val_size)
         models.check(self.spec(len(source.classes)))
-        suited = {key: r.suited(source) for key, r in self.regularizers.items()}
+        suited = {key: r.for_dataset(source) for key, r in self.regularizers.items()}
         object.__setattr__(self, "regularizers", suited)  # still being made: frozen from here on
         for key, r in suited.items():
             for other, why in r.excludes.items():
@@ -189,7 +189,7 @@ class RunConfig(BaseModel):
             side=self.side,
         )
         for r in self.regularizers.values():
-            spec = r.shape(spec)
+            spec = r.configure_model(spec)
         return spec
 
     @property

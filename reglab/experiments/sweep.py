@@ -232,7 +232,7 @@ def price(configs: Sequence[RunConfig], store: Store, group: str = "") -> Price:
 
 def _kind(c: RunConfig) -> tuple[Any, ...]:
     """What decides how long an image takes; SAM, which takes every step twice, among it."""
-    twice = any(type(r).gradients is not Regularizer.gradients for r in c.regularizers.values())
+    twice = any(type(r).compute_gradients is not Regularizer.compute_gradients for r in c.regularizers.values())
     return c.dataset, c.model, c.width, c.side, c.pretrained and c.finetune, c.batch_size, c.precision, c.device, twice
 
 

@@ -18,3 +18,16 @@ def weight_layers(network: nn.Module) -> dict[str, nn.Module]:
 def parameter_kind(parameter: Any) -> str:
     """`weight` for kernels and matrices, `norm_and_bias` for the vectors beside them, which decay usually spares."""
     return "weight" if parameter.ndim > 1 else "norm_and_bias"
+
+
+def hidden_layers(network: nn.Module) -> list[nn.Module]:
+    """The parts of a network whose outputs are its hidden layers, in order: what `Regularizer.hidden` sees.
+
+    A network with more than one says so in a method of that name; else it is all that stands before its head. The head
+    alone, trained on features, has none: what goes into it are the features.
+    """
+    own: Any = getattr(network, "hidden_layers", None)
+    if own is not None:
+        layers: list[nn.Module] = own()
+        return layers
+    return [part for name, part in network.named_children() if name == "features"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import GROUPS, Memory, Moment, Regularizer, in_order, overriding
+from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, overriding
 
 
 def _find() -> dict[str, type[Regularizer]]:
@@ -42,4 +42,4 @@ def regularizer(key: str, settings: Mapping[str, Any] | Regularizer | bool | Non
     return CATALOGUE[key].model_validate(settings)
 
 
-__all__ = ["CATALOGUE", "GROUPS", "Memory", "Moment", "Regularizer", "in_order", "overriding", "regularizer"]
+__all__ = ["CATALOGUE", "GROUPS", "Progress", "Regularizer", "State", "in_order", "overriding", "regularizer"]

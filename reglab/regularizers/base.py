@@ -1,5 +1,26 @@
 """What a regularizer is: a frozen set of settings, and the hooks through which it takes part in training.
 
+The whole loop, with the name of every hook at its line (`training/train.py` is this, spelled out):
+
+    settings = for_dataset(source)                                  # digits must not be mirrored
+    model = build(configure_model(spec))                            # give the network the layers it needs
+    on_train_begin(model, state)                                    # freeze layers, remember where weights started
+    optimizer = Optimizer(configure_optimizer(parameter_groups))
+    until stop_reason(history):                                     # asked after every epoch
+        for images, labels in epoch:
+            targets = one_hot(labels)
+            images = normalize(augment(images))
+            images, targets = mix(images, targets)                  # of several that mix, one is drawn for the batch
+            def closure():                                          # one forward and backward pass
+                logits = model(images)                          # hidden(activations, targets): at every layer
+                loss = cross_entropy(logits, soft_targets(targets, logits)) + penalty(model, logits, state)
+                loss.backward()
+            compute_gradients(model, closure)                       # calls the closure once, or twice (SAM)
+            optimizer.lr = learning_rate(lr, peak)
+            optimizer.step()
+            on_step_end(model, state)                               # average, or shorten, the weights
+        evaluate(evaluation_model(model, state))                    # an average of weights, say
+
 A new technique is one new file in this folder with one subclass of `Regularizer`. The file's name is its name
 everywhere: the toggle on the screen, the flag, the JSON key. Its fields are its settings, its docstring is its card:
 the first paragraph is the idea, and paragraphs that begin with "What you will see:", "When it helps:" and "When it does
@@ -21,21 +42,21 @@ if TYPE_CHECKING:
     from reglab.models import ModelSpec
     from reglab.training.events import Epoch
 
-Memory = dict[str, "Tensor"]  # what a regularizer remembers from step to step (an average, say); saved with the run
+State = dict[str, "Tensor"]  # what a regularizer remembers from step to step (an average, say); saved with the run
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where a run is: `step` optimizer steps came before this one, of `steps` in all."""
+class Progress:
+    """Where a run is: `step` optimizer steps came before this one, of `total_steps` in all."""
 
     step: int
-    steps: int
+    total_steps: int
     steps_per_epoch: int
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """The part of the run that lies behind, from 0 to 1."""
-        return self.step / self.steps
+        return self.step / self.total_steps
 
     @property
     def ends_epoch(self) -> bool:
@@ -44,7 +65,7 @@ class Moment:
 
 
 class Regularizer(BaseModel):
-    """The hooks, in the order in which `train.py` calls them; each does nothing unless a technique overrides it."""
+    """The hooks, in the order in which the loop calls them; each does nothing unless a technique overrides it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -68,18 +89,18 @@ class Regularizer(BaseModel):
         cls.key = cls.__module__.rpartition(".")[2]
 
     # ---- once, before training -------------------------------------------------------------------------------
-    def suited(self, source: Source) -> Regularizer:
+    def for_dataset(self, source: Source) -> Regularizer:
         """This technique as it makes sense for a data set (digits must not be mirrored); usually itself."""
         return self
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         """The network to build: give the layers this technique lives in."""
         return spec
 
-    def begin(self, model: nn.Module, memory: Memory) -> None:
+    def on_train_begin(self, model: nn.Module, state: State) -> None:
         """The network is built, the optimizer is not: freeze parameters, remember where they started."""
 
-    def optimize(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The optimizer's parameter groups; each has `params`, `kind` ("weight" or "norm_and_bias")."""
         return groups
 
@@ -92,34 +113,47 @@ class Regularizer(BaseModel):
         """Pictures and labels mixed with each other. When several techniques mix, one is drawn for each batch."""
         return images, targets
 
-    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
+    def hidden(
+        self, activations: Tensor, targets: Tensor, layer: int, layers: int, rng: Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What goes into the network (layer 0: N, C, H, W) or passes between its parts (layers 1 to `layers`: N, ...).
+
+        Asked at every layer of every forward pass in training. `rng` begins anew each time, so that what is drawn
+        first is the same at every layer of a batch; whoever wants other draws at each skips some. Under bf16 the
+        activations are bf16. Other activations of the same shape may come back, and other targets (N, classes).
+        """
+        return activations, targets
+
+    def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:
         """Other target distributions (N, classes); must be affine in the targets, so that it commutes with mixing."""
         return targets
 
-    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         """A scalar added to the loss, and shown apart from it."""
         return None
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
-        """Fill the parameters' gradients; `compute` does one forward and backward pass on the batch."""
-        compute()
+    def compute_gradients(
+        self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
+    ) -> None:
+        """Fill the parameters' gradients; `closure` does one forward and backward pass on the batch."""
+        closure()
 
-    def schedule(self, lr: float, peak: float, moment: Moment) -> float:
+    def learning_rate(self, lr: float, peak: float, progress: Progress) -> float:
         """Another learning rate for this step than the one the run's schedule, which rises to `peak`, has for it."""
         return lr
 
-    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
+    def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
         """Change the weights after the optimizer did, or remember something about them."""
 
     # ---- every epoch -------------------------------------------------------------------------------------------
-    def judged(self, model: nn.Module, memory: Memory, batches: Iterable[Tensor]) -> nn.Module:
+    def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
         """The network to evaluate and save, where it is not the one being trained (an average of weights, say).
 
         `batches` go once over a fixed slice of the training images, normalised and not augmented.
         """
         return model
 
-    def stop(self, history: Sequence[Epoch]) -> str:
+    def stop_reason(self, history: Sequence[Epoch]) -> str:
         """A reason ends training; the run then reports its best epoch instead of its last."""
         return ""
 

@@ -32,5 +32,5 @@ class BatchNorm(Regularizer):
     keras = "x = keras.layers.BatchNormalization()(keras.layers.Conv2D(32, 3, use_bias=False)(x))"
     default_on = True
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(norm="batch")

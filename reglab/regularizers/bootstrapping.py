@@ -42,5 +42,5 @@ class Bootstrapping(Regularizer):
         0.95, ge=0, le=1, title="beta", description="trust in the label", json_schema_extra={"slider": [0.5, 1, 0.05]}
     )
 
-    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
+    def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:
         return self.beta * targets + (1 - self.beta) * logits.softmax(1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Memory, Regularizer
+from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,7 +41,7 @@ class ConfidencePenalty(Regularizer):
         0.1, ge=0, le=10, title="beta", description="strength", json_schema_extra={"slider": [0, 1, 0.05]}
     )
 
-    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         log_p = logits.log_softmax(1)
         entropy = -(log_p.exp() * log_p).sum(1).mean()
         return self.beta * (log(logits.shape[1]) - entropy)

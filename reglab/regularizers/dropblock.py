@@ -46,5 +46,5 @@ class DropBlock(Regularizer):
         3, ge=1, le=16, title="block size", description="pixels of the map", json_schema_extra={"slider": [1, 7, 1]}
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(dropblock=self.rate, block_size=self.block_size)

@@ -39,5 +39,5 @@ class Dropout(Regularizer):
         json_schema_extra={"slider": [0, 0.9, 0.05]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(dropout=self.rate)

@@ -53,7 +53,7 @@ class EarlyStopping(Regularizer):
         json_schema_extra={"slider": [0, 0.1, 0.005]},
     )
 
-    def stop(self, history: Sequence[Epoch]) -> str:
+    def stop_reason(self, history: Sequence[Epoch]) -> str:
         """A reason when the last `patience` epochs brought no improvement on the best before them."""
         values = [e.val_loss if self.monitor == "loss" else -e.val_accuracy for e in history]
         best, at = values[0], 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Memory, Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,26 +53,26 @@ class EMA(Regularizer):
     )
     warmup: bool = Field(True, title="warm-up", description="forget the beginning sooner")
 
-    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
-        """`memory` holds the average by the names of `state_dict()`; it begins with the weights after the first step."""
+    def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
+        """`state` holds the average by the names of `state_dict()`; it begins with the weights after the first step."""
         import torch
 
         now = model.state_dict()
-        if not memory:
-            memory.update({name: value.clone() for name, value in now.items()})
+        if not state:
+            state.update({name: value.clone() for name, value in now.items()})
             return
-        decay = min(self.decay, (2 + moment.step) / (11 + moment.step)) if self.warmup else self.decay
+        decay = min(self.decay, (2 + progress.step) / (11 + progress.step)) if self.warmup else self.decay
         floats = [name for name, value in now.items() if value.is_floating_point()]
-        torch._foreach_lerp_([memory[name] for name in floats], [now[name] for name in floats], 1 - decay)
+        torch._foreach_lerp_([state[name] for name in floats], [now[name] for name in floats], 1 - decay)
         for name in now.keys() - set(floats):
-            memory[name].copy_(now[name])  # counters
+            state[name].copy_(now[name])  # counters
 
-    def judged(self, model: nn.Module, memory: Memory, batches: Iterable[Tensor]) -> nn.Module:
+    def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
         from reglab.models.layers import settle_spectrum
 
-        if not memory:
+        if not state:
             return model
         averaged = deepcopy(model)
-        averaged.load_state_dict(memory)
+        averaged.load_state_dict(state)
         settle_spectrum(averaged)
         return averaged

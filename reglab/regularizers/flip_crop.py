@@ -41,7 +41,7 @@ class FlipCrop(Regularizer):
     )
     flip: bool = Field(True, title="mirror", description="half of them; no digits")
 
-    def suited(self, source: Source) -> FlipCrop:
+    def for_dataset(self, source: Source) -> FlipCrop:
         return self if source.mirror else self.model_copy(update={"flip": False})
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:

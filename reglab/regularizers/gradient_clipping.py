@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -43,8 +43,10 @@ class GradientClipping(Regularizer):
         json_schema_extra={"slider": [0.1, 5, 0.1]},
     )
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+    def compute_gradients(
+        self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
+    ) -> None:
         from torch.nn.utils import clip_grad_norm_
 
-        compute()
+        closure()
         clip_grad_norm_(model.parameters(), self.max_norm)

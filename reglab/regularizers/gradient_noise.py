@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -47,11 +47,13 @@ class GradientNoise(Regularizer):
         0.55, ge=0, le=10, title="gamma", description="how fast it fades", json_schema_extra={"slider": [0, 2, 0.05]}
     )
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+    def compute_gradients(
+        self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
+    ) -> None:
         import torch
 
-        compute()
-        sigma = (self.eta / (1 + moment.step) ** self.gamma) ** 0.5
+        closure()
+        sigma = (self.eta / (1 + progress.step) ** self.gamma) ** 0.5
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         # One draw for all of them: many small ones would cost more than the noise is worth.
         noise = torch.randn(sum(g.numel() for g in gradients), generator=rng, device=gradients[0].device)

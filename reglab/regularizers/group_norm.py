@@ -41,5 +41,5 @@ class GroupNorm(Regularizer):
         json_schema_extra={"slider": [1, 32, 1], "try": "1,4,8"},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(norm="group", num_groups=self.num_groups)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import Memory, Regularizer
+from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,7 +57,7 @@ class L2SP(Regularizer):
         json_schema_extra={"slider": [0, 1, 0.01]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         if not spec.pretrained:
             raise ConfigError(
                 f"l2_sp pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
@@ -70,15 +70,15 @@ class L2SP(Regularizer):
             )
         return spec
 
-    def begin(self, model: nn.Module, memory: Memory) -> None:
-        memory.update({name: p.detach().clone() for name, p in self._pretrained(model).items()})
+    def on_train_begin(self, model: nn.Module, state: State) -> None:
+        state.update({name: p.detach().clone() for name, p in self._pretrained(model).items()})
 
-    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         import torch
 
         old, everything = self._pretrained(model), dict(model.named_parameters())
         new = [p for name, p in everything.items() if name not in old and p.requires_grad]
-        moved = [(p - memory[name]).square().sum() for name, p in old.items() if p.requires_grad]
+        moved = [(p - state[name]).square().sum() for name, p in old.items() if p.requires_grad]
         total = logits.new_zeros(())
         for strength, squares in ((self.alpha, moved), (self.beta, [p.square().sum() for p in new])):
             if squares:

@@ -39,6 +39,6 @@ class LabelSmoothing(Regularizer):
         json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
 
-    def soften(self, targets: Tensor, logits: Tensor) -> Tensor:
+    def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:
         """Targets (N, classes), each row moved towards the uniform distribution; rows still sum to one."""
         return targets * (1 - self.smoothing) + self.smoothing / targets.shape[1]

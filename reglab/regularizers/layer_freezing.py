@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import Memory, Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -47,7 +47,7 @@ class LayerFreezing(Regularizer):
         json_schema_extra={"slider": [0, 1, 0.05]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         if not spec.pretrained:
             raise ConfigError(
                 f"layer_freezing keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
@@ -60,15 +60,17 @@ class LayerFreezing(Regularizer):
             )
         return spec
 
-    def begin(self, model: nn.Module, memory: Memory) -> None:
+    def on_train_begin(self, model: nn.Module, state: State) -> None:
         for layer in self._frozen(model):
             for p in layer.parameters(recurse=False):
                 p.requires_grad_(False)
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+    def compute_gradients(
+        self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
+    ) -> None:
         for layer in self._frozen(model):
             layer.eval()
-        compute()
+        closure()
 
     def _frozen(self, model: nn.Module) -> list[nn.Module]:
         """The modules that lie wholly before the first layer that is trained, in the order in which they were built."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Memory, Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class MaxNorm(Regularizer):
         json_schema_extra={"slider": [0.25, 5, 0.25]},
     )
 
-    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
+    def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
         """Units are the rows of a dense layer and the filters of a convolution."""
         import torch
 

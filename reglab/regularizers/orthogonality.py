@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Memory, Regularizer
+from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +45,7 @@ class Orthogonality(Regularizer):
         json_schema_extra={"slider": [0, 0.01, 0.0005]},
     )
 
-    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         import torch
 
         from reglab.models import weight_layers

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -47,11 +47,13 @@ class SAM(Regularizer):
         json_schema_extra={"slider": [0, 0.5, 0.01]},
     )
 
-    def gradients(self, model: nn.Module, compute: Callable[[], None], rng: Generator, moment: Moment) -> None:
+    def compute_gradients(
+        self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
+    ) -> None:
         """Compute, climb, compute again, climb back: algorithm 1 of the paper."""
         import torch
 
-        compute()
+        closure()
         slopes = [(p, p.grad) for p in model.parameters() if p.grad is not None]
         with torch.no_grad():
             norm = torch.nn.utils.get_total_norm([slope for _, slope in slopes])
@@ -59,7 +61,7 @@ class SAM(Regularizer):
             for p, slope in slopes:
                 p.add_(slope * (self.rho / (norm + 1e-12)))
         with frozen_statistics(model):
-            compute()
+            closure()
         with torch.no_grad():
             for (p, _), old in zip(slopes, before, strict=True):
                 p.copy_(old)

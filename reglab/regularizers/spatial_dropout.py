@@ -43,5 +43,5 @@ class SpatialDropout(Regularizer):
         json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(spatial_dropout=self.rate)

@@ -50,5 +50,5 @@ class SpectralNorm(Regularizer):
         json_schema_extra={"slider": [1, 5, 1]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(spectral_norm=self.n_power_iterations)

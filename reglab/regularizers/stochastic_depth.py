@@ -40,5 +40,5 @@ class StochasticDepth(Regularizer):
         json_schema_extra={"slider": [0, 0.8, 0.05]},
     )
 
-    def shape(self, spec: ModelSpec) -> ModelSpec:
+    def configure_model(self, spec: ModelSpec) -> ModelSpec:
         return spec.replace(stochastic_depth=self.rate)

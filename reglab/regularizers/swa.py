@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Memory, Moment, Regularizer
+from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,34 +58,34 @@ class SWA(Regularizer):
         json_schema_extra={"slider": [0.05, 1, 0.05]},
     )
 
-    def schedule(self, lr: float, peak: float, moment: Moment) -> float:
+    def learning_rate(self, lr: float, peak: float, progress: Progress) -> float:
         """Constant while weights are averaged; 0.2 is the paper's 0.01 of 0.05 for VGG16 on CIFAR-10."""
-        return self.lr_share * peak if moment.share >= self.start else lr
+        return self.lr_share * peak if progress.fraction >= self.start else lr
 
-    def after_step(self, model: nn.Module, memory: Memory, moment: Moment) -> None:
-        """`memory` holds the averaged parameters by name, and how many networks they are the average of."""
+    def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
+        """`state` holds the averaged parameters by name, and how many networks they are the average of."""
         import torch
 
-        if not moment.ends_epoch or (moment.step + 1) / moment.steps <= self.start:
+        if not progress.ends_epoch or (progress.step + 1) / progress.total_steps <= self.start:
             return
         with torch.no_grad():
             now = {name: p.detach() for name, p in model.named_parameters()}
-            if not memory:
-                memory.update({name: p.clone() for name, p in now.items()}, networks=torch.ones((), dtype=torch.long))
+            if not state:
+                state.update({name: p.clone() for name, p in now.items()}, networks=torch.ones((), dtype=torch.long))
                 return
-            memory["networks"] += 1
+            state["networks"] += 1
             for name, p in now.items():
-                memory[name] += (p - memory[name]) / int(memory["networks"])
+                state[name] += (p - state[name]) / int(state["networks"])
 
-    def judged(self, model: nn.Module, memory: Memory, batches: Iterable[Tensor]) -> nn.Module:
+    def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
         from torch.optim.swa_utils import update_bn
 
         from reglab.models.layers import settle_spectrum
 
-        if not memory:
+        if not state:
             return model
         averaged = deepcopy(model)
-        averaged.load_state_dict({k: v for k, v in memory.items() if k != "networks"}, strict=False)
+        averaged.load_state_dict({k: v for k, v in state.items() if k != "networks"}, strict=False)
         settle_spectrum(averaged)
         update_bn(batches, averaged)
         return averaged

@@ -51,7 +51,7 @@ class TrivialAugment(Regularizer):
 
     rotate: bool = Field(True, title="rotate", description="up to 135 degrees; no digits")
 
-    def suited(self, source: Source) -> TrivialAugment:
+    def for_dataset(self, source: Source) -> TrivialAugment:
         return self if source.mirror else self.model_copy(update={"rotate": False})
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:

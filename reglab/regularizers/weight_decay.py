@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from reglab.regularizers.base import Memory, Regularizer
+from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,12 +56,12 @@ class WeightDecay(Regularizer):
             return {"strength": 5e-4, **settings}
         return settings
 
-    def optimize(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.mode == "l2":
             return groups
         return [g | {"weight_decay": self.strength} if self._decays(g["kind"]) else g for g in groups]
 
-    def penalty(self, model: nn.Module, logits: Tensor, memory: Memory) -> Tensor | None:
+    def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         if self.mode == "decoupled":
             return None
         import torch

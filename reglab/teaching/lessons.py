@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.runs.run import Run
+from reglab.training.diagnosis import RISE
 from reglab.training.events import Epoch
-from reglab.training.metrics import RISE
 
 Answers = Mapping[str, Any]  # question -> the chosen option, or a number; what a browser remembers, so JSON
 

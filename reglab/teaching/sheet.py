@@ -204,7 +204,7 @@ def _numbers(sheet: Sheet) -> Finding:
     ):
         if abs(share * images - round(share * images)) > 1e-3:
             wrong.append(f"no number of {images:,} {what} images makes an accuracy of {share:.6f}")
-    ends_itself = overriding(list(c.regularizers.values()), "stop")
+    ends_itself = overriding(list(c.regularizers.values()), "stop_reason")
     if r.epochs > c.epochs or (r.epochs < c.epochs and not ends_itself):
         wrong.append(f"{r.epochs} epochs were trained, but {c.epochs} were asked for")
     if r.best_epoch > r.epochs:

@@ -1,5 +1,7 @@
 """The training loop, and everything that is a function of one run: batches, events, metrics, the diagnosis.
 
-Read first: `train.py`, the loop; then `events.py`, what it says.
-Knows neither disk nor screen. May import: `config` and the floors below it.
+Read first: `train.py`, the loop; then `events.py`, what it says, and `regularizers/base.py`, who takes part in it.
+Its parts: `batches.py`, `forward.py`, `optimizers.py`, `schedules.py`, `evaluation.py` and `metrics.py`, `divergence.py`.
+Beside it: `diagnosis.py` (what the curves say), `fork.py`, `features.py` (of a frozen backbone).
+Knows neither disk nor screen, but for the features it keeps. May import: `config` and the floors below it.
 """

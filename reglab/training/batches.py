@@ -82,7 +82,7 @@ class Normalize:
         return (images - self.mean) / self.std
 
 
-def prepared(
+def prepare_batch(
     images: ImageSet,
     index: Tensor,
     classes: int,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, "Tensor"]
 
 
+class Interrupted(Exception):
+    """Someone asked to stop; `train` catches it and says `Stopped`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     name: ClassVar[str]

@@ -58,14 +58,14 @@ def featured(
 def features_of(config: RunConfig, pixels: np.ndarray, stop: Callable[[], bool] = lambda: False) -> np.ndarray:
     """Features (N, F) in float16 of pictures (N, 32, 32, 3) in uint8; those not yet known are computed now.
 
-    Raises `Halt` when it is stopped.
+    Raises `Interrupted` when it is stopped.
     """
-    from reglab.training.train import Halt
+    from reglab.training.events import Interrupted
 
     shelf = Shelf.of(config)
     for _ in shelf.fill(pixels):
         if stop():
-            raise Halt
+            raise Interrupted
     return shelf.features(pixels)
 
 

@@ -25,7 +25,8 @@ from reglab.runs.run import LISTED, Run
 from reglab.runs.store import Store
 from reglab.runs.tensors import tensor_bytes
 from reglab.training import metrics
-from reglab.training.train import Halt, train
+from reglab.training.events import Interrupted
+from reglab.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_progress_ends_with_all_images(finished, monkeypatch):
 
 def test_it_can_be_stopped_and_leaves_nothing(finished):
     before = kept(finished)
-    with pytest.raises(Halt):
+    with pytest.raises(Interrupted):
         evaluate(finished, stop=lambda: True)
     assert kept(finished) == before
 

@@ -33,8 +33,10 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training import features
 from reglab.training.batches import ImageSet, Normalize
+from reglab.training.evaluation import evaluation_batches
 from reglab.training.features import BATCH, Shelf, featured, features_of
-from reglab.training.train import evaluation_batches, make_optimizer, train
+from reglab.training.optimizers import make_optimizer
+from reglab.training.train import train
 
 TINY = "timm/test_resnet"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from reglab.regularizers import Moment
+from reglab.regularizers import Progress
 
-START = Moment(step=0, steps=100, steps_per_epoch=10)
+START = Progress(step=0, total_steps=100, steps_per_epoch=10)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -45,11 +45,11 @@ def network(seed: int = 0, classes: int = 10) -> nn.Sequential:
 def pass_over(model: nn.Module, n: int = 8) -> Callable[[], None]:
     """What the loop hands to `gradients`: one forward and backward pass over a batch that stays the same."""
 
-    def compute() -> None:
+    def closure() -> None:
         model.zero_grad()
         cross_entropy(model(batch(n, 8)), targets(n)).backward()
 
-    return compute
+    return closure
 
 
 def gradients(model: nn.Module) -> list[Tensor]:

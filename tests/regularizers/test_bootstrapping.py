@@ -20,7 +20,7 @@ def test_the_loss_is_the_papers_and_so_is_its_gradient(beta, classes, seed, scal
     beta (q - t) for the labels, and (1 - beta) q_j (sum over k of q_k log q_k - log q_j) for the entropy."""
     logits = (scale * torch.randn(8, classes, generator=rng(seed), dtype=torch.double)).requires_grad_()
     t = targets(8, classes).double()
-    loss = cross_entropy(logits, Bootstrapping(beta=beta).soften(t, logits))
+    loss = cross_entropy(logits, Bootstrapping(beta=beta).soft_targets(t, logits))
     with torch.no_grad():
         q = logits.exp() / logits.exp().sum(1, keepdim=True)
         expected = -((beta * t + (1 - beta) * q) * q.log()).sum(1).mean()
@@ -32,7 +32,7 @@ def test_the_loss_is_the_papers_and_so_is_its_gradient(beta, classes, seed, scal
 
 def test_at_beta_one_the_labels_are_believed_to_the_bit():
     logits = torch.randn(16, 10, generator=rng())
-    assert torch.equal(Bootstrapping(beta=1).soften(targets(), logits), targets())
+    assert torch.equal(Bootstrapping(beta=1).soft_targets(targets(), logits), targets())
 
 
 def test_it_makes_a_wrong_label_cost_less_where_the_network_is_sure():
@@ -41,6 +41,6 @@ def test_it_makes_a_wrong_label_cost_less_where_the_network_is_sure():
     wrong = torch.tensor([[0.0, 1.0, 0.0]])
     pull = {}
     for beta in (1.0, 0.8):
-        loss = cross_entropy(logits, Bootstrapping(beta=beta).soften(wrong, logits))
+        loss = cross_entropy(logits, Bootstrapping(beta=beta).soft_targets(wrong, logits))
         pull[beta] = torch.autograd.grad(loss, logits)[0].norm()
     assert pull[0.8] < 0.9 * pull[1.0]

@@ -32,7 +32,7 @@ def history(losses, accuracies=None) -> list[Epoch]:
 
 
 def stopped_at(technique, epochs: list[Epoch]) -> int | None:
-    return next((n for n in range(1, len(epochs) + 1) if technique.stop(epochs[:n])), None)
+    return next((n for n in range(1, len(epochs) + 1) if technique.stop_reason(epochs[:n])), None)
 
 
 def stopped_at_slowly(losses, patience: int, min_delta: float) -> int | None:
@@ -63,7 +63,7 @@ def test_it_waits_for_its_patience_and_says_why():
     losses = [2.3, 1.5, 1.0, 1.2, 1.1, 1.0, 1.3, 0.1]
     technique = EarlyStopping(patience=3)
     assert stopped_at(technique, history(losses)) == 6
-    reason = technique.stop(history(losses)[:6])
+    reason = technique.stop_reason(history(losses)[:6])
     assert "loss has not improved on epoch 2 for 3 epochs" in reason
 
 

@@ -59,7 +59,7 @@ def test_it_mirrors_half_of_the_images_and_uses_every_shift():
 
 @pytest.mark.parametrize("source", [s for s in data.SOURCES.values() if not s.mirror], ids=lambda s: s.key)
 def test_it_never_mirrors_what_means_something_else_in_a_mirror(source):
-    suited = FlipCrop().suited(source)
+    suited = FlipCrop().for_dataset(source)
     image = torch.rand(3, 32, 32, generator=rng())
     cuts = {cut.tobytes() for cut in all_cuts(image.numpy(), 4, False)}
     seen = suited.augment(image.expand(500, -1, -1, -1), rng())

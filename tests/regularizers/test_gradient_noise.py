@@ -9,7 +9,7 @@ import torch
 from scipy.stats import kstest
 from small import gradients, network, pass_over, rng
 
-from reglab.regularizers import CATALOGUE, Moment
+from reglab.regularizers import CATALOGUE, Progress
 
 GradientNoise = CATALOGUE["gradient_noise"]
 
@@ -21,7 +21,9 @@ def noise(eta: float, gamma: float, step: int, seeds: int = 20) -> torch.Tensor:
     plain = torch.cat([g.flatten() for g in gradients(model)])
     rows = []
     for seed in range(seeds):
-        GradientNoise(eta=eta, gamma=gamma).gradients(model, pass_over(model), rng(seed), Moment(step, 1_000, 10))
+        GradientNoise(eta=eta, gamma=gamma).compute_gradients(
+            model, pass_over(model), rng(seed), Progress(step, 1_000, 10)
+        )
         rows.append(torch.cat([g.flatten() for g in gradients(model)]) - plain)
     return torch.stack(rows)
 

@@ -29,11 +29,11 @@ def moved(model: torch.nn.Module) -> None:
 @settings(max_examples=20, deadline=None)
 def test_it_is_the_equation_and_its_gradient_points_back(alpha, beta, seed):
     """alpha / 2 times the squared way from the start, and beta / 2 times the squared length of the new classifier."""
-    model, memory, technique = network(seed), {}, L2SP(alpha=alpha, beta=beta)
+    model, state, technique = network(seed), {}, L2SP(alpha=alpha, beta=beta)
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
-    technique.begin(model, memory)
+    technique.on_train_begin(model, state)
     moved(model)
-    penalty = technique.penalty(model, NO_LOGITS, memory)
+    penalty = technique.penalty(model, NO_LOGITS, state)
     expected, slopes = 0.0, {}
     for name, p in model.named_parameters():
         new = name.startswith("4.")
@@ -47,29 +47,29 @@ def test_it_is_the_equation_and_its_gradient_points_back(alpha, beta, seed):
 
 
 def test_at_the_start_only_the_new_classifier_costs_something():
-    model, memory, technique = network(), {}, L2SP(alpha=1, beta=0.5)
-    technique.begin(model, memory)
+    model, state, technique = network(), {}, L2SP(alpha=1, beta=0.5)
+    technique.on_train_begin(model, state)
     classifier = sum(p.square().sum().item() for p in model[4].parameters())
-    assert technique.penalty(model, NO_LOGITS, memory).item() == pytest.approx(0.25 * classifier, rel=1e-5)
+    assert technique.penalty(model, NO_LOGITS, state).item() == pytest.approx(0.25 * classifier, rel=1e-5)
 
 
 def test_the_start_is_remembered_whatever_becomes_of_the_weights():
-    """So it must be saved with the run: resuming begins with other weights, and takes the memory from the snapshot."""
-    model, memory = network(), {}
-    L2SP().begin(model, memory)
-    start = {name: value.clone() for name, value in memory.items()}
+    """So it must be saved with the run: resuming begins with other weights, and takes the state from the snapshot."""
+    model, state = network(), {}
+    L2SP().on_train_begin(model, state)
+    start = {name: value.clone() for name, value in state.items()}
     assert start.keys() == {name for name, _ in model.named_parameters() if not name.startswith("4.")}
     moved(model)
-    assert all(torch.equal(memory[name], value) for name, value in start.items())
+    assert all(torch.equal(state[name], value) for name, value in start.items())
 
 
 def test_frozen_layers_cost_nothing():
-    model, memory, technique = network(), {}, L2SP(alpha=1, beta=0)
-    technique.begin(model, memory)
+    model, state, technique = network(), {}, L2SP(alpha=1, beta=0)
+    technique.on_train_begin(model, state)
     moved(model)
     for p in model.parameters():
         p.requires_grad_(False)
-    assert technique.penalty(model, NO_LOGITS, memory).item() == 0
+    assert technique.penalty(model, NO_LOGITS, state).item() == 0
 
 
 @pytest.mark.parametrize("name", models.MODELS)
@@ -80,4 +80,4 @@ def test_a_network_from_scratch_is_refused_with_the_way_out(name):
 
 def test_a_pretrained_one_is_not():
     spec = ModelSpec(pretrained=True)
-    assert L2SP().shape(spec) == spec
+    assert L2SP().configure_model(spec) == spec

@@ -26,12 +26,12 @@ def deep(layers: int = 4) -> nn.Sequential:
 
 def train_two_steps(model: nn.Module, technique) -> dict[str, torch.Tensor]:
     """What has changed in the network: the largest difference of every parameter and buffer."""
-    technique.begin(model, {})
+    technique.on_train_begin(model, {})
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
     for _ in range(2):
         model.train()
-        technique.gradients(model, pass_over(model), rng(), START)
+        technique.compute_gradients(model, pass_over(model), rng(), START)
         optimizer.step()
     return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
 
@@ -47,7 +47,7 @@ def test_the_first_share_of_the_layers_stays_with_its_statistics_and_the_rest_mo
 
 def test_what_is_frozen_needs_no_gradient():
     model = deep()
-    LayerFreezing(share=0.5).begin(model, {})
+    LayerFreezing(share=0.5).on_train_begin(model, {})
     assert [all(not p.requires_grad for p in model[i].parameters()) for i in range(4)] == [True, True, False, False]
     pass_over(model)()
     assert all((p.grad is None) == (not p.requires_grad) for p in model.parameters())
@@ -70,7 +70,7 @@ def test_a_network_of_one_layer_keeps_its_classifier_free():
 @pytest.mark.parametrize("name", models.MODELS)
 def test_real_networks_are_frozen_from_the_input_on(name):
     model = models.build(ModelSpec(name, norm="batch"))
-    LayerFreezing(share=0.5).begin(model, {})
+    LayerFreezing(share=0.5).on_train_begin(model, {})
     frozen = [not layer.weight.requires_grad for layer in models.weight_layers(model).values()]
     half = len(frozen) // 2
     assert frozen == [True] * half + [False] * (len(frozen) - half)
@@ -84,7 +84,7 @@ def test_a_network_from_scratch_is_refused_with_the_way_out(name):
 
 def test_a_pretrained_one_is_not():
     spec = ModelSpec(pretrained=True)
-    assert LayerFreezing().shape(spec) == spec
+    assert LayerFreezing().configure_model(spec) == spec
 
 
 def test_nothing_of_a_network_that_is_not_asked_about_changes():

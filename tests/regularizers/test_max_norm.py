@@ -31,7 +31,7 @@ def test_it_is_torchs_renorm_and_keras_formula(limit, scale, seed):
         for p in model.parameters():
             p *= scale
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    MaxNorm(max_value=limit).after_step(model, {}, START)
+    MaxNorm(max_value=limit).on_step_end(model, {}, START)
     for name, p in model.named_parameters():
         old = before[name]
         if p.ndim == 1:
@@ -47,11 +47,11 @@ def test_it_is_torchs_renorm_and_keras_formula(limit, scale, seed):
 def test_shorter_vectors_stay_as_they_are_to_the_bit_and_twice_is_once():
     model = network()
     before = [p.detach().clone() for p in model.parameters()]
-    MaxNorm(max_value=100).after_step(model, {}, START)
+    MaxNorm(max_value=100).on_step_end(model, {}, START)
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
-    MaxNorm(max_value=0.1).after_step(model, {}, START)
+    MaxNorm(max_value=0.1).on_step_end(model, {}, START)
     once = [p.detach().clone() for p in model.parameters()]
-    MaxNorm(max_value=0.1).after_step(model, {}, START)
+    MaxNorm(max_value=0.1).on_step_end(model, {}, START)
     for p, old in zip(model.parameters(), once, strict=True):
         torch.testing.assert_close(p.detach(), old)
 

@@ -96,7 +96,7 @@ def test_augmented_images_keep_their_shape_and_range(key):
 def test_mixed_and_softened_targets_still_are_distributions(key, seed, n):
     technique = CATALOGUE[key]()
     images, mixed = technique.mix(batch(n), targets(n), rng(seed))
-    softened = technique.soften(mixed, logits(n))
+    softened = technique.soft_targets(mixed, logits(n))
     assert images.shape == (n, 3, 32, 32) and softened.shape == (n, 10)
     assert (softened >= 0).all() and torch.allclose(softened.sum(1), torch.ones(n), atol=1e-6)
 
@@ -105,7 +105,7 @@ def test_mixed_and_softened_targets_still_are_distributions(key, seed, n):
 @given(share=st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
 def test_softening_is_affine_so_that_it_commutes_with_mixing(key, share):
-    soften, said = CATALOGUE[key]().soften, logits()
+    soften, said = CATALOGUE[key]().soft_targets, logits()
     one, other = targets(), targets().flip(0)
     mixed = share * one + (1 - share) * other
     torch.testing.assert_close(soften(mixed, said), share * soften(one, said) + (1 - share) * soften(other, said))
@@ -113,10 +113,10 @@ def test_softening_is_affine_so_that_it_commutes_with_mixing(key, share):
 
 @every
 def test_a_penalty_is_a_finite_number_with_a_finite_gradient(key):
-    technique, memory = CATALOGUE[key](), {}
+    technique, state = CATALOGUE[key](), {}
     network = models.build(config_with(key).spec(10) if key in TRAINABLE else ModelSpec())
-    technique.begin(network, memory)
-    penalty = technique.penalty(network, network(batch(4)), memory)
+    technique.on_train_begin(network, state)
+    penalty = technique.penalty(network, network(batch(4)), state)
     if penalty is None:
         return
     assert penalty.shape == () and penalty.isfinite() and penalty >= 0
@@ -131,7 +131,7 @@ def test_the_optimizer_gets_every_parameter_once(key):
     vectors = [p for p in network.parameters() if p.ndim <= 1]
     kinds = {"weight": weights, "norm_and_bias": vectors}
     groups = [{"params": params, "kind": kind, "weight_decay": 0.0} for kind, params in kinds.items()]
-    after = CATALOGUE[key]().optimize(groups)
+    after = CATALOGUE[key]().configure_optimizer(groups)
     assert sorted(id(p) for g in after for p in g["params"]) == sorted(id(p) for p in network.parameters())
     assert all(g["weight_decay"] == 0 for g in groups), "the groups that came in stay as they were"
 
@@ -139,7 +139,7 @@ def test_the_optimizer_gets_every_parameter_once(key):
 @every
 @pytest.mark.parametrize("name", models.MODELS)
 def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, name):
-    asked = CATALOGUE[key]().shape(ModelSpec(name, pretrained=True))  # l2_sp wants weights to stay near
+    asked = CATALOGUE[key]().configure_model(ModelSpec(name, pretrained=True))  # l2_sp wants weights to stay near
     spec = replace(asked, pretrained=False)
     changed = {f.name for f in fields(spec) if f.name in models.PLACES and getattr(spec, f.name) != f.default}
     if changed <= models.MODELS[name].places:

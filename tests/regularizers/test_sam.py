@@ -38,7 +38,7 @@ def test_the_gradient_is_that_of_the_worst_point_nearby(rho, seed):
     norm = sum(g.double().square().sum() for g in first.values()).sqrt()
     worst = {name: w + (rho * first[name] / norm).float() for name, w in start.items()}
     expected = gradient_at(model, worst)
-    SAM(rho=rho).gradients(model, pass_over(model), rng(), START)
+    SAM(rho=rho).compute_gradients(model, pass_over(model), rng(), START)
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.grad, expected[name], rtol=1e-3, atol=1e-5)
         assert torch.equal(p, start[name]), "the weights are where they were, to the bit"
@@ -48,11 +48,11 @@ def test_the_climb_is_rho_long_over_all_parameters_together():
     model, seen = network(), []
     start = [p.detach().clone() for p in model.parameters()]
 
-    def compute() -> None:
+    def closure() -> None:
         seen.append([p.detach() - s for p, s in zip(model.parameters(), start, strict=True)])
         pass_over(model)()
 
-    SAM(rho=0.7).gradients(model, compute, rng(), START)
+    SAM(rho=0.7).compute_gradients(model, closure, rng(), START)
     assert len(seen) == 2 and not any(step.any() for step in seen[0])
     climbed = torch.cat([step.flatten() for step in seen[1]]).norm()
     assert climbed.item() == pytest.approx(0.7, rel=1e-4)
@@ -62,7 +62,7 @@ def test_the_statistics_of_batch_normalization_are_those_of_the_first_pass():
     model = network().train()
     once = deepcopy(model)
     pass_over(once)()
-    SAM(rho=1).gradients(model, pass_over(model), rng(), START)
+    SAM(rho=1).compute_gradients(model, pass_over(model), rng(), START)
     for (name, ours), expected in zip(model.named_buffers(), once.buffers(), strict=True):
         assert torch.equal(ours, expected), name
     pass_over(model)()
@@ -75,14 +75,14 @@ def test_the_second_pass_normalises_by_the_batch_too():
     with torch.no_grad():
         model[1].running_mean.fill_(100)
     model[1].register_forward_hook(lambda _, __, out: outputs.append(out.detach()))
-    SAM(rho=0).gradients(model, pass_over(model), rng(), START)
+    SAM(rho=0).compute_gradients(model, pass_over(model), rng(), START)
     assert torch.equal(outputs[0], outputs[1]) and abs(outputs[1].mean()) < 1e-4
 
 
 def test_at_rho_zero_the_gradient_is_the_plain_one_to_the_bit():
     plain, model = network(), network()
     pass_over(plain)()
-    SAM(rho=0).gradients(model, pass_over(model), rng(), START)
+    SAM(rho=0).compute_gradients(model, pass_over(model), rng(), START)
     assert all(torch.equal(a, b) for a, b in zip(gradients(model), gradients(plain), strict=True))
 
 

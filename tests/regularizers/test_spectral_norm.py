@@ -16,7 +16,7 @@ from reglab.regularizers import CATALOGUE
 
 def built(name: str = "basic_cnn", iterations: int = 1) -> nn.Module:
     torch.manual_seed(0)
-    spec = CATALOGUE["spectral_norm"](n_power_iterations=iterations).shape(ModelSpec(name))
+    spec = CATALOGUE["spectral_norm"](n_power_iterations=iterations).configure_model(ModelSpec(name))
     return models.build(spec)
 
 

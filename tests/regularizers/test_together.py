@@ -14,7 +14,7 @@ from techniques import TRAINABLE, batch, config_with, logits, rng, story, target
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
-from reglab.training.batches import ImageSet, Normalize, prepared
+from reglab.training.batches import ImageSet, Normalize, prepare_batch
 from reglab.training.events import Epoch, Failed
 from reglab.training.train import train
 
@@ -65,7 +65,7 @@ def batches_of(config: RunConfig, n: int = 40) -> Iterator[tuple[torch.Tensor, t
     images = ImageSet(torch.from_numpy(FEW.train_images), torch.from_numpy(FEW.train_labels))
     normalize = Normalize.to_device(FEW.mean, FEW.std, torch.device("cpu"))
     for i in range(n):
-        yield prepared(images, torch.arange(32), 10, list(config.regularizers.values()), normalize, (0, 1, i))
+        yield prepare_batch(images, torch.arange(32), 10, list(config.regularizers.values()), normalize, (0, 1, i))
 
 
 def test_with_mixup_and_cutmix_every_batch_is_mixed_by_one_of_them():
@@ -83,7 +83,7 @@ def test_with_mixup_and_cutmix_every_batch_is_mixed_by_one_of_them():
 
 def test_smoothing_before_mixing_is_smoothing_after_it():
     mixed = CATALOGUE["mixup"]().mix(batch(), targets(), rng(3))[1]
-    smooth = CATALOGUE["label_smoothing"](smoothing=0.2).soften
+    smooth = CATALOGUE["label_smoothing"](smoothing=0.2).soft_targets
     torch.testing.assert_close(
         smooth(mixed, logits()), CATALOGUE["mixup"]().mix(batch(), smooth(targets(), logits()), rng(3))[1]
     )

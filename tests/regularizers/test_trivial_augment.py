@@ -175,7 +175,7 @@ def test_what_means_something_else_when_turned_is_never_turned(source, monkeypat
         called.append(len(images))
         return images
 
-    suited = TrivialAugment().suited(source)
+    suited = TrivialAugment().for_dataset(source)
     assert suited.rotate == source.mirror
     operations = {(turned if o is rotate else o): settings for o, settings in OPERATIONS.items()}
     monkeypatch.setattr("reglab.regularizers.trivial_augment.OPERATIONS", operations)

@@ -13,7 +13,8 @@ from reglab import models
 from reglab.regularizers import CATALOGUE
 from reglab.training.batches import derived_seed
 from reglab.training.events import Epoch, Snapshot
-from reglab.training.train import make_optimizer, train
+from reglab.training.optimizers import make_optimizer
+from reglab.training.train import train
 
 WeightDecay = CATALOGUE["weight_decay"]
 

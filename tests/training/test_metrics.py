@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from reglab.regularizers import CATALOGUE
 from reglab.training import metrics
+from reglab.training.diagnosis import bought, diagnose
 from reglab.training.events import Epoch
-from reglab.training.metrics import bought, calibration_error, diagnose
+from reglab.training.metrics import calibration_error
 
 
 # ---- accuracy, loss, calibration ---------------------------------------------------------------------------------

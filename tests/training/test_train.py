@@ -17,8 +17,11 @@ from reglab import models
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, Regularizer
 from reglab.training.batches import derived_seed
+from reglab.training.divergence import Diverged, FiniteWatch
 from reglab.training.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Step, Stopped
-from reglab.training.train import SGDW, Diverged, FiniteWatch, Resume, lr_at, make_optimizer, train
+from reglab.training.optimizers import SGDW, make_optimizer
+from reglab.training.schedules import lr_at
+from reglab.training.train import Resume, train
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -55,16 +58,16 @@ EVERYTHING = {"dropout": True, "batch_norm": True, "flip_crop": True, "weight_de
 class Average(Regularizer):
     """A moving average of the weights: remembers, changes nothing while training, and is what is judged."""
 
-    def after_step(self, model, memory, moment) -> None:
+    def on_step_end(self, model, state, progress) -> None:
         for name, value in model.state_dict().items():
-            before = memory.get(name, value)
-            memory[name] = before * 0.5 + value * 0.5 if value.is_floating_point() else value.clone()
+            before = state.get(name, value)
+            state[name] = before * 0.5 + value * 0.5 if value.is_floating_point() else value.clone()
 
-    def judged(self, model, memory, batches):
-        if not memory:
+    def evaluation_model(self, model, state, batches):
+        if not state:
             return model
         average = deepcopy(model)
-        average.load_state_dict(memory)
+        average.load_state_dict(state)
         return average
 
 
@@ -251,11 +254,11 @@ def test_one_mixer_is_drawn_for_each_batch(tiny_split, technique):
 
 
 class Twice(Regularizer):
-    """Calls compute twice, as SAM does: the second call alone must count."""
+    """Calls the closure twice, as SAM does: the second call alone must count."""
 
-    def gradients(self, model, compute, rng, moment) -> None:
-        compute()
-        compute()
+    def compute_gradients(self, model, closure, rng, progress) -> None:
+        closure()
+        closure()
 
 
 class Nothing(Regularizer):
@@ -271,12 +274,12 @@ def test_a_technique_that_computes_the_gradients_twice_changes_nothing_by_that(t
 class Climb(Regularizer):
     """SAM with a radius of 0 in between: climbs nowhere and back."""
 
-    def gradients(self, model, compute, rng, moment) -> None:
-        compute()
+    def compute_gradients(self, model, closure, rng, progress) -> None:
+        closure()
         with torch.no_grad():
             for p in model.parameters():
                 p.add_(p.grad, alpha=0.0)
-        compute()
+        closure()
 
 
 def test_climbing_by_nothing_is_plain_training(tiny_split, technique):
@@ -288,7 +291,7 @@ def test_climbing_by_nothing_is_plain_training(tiny_split, technique):
 class Fixed(Regularizer):
     """A penalty that is a constant."""
 
-    def penalty(self, model, logits, memory):
+    def penalty(self, model, logits, state):
         return logits.sum() * 0 + 2.5
 
 
@@ -303,8 +306,8 @@ def test_the_penalty_is_shown_apart_from_the_loss(tiny_split, technique):
 class Order(Regularizer):
     """Writes down which hook was called."""
 
-    def begin(self, model, memory):
-        called.append("begin")
+    def on_train_begin(self, model, state):
+        called.append("on_train_begin")
 
     def augment(self, images, rng):
         called.append("augment")
@@ -316,31 +319,31 @@ class Order(Regularizer):
         assert torch.allclose(targets.sum(1), torch.ones(len(targets)))
         return images, targets
 
-    def soften(self, targets, logits):
-        called.append("soften")
+    def soft_targets(self, targets, logits):
+        called.append("soft_targets")
         return targets
 
-    def penalty(self, model, logits, memory):
+    def penalty(self, model, logits, state):
         called.append("penalty")
 
-    def gradients(self, model, compute, rng, moment) -> None:
-        called.append("gradients")
-        assert (moment.step, moment.steps, moment.ends_epoch) == (0, 1, True)
-        compute()
+    def compute_gradients(self, model, closure, rng, progress) -> None:
+        called.append("compute_gradients")
+        assert (progress.step, progress.total_steps, progress.ends_epoch) == (0, 1, True)
+        closure()
 
-    def schedule(self, lr, peak, moment):
-        called.append("schedule")
+    def learning_rate(self, lr, peak, progress):
+        called.append("learning_rate")
         return lr
 
-    def after_step(self, model, memory, moment) -> None:
-        called.append("after_step")
+    def on_step_end(self, model, state, progress) -> None:
+        called.append("on_step_end")
 
-    def judged(self, model, memory, batches):
-        called.append("judged")
+    def evaluation_model(self, model, state, batches):
+        called.append("evaluation_model")
         return model
 
-    def stop(self, history):
-        called.append("stop")
+    def stop_reason(self, history):
+        called.append("stop_reason")
         return ""
 
 
@@ -350,9 +353,11 @@ called: list[str] = []
 def test_the_hooks_are_called_in_the_order_of_the_documentation(tiny_split, technique):
     called.clear()
     list(train(tiny_config(epochs=1, batch_size=64, regularizers={technique(Order): True}), tiny_split))
-    batch = ["augment", "mix", "gradients", "soften", "penalty", "schedule", "after_step"]
-    told = ["schedule"]  # the rate that an epoch tells
-    assert [c for c in called if c != "stop"] == ["begin", "judged", *told, *batch, "judged", *told, "judged"]
+    batch = ["augment", "mix", "compute_gradients", "soft_targets", "penalty", "learning_rate", "on_step_end"]
+    told = ["learning_rate"]  # the rate that an epoch tells
+    assert [c for c in called if c != "stop_reason"] == [
+        "on_train_begin", "evaluation_model", *told, *batch, "evaluation_model", *told, "evaluation_model",
+    ]  # fmt: skip
 
 
 def test_the_average_is_what_is_judged_and_saved(tiny_split, technique):
@@ -389,8 +394,29 @@ def by_torch(scheduler: str, total: int, peak: float) -> list[float]:
 @given(total=st.integers(1, 400), peak=st.floats(1e-5, 10))
 @settings(max_examples=40, deadline=None)
 def test_the_learning_rate_is_that_of_torch(schedule, total, peak):
+    """But for one_cycle in fewer than four steps, of which torch's has none left that learns."""
+    total += 3 * (schedule == "one_cycle")
     ours = [lr_at(step, total, peak, schedule) for step in range(total)]
     assert ours == pytest.approx(by_torch(schedule, total, peak), rel=1e-9, abs=1e-9 * peak)
+
+
+def test_one_cycle_in_fewer_than_four_steps_is_the_cosine():
+    for total in (1, 2, 3):
+        rates = [lr_at(step, total, 0.1, "one_cycle") for step in range(total)]
+        assert rates == [lr_at(step, total, 0.1, "cosine") for step in range(total)] and rates[0] == 0.1
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+@pytest.mark.parametrize("total", [*range(1, 13), 1_000])
+def test_however_few_the_steps_the_rate_is_a_quarter_of_the_peak_on_average(schedule, total):
+    rates = [lr_at(step, total, 1.0, schedule) for step in range(total)]
+    assert sum(rates) / total >= 0.25 and max(rates) > 0.7
+
+
+def test_a_run_of_one_step_learns(tiny_split):
+    config = tiny_config(epochs=1, batch_size=64, lr=3e-3)
+    untrained, trained = epochs(train(config, tiny_split))
+    assert trained.lr == 3e-3 and trained.train_loss < untrained.train_loss - 0.01
 
 
 def test_a_constant_learning_rate_is_constant():

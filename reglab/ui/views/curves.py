@@ -8,7 +8,7 @@ from typing import Any
 from reglab.errors import RunError
 from reglab.jobs.queue import Jobs
 from reglab.runs.run import Run
-from reglab.training import metrics
+from reglab.training import diagnosis
 from reglab.training.events import Epoch
 
 POINTS = 300  # a curve; more would cost time and show nothing
@@ -76,7 +76,7 @@ def chart_of(
     if ended:
         chart["table"] = _table(ended, chart["runs"], noisy)
     if names is None and len(ended) == 2 and not _is_regularized(runs[0]) and _is_regularized(runs[1]):
-        chart["verdict"] = metrics.bought(ended[0][1], ended[1][1])
+        chart["verdict"] = diagnosis.bought(ended[0][1], ended[1][1])
     return chart
 
 
@@ -172,11 +172,11 @@ def _called(run: Run, place: int, names: Mapping[str, str] | None) -> dict[str, 
     return {"role": ROLES[place] if place < len(ROLES) else "run", "name": names.get(run.id) or run.name}
 
 
-def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> metrics.Diagnosis:
+def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> diagnosis.Diagnosis:
     status = summary["status"]
     if status == "failed":
-        return metrics.diagnose(history, failed=summary.get("reason", "The run failed."))
-    return metrics.diagnose(history, tuple(run.config.regularizers), done=status == "finished")
+        return diagnosis.diagnose(history, failed=summary.get("reason", "The run failed."))
+    return diagnosis.diagnose(history, tuple(run.config.regularizers), done=status == "finished")
 
 
 def _accuracies(run: Run, history: Sequence[Epoch]) -> list[dict[str, Any]]:

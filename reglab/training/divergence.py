@@ -1,0 +1,67 @@
+"""When the numbers run away: noticing the step in which they did, and saying what usually helps."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from reglab.config import RunConfig
+
+
+class Diverged(Exception):
+    """The loss, or what the network says, is no longer a finite number after so many steps."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+class FiniteWatch:
+    """Notices the first step whose loss is not finite, one step late, so that the device never waits for the host.
+
+    The sum over the epoch stays NaN or infinite once it is, so it alone needs to be looked at. On CUDA the sum of a
+    step is copied to pinned memory while the next step is already queued; on the CPU the value is simply there.
+    """
+
+    def __init__(self) -> None:
+        self._pending: tuple[int, Tensor, torch.cuda.Event | None] | None = None
+
+    def look(self, step: int, sums: Tensor) -> None:
+        """Remember the sums after this step: loss, penalty, correct, (3,) float64.
+
+        Raises `Diverged` where they, or on CUDA those before, are not finite.
+        """
+        self.last()
+        done = None
+        if sums.device.type == "cuda":
+            sums = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True).copy_(sums, non_blocking=True)
+            done = torch.cuda.Event()
+            done.record()
+        self._pending = step, sums, done
+        if done is None:
+            self.last()
+
+    def last(self) -> None:
+        """Raises `Diverged` if the sums last remembered are not finite."""
+        if self._pending is None:
+            return
+        (step, sums, done), self._pending = self._pending, None
+        if done is not None:
+            done.synchronize()
+        if not isfinite(sums[0].item() + sums[1].item()):
+            raise Diverged(step)
+
+
+def advice(step: int, epoch: int, config: RunConfig) -> str:
+    """Where a run diverged, and what usually helps, in two sentences."""
+    helps = [f"a smaller learning rate ({config.lr / 10:g} instead of {config.lr:g})"]
+    if "batch_norm" not in config.regularizers:
+        helps.append("batch normalization")
+    return (
+        f"Diverged at step {step} (epoch {epoch}): the loss is no longer a finite number."
+        f" What usually helps: {' or '.join(helps)}."
+    )

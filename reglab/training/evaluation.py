@@ -1,0 +1,90 @@
+"""What a network says about images it is not being trained on, and the numbers of an epoch and of a run's end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+
+from reglab.training import metrics
+from reglab.training.batches import ImageSet, Normalize
+from reglab.training.events import Epoch, Interrupted
+
+EVAL_BATCH = 500
+EVAL_PIXELS = 64 * 128**2  # of a batch, where a network enlarges its images
+
+
+def predict(
+    network: nn.Module, part: ImageSet, normalize: Normalize, precision: str, stop: Callable[[], bool] = lambda: False
+) -> Tensor:
+    """Logits (N, classes) in float32, in eval mode and without gradients; the network is left in eval mode.
+
+    `precision` is "bf16" or "fp32". Raises `Interrupted` where `stop`, asked before every batch, says yes.
+    """
+    network.eval()
+    out = []
+    with torch.inference_mode(), torch.autocast(part.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        for inputs in evaluation_batches(part, normalize, network):
+            if stop():
+                raise Interrupted
+            out.append(network(inputs).float())
+    return torch.cat(out)
+
+
+def evaluation_batches(part: ImageSet, normalize: Normalize, network: nn.Module) -> Iterator[Tensor]:
+    """The images once, in order, normalised and not augmented: (n, 3, H, W) each, all of nearly one size.
+
+    SWA gives every batch the same weight in the statistics of batch normalization, and one image alone has none.
+    A network that enlarges its images gets fewer at once, for they take so much more memory.
+    """
+    at_once = max(2, min(EVAL_BATCH, EVAL_PIXELS // getattr(network, "side", 1) ** 2))
+    size = ceil(len(part) / ceil(len(part) / at_once))
+    for start in range(0, len(part), size):
+        yield normalize(part.images(slice(start, start + size)))
+
+
+def epoch_metrics(
+    fit: Tensor, true_labels: Tensor, given_labels: Tensor, held_out: Tensor, val_labels: Tensor
+) -> dict[str, float]:
+    """What an `Epoch` says about logits (n, classes) of the slice of training images, and of the validation images.
+
+    Labels are (n,) int64. Losses are in nats, all else is a share from 0 to 1.
+    """
+    on_train, on_val = metrics.judge(fit, true_labels), metrics.judge(held_out, val_labels)
+    numbers = {
+        "train_loss": on_train["loss"],
+        "train_accuracy": on_train["accuracy"],
+        "val_loss": on_val["loss"],
+        "val_accuracy": on_val["accuracy"],
+        "ece": on_val["ece"],
+        "gap": on_train["accuracy"] - on_val["accuracy"],
+    }
+    wrong = given_labels != true_labels
+    if bool(wrong.any()):
+        numbers["fit_loss"] = metrics.loss(fit, given_labels)
+        numbers["fit_accuracy"] = metrics.accuracy(fit, given_labels)
+        numbers["memorised"] = metrics.accuracy(fit[wrong], given_labels[wrong])
+    return numbers
+
+
+def running_metrics(sums: Tensor, images: int) -> dict[str, float]:
+    """What an `Epoch` says about its steps, from their summed loss, penalty and correct answers, (3,) float64."""
+    loss, penalty, correct = (sums / images).tolist()
+    numbers = {"running_loss": loss, "running_accuracy": correct}
+    return numbers | {"penalty": penalty} if penalty else numbers
+
+
+def end_metrics(epoch: Epoch, test_logits: Tensor, test_labels: Tensor) -> dict[str, float]:
+    """What `Finished` says about one epoch of the run: its own numbers, and those on the test images."""
+    keys = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "fit_accuracy", "memorised")
+    told = {k: value for k in keys if (value := getattr(epoch, k)) is not None}
+    on_test = metrics.judge(test_logits, test_labels)
+    return {
+        "epoch": epoch.epoch,
+        **told,
+        "test_loss": on_test["loss"],
+        "test_accuracy": on_test["accuracy"],
+        "ece": on_test["ece"],
+    }
