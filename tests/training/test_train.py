@@ -414,9 +414,9 @@ def test_however_few_the_steps_the_rate_is_a_quarter_of_the_peak_on_average(sche
 
 
 def test_a_run_of_one_step_learns(tiny_split):
-    config = tiny_config(epochs=1, batch_size=64, lr=3e-3)
+    config = tiny_config(epochs=1, batch_size=64)
     untrained, trained = epochs(train(config, tiny_split))
-    assert trained.lr == 3e-3 and trained.train_loss < untrained.train_loss - 0.01
+    assert trained.lr == 1e-3 and trained.train_loss < untrained.train_loss - 0.01
 
 
 def test_a_constant_learning_rate_is_constant():
