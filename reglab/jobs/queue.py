@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from itertools import count
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -24,6 +26,7 @@ from reglab.jobs.worker import worker
 from reglab.runs.recording import conclude
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.view import RunView
 from reglab.training.events import Stopped
 
 WAITING = 20  # jobs in the queue, all visitors together
@@ -42,7 +45,26 @@ class Job:
     batch: int
     prune: bool = False
     process: BaseProcess | None = None
-    asked_to_stop: float = field(default=0.0)
+    asked_to_stop: float = 0.0
+    begun: threading.Event = field(default_factory=threading.Event)  # its process is there, or will never be
+
+
+@dataclass(frozen=True)
+class QueueSnapshot:
+    """The queue at one moment, to ask about many runs at once. Nothing is locked and nothing is searched."""
+
+    places: Mapping[str, int]  # id of a run that waits -> how many jobs are before its own, itself included
+    started: frozenset[str]  # ids of the runs whose job has been handed to a worker
+
+    def status(self, view: RunView) -> str:
+        """The run's status, or `queued` where only the server of this queue knows of it."""
+        if view.run.id in self.places:
+            return "queued"
+        return "running" if view.run.id in self.started and view.status == "interrupted" else view.status
+
+    def view(self, view: RunView) -> RunView:
+        """The same run with the status that the queue knows."""
+        return view.with_status(self.status(view), self.places.get(view.run.id))
 
 
 class Jobs:
@@ -50,11 +72,12 @@ class Jobs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.apart = IsolatedProcess()
+        self._looker = IsolatedProcess()  # at the machine
         self._context = process_context()
         self._lock = threading.RLock()
         self._queue: list[Job] = []
-        self._running: dict[str, Job] = {}
+        self._running: dict[str, Job] = {}  # by device
+        self._snapshot: QueueSnapshot | None = None  # while nothing changes
         self._numbers = count()
         self._served: dict[str, int] = {}  # owner -> number of the last job of theirs that was started
         self._machine: dict[str, Any] = {}
@@ -71,11 +94,11 @@ class Jobs:
 
     def _look(self) -> None:
         try:
-            self._machine = self.apart.call(_look_at_machine, timeout=120)
+            self._machine = self._looker.call(_look_at_machine, timeout=120)
         except Exception as error:
             self._machine = {"device": "cpu", "name": "", "error": str(error)}
         self._looked.set()
-        self.apart.close()  # it has done its work and need not sit in memory
+        self._looker.close()  # it has done its work and need not sit in memory
 
     def machine(self, timeout: float = 0.0) -> dict[str, Any]:
         """device, name, precision and threads; empty while it is being found out."""
@@ -102,7 +125,12 @@ class Jobs:
         group: str = "",
         parent: str = "",
     ) -> list[Run]:
-        """Make the runs' folders and put them into the queue as one job. Raises `ConfigError` when the queue is full."""
+        """Make the runs' folders and put them into the queue as one job.
+
+        Raises:
+            ConfigError: The queue, or this visitor's part of it, is full, or the device is not here.
+            RunError: The server is shutting down.
+        """
         device = self._device(configs[0])
         with self._lock:
             self.admit(owner)
@@ -114,17 +142,25 @@ class Jobs:
     def submit_each(self, runs: Sequence[Run], *, owner: str = "", prune: bool = False) -> None:
         """Put runs that are not being trained into the queue as a job each, so that other visitors have turns between them.
 
-        However many they are, they count as one when the queue is full. Raises as `submit`.
+        However many they are, they count as one when the queue is full. A run that waits or is being trained already,
+        because somebody else has asked for it a moment ago, is left as it is. Raises as `submit`.
         """
         if not runs:
             return
         device = self._device(runs[0].config)
         with self._lock:
-            self.admit(owner)
-            self._enqueue([[run] for run in runs], device, owner, prune)
+            left = [run for run in dict.fromkeys(runs) if not self.view(run).is_live]
+            if left:
+                self.admit(owner)
+                self._enqueue([[run] for run in left], device, owner, prune)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
-        """Put runs that were stopped or interrupted back into the queue. Raises `RunError` for others."""
+        """Put runs that were stopped or interrupted back into the queue, as one job.
+
+        Raises:
+            RunError: One of them is being trained, waits or is finished, or the server is shutting down.
+            ConfigError: As `submit`.
+        """
         device = self._device(runs[0].config)
         with self._lock:
             self.admit(owner)
@@ -137,7 +173,12 @@ class Jobs:
             self._enqueue([runs], device, owner)
 
     def admit(self, owner: str) -> None:
-        """Raises `ConfigError` where the queue, or this visitor's part of it, is full."""
+        """Whether this visitor may ask for more.
+
+        Raises:
+            ConfigError: The queue, or this visitor's part of it, is full.
+            RunError: The server is shutting down.
+        """
         with self._lock:
             waiting = {(job.owner, job.batch) for job in self._queue}
         if self._closed:
@@ -153,7 +194,12 @@ class Jobs:
             for run in runs:
                 run.reopen()
             self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers), batch, prune))
+        self._changed()
         self._start_next()
+
+    def _changed(self) -> None:
+        """What is known of the queue holds no longer. Called with the lock held, whenever a job comes, moves or goes."""
+        self._snapshot = None
 
     def stop_all(self, ids: Sequence[str]) -> None:
         """Ask runs to stop, those that wait first, so that none of them begins because another has ended."""
@@ -170,6 +216,7 @@ class Jobs:
                     job.ids.remove(run_id)
                     conclude(self.store.open(run_id), Stopped(epoch=0, step=0))
             self._queue = [job for job in self._queue if job.ids]
+            self._changed()
             running = next((job for job in self._running.values() if run_id in job.ids), None)
             run = self.store.open(run_id)
             if running or run.is_locked():
@@ -180,30 +227,46 @@ class Jobs:
     # ---- looking
     def order(self) -> list[Job]:
         """The waiting jobs as they will be started: whoever was served longest ago first, then first come, first served."""
-        served, waiting, ordered = dict(self._served), list(self._queue), []
-        turn = max(served.values(), default=0)
-        while waiting:
-            job = min(waiting, key=lambda j: (served.get(j.owner, -1), j.number))
-            waiting.remove(job)
-            ordered.append(job)
+        with self._lock:
+            turn = max(self._served.values(), default=0)
+            waiting: dict[str, deque[Job]] = {}
+            for job in self._queue:  # in the order in which they came
+                waiting.setdefault(job.owner, deque()).append(job)
+            next_of = [(self._served.get(owner, -1), jobs[0].number, owner) for owner, jobs in waiting.items()]
+        heapify(next_of)
+        ordered = []
+        while next_of:
+            _, _, owner = heappop(next_of)
+            ordered.append(waiting[owner].popleft())
             turn += 1
-            served[job.owner] = turn
+            if waiting[owner]:
+                heappush(next_of, (turn, waiting[owner][0].number, owner))
         return ordered
+
+    def snapshot(self) -> QueueSnapshot:
+        """The queue as it is now; the same value while it does not change."""
+        found = self._snapshot  # without the lock, which somebody may hold who makes folders
+        if found is None:
+            with self._lock:
+                places = {run_id: place for place, job in enumerate(self.order(), 1) for run_id in job.ids}
+                started = frozenset(run_id for job in self._running.values() for run_id in job.ids)
+                found = self._snapshot = QueueSnapshot(places, started)
+        return found
 
     def place(self, run_id: str) -> int | None:
         """How many jobs are before this one, itself included; None when it does not wait."""
-        with self._lock:
-            ordered = self.order()
-        return next((place for place, job in enumerate(ordered, 1) if run_id in job.ids), None)
+        return self.snapshot().places.get(run_id)
 
     def status(self, run: Run) -> str:
         """The run's status, or `queued` where only this server knows of it."""
-        with self._lock:
-            if any(run.id in job.ids for job in self._queue):
-                return "queued"
-            starting = any(run.id in job.ids for job in self._running.values())
-        status = run.status()
-        return "running" if starting and status == "interrupted" else status
+        return self.view(run).status
+
+    def view(self, run: Run) -> RunView:
+        """The run as it is now, with the status and the place that this queue knows."""
+        now = (
+            self.snapshot()
+        )  # before the folder: a run that is started in between is seen as running, not as broken off
+        return now.view(self.store.view(run))
 
     def is_busy(self, owner: str) -> bool:
         """Whether a job of theirs runs or waits."""
@@ -222,38 +285,56 @@ class Jobs:
                 continue
             self._queue.remove(job)
             self._running[job.device] = job
+            self._changed()
             self._served[job.owner] = max(self._served.values(), default=0) + 1
             threading.Thread(target=self._see_through, args=(job,), daemon=True, name="reglab-job").start()
 
     def _see_through(self, job: Job) -> None:
         """Start the job's worker, wait for its end, start the next one. A worker that ignores being stopped is killed."""
         try:
-            process = self._context.Process(
-                target=worker, args=(str(self.store.root), job.ids, job.device, job.prune), daemon=False
-            )
-            process.start()
-            job.process = process
-            while not wait([process.sentinel], timeout=0.5):
-                if job.asked_to_stop and time.monotonic() - job.asked_to_stop > PATIENCE:
-                    process.kill()
-            process.join()
+            if process := self._started(job):
+                while not wait([process.sentinel], timeout=0.5):
+                    if job.asked_to_stop and time.monotonic() - job.asked_to_stop > PATIENCE:
+                        process.kill()
+                process.join()
         finally:
+            job.begun.set()
             with self._lock:
                 if self._running.get(job.device) is job:
                     del self._running[job.device]
+                self._changed()
                 self._start_next()
 
+    def _started(self, job: Job) -> BaseProcess | None:
+        """The job's process, asked to stop at once where the server was closed while it was starting."""
+        if self._closed:
+            return None
+        arguments = (str(self.store.root), job.ids, job.device, job.prune)
+        process: BaseProcess = self._context.Process(target=worker, args=arguments, daemon=False)
+        process.start()  # without the lock: the first one takes seconds
+        with self._lock:
+            job.process = process
+            if self._closed:
+                process.terminate()
+        job.begun.set()
+        return process
+
     def close(self, patience: float = 5.0) -> None:
-        """Ask all workers to stop at once, with their snapshots, and wait for them a little."""
+        """Ask all workers to stop at once, with their snapshots, and wait for them a little, `patience` in seconds."""
+        end = time.monotonic() + patience
         with self._lock:
             self._closed, self._queue = True, []
-            processes = [job.process for job in self._running.values() if job.process]
-        for process in processes:
-            with contextlib.suppress(OSError, ValueError):
-                process.terminate()
-        if processes:
-            wait([p.sentinel for p in processes], timeout=patience)
-        self.apart.close()
+            self._changed()
+            running = list(self._running.values())
+            for job in running:
+                if job.process:  # one that is just starting is asked by its own thread
+                    with contextlib.suppress(OSError, ValueError):
+                        job.process.terminate()
+        for job in running:
+            job.begun.wait(max(0.0, end - time.monotonic()))
+            if job.process:
+                wait([job.process.sentinel], timeout=max(0.0, end - time.monotonic()))
+        self._looker.close()
 
 
 def _look_at_machine() -> dict[str, Any]:

@@ -46,6 +46,7 @@ class RunView:
     last_event: Line
     last_timing: Line
     stamp: tuple[Any, ...]
+    place: int | None = None  # in the queue, where one knows of it: how many jobs are before its own, itself included
     _kept: dict[str, Any] = field(
         default_factory=dict, repr=False
     )  # the summary but for name and status, once asked for
@@ -74,9 +75,11 @@ class RunView:
             )
         return told | self._kept
 
-    def with_status(self, status: str) -> RunView:
+    def with_status(self, status: str, place: int | None = None) -> RunView:
         """The same run as somebody sees it who knows more than its folder."""
-        return self if status == self.status else replace(self, status=status, stamp=(*self.stamp[:-1], status))
+        if (status, place) == (self.status, self.place):
+            return self
+        return replace(self, status=status, place=place, stamp=(*self.stamp[:2], status, place))
 
 
 class RunReader:
@@ -119,7 +122,7 @@ class RunReader:
                     self._events,
                     self._last_event,
                     self._last_timing,
-                    (self._run.id, self._looks, status),
+                    (self._run.id, self._looks, status, None),
                 )
             self._view = self._view.with_status(status)
             return self._view
