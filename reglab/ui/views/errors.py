@@ -1,32 +1,42 @@
 """What `mistakes.look` found, as a page: the table of confusions, the surest mistakes, accuracy by class, reliability.
 
-Text in, text out; knows nothing of Gradio. The colours are those of the runs in the chart.
+The templates are `confusion.html`, `confusion_cell.html` and `errors.html`. The colours are those of the runs in the chart.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from reglab.analysis.mistakes import OF_A_CELL, Answered, Mistakes, in_table
 from reglab.analysis.preview import Picture
 from reglab.runs.run import Run
-from reglab.ui.views.answers import bar, sure
-from reglab.ui.views.inside import Shown, card, named, percent, reliability
-from reglab.ui.views.preview import figures
+from reglab.ui.views.histograms import Shown, reliability
+from reglab.ui.views.numbers import percent, sure
+from reglab.ui.views.preview import Figure, figures
+from reglab.ui.views.templates import render
 
 EVALUATING = "evaluating: it answers all validation and test images, which takes seconds to minutes"
 
 
 def not_yet(run: Run, is_evaluating: bool) -> str:
     """What stands there before a run has been evaluated."""
-    name = html.escape(run.name)
-    if is_evaluating:
-        return f'<div class="reglab-errors"><p class="yet">{name} is being evaluated: choose it again in a minute.</p></div>'
-    button = f'<button type="button" data-run="{html.escape(run.id, quote=True)}" data-meanwhile="{EVALUATING}">Evaluate</button>'
-    told = f"{name} has not been evaluated on all test images yet."
-    return f'<div class="reglab-errors"><p class="yet">{told} {button}</p></div>'
+    return render("not_evaluated.html", run=run, is_evaluating=is_evaluating, evaluating=EVALUATING)
+
+
+# ---- the table ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Cell:
+    """A number of the table that can be pressed, shaded by so many percent."""
+
+    true: int
+    predicted: int
+    count: int
+    shade: int
+    words: str
+    is_right: bool
+    is_pressed: bool
 
 
 def table(m: Mistakes, role: str, pressed: tuple[int, int]) -> str:
@@ -36,20 +46,15 @@ def table(m: Mistakes, role: str, pressed: tuple[int, int]) -> str:
     """
     classes = in_table(m.counts)
     most = _darkest(m, classes)
-    head = "".join(f'<th scope="col"><span>{html.escape(m.classes[c])}</span></th>' for c in classes)
-    rows = "".join(_row(m, true, classes, most, pressed) for true in classes)
-    left_out = (
-        f" Of {len(m.classes)} classes these {len(classes)} have the most frequent confusions."
-        if len(classes) < len(m.classes)
-        else ""
-    )
-    return (
-        f'<div class="reglab-errors" data-role="{role}"><section><h4>What is taken for what</h4>'
-        f"<p>{m.images:,} test images of {html.escape(m.dataset)}, {percent(m.accuracy)} right. Each row is a true class:"
-        " how many of its images are taken for which. Press a number to see the pictures.</p>"
-        f'<div class="wide"><table class="confusion"><caption>Rows: the true class. Columns: what it is taken for.'
-        f" Mistakes are shaded by their share of the row, the darkest at {percent(most)}; blue: right.{left_out}</caption>"
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div></section></div>"
+    return render(
+        "confusion.html",
+        role=role,
+        images=m.images,
+        dataset=m.dataset,
+        accuracy=m.accuracy,
+        most=most,
+        classes=len(m.classes),
+        rows=[(m.classes[true], [_cell(m, true, taken, most, pressed) for taken in classes]) for true in classes],
     )
 
 
@@ -64,25 +69,15 @@ def _darkest(m: Mistakes, classes: Sequence[int]) -> float:
     return max(shares, default=0.0)
 
 
-def _row(m: Mistakes, true: int, classes: Sequence[int], most: float, pressed: tuple[int, int]) -> str:
-    total = sum(m.counts[true]) or 1
-    cells = []
-    for taken in classes:
-        count = m.counts[true][taken]
-        if not count:
-            cells.append("<td>0</td>")
-            continue
-        share = count / total
-        strength = share if true == taken else share / (most or 1)
-        words = html.escape(f"{count:,} of {total:,} {_words(m.classes[true], m.classes[taken])}, {percent(share)}")
-        is_pressed = str((true, taken) == pressed).lower()
-        data = f'data-true="{true}" data-predicted="{taken}"'
-        cells.append(
-            f'<td class="{"right" if true == taken else "wrong"}" style="--share:{ceil(strength * 100)}%">'
-            f'<button type="button" {data} aria-pressed="{is_pressed}" aria-label="{words}" title="{words}">{count}</button>'
-            "</td>"
-        )
-    return f'<tr><th scope="row">{html.escape(m.classes[true])}</th>{"".join(cells)}</tr>'
+def _cell(m: Mistakes, true: int, taken: int, most: float, pressed: tuple[int, int]) -> _Cell | None:
+    """None where there are no pictures to show."""
+    if not (count := m.counts[true][taken]):
+        return None
+    total = sum(m.counts[true])
+    share = count / total
+    strength = share if true == taken else share / (most or 1)
+    words = f"{count:,} of {total:,} {_words(m.classes[true], m.classes[taken])}, {percent(share)}"
+    return _Cell(true, taken, count, ceil(strength * 100), words, true == taken, (true, taken) == pressed)
 
 
 def _words(true: str, taken: str) -> str:
@@ -92,14 +87,16 @@ def _words(true: str, taken: str) -> str:
 def cell(m: Mistakes, true: int, predicted: int, shown: Sequence[Answered]) -> str:
     """The pictures of a cell of the table."""
     title, count = _words(m.classes[true], m.classes[predicted]), m.counts[true][predicted]
-    some = f"The {len(shown)} surest of {count:,}" if count > OF_A_CELL else f"All {count}, the surest first"
-    return (
-        f'<div class="reglab-errors"><section class="sees"><h4>{html.escape(title[0].upper() + title[1:])}</h4>'
-        f'<p>{some}.</p><div class="batch">{_answered(shown)}</div></section></div>'
+    return render(
+        "confusion_cell.html",
+        title=title[0].upper() + title[1:],
+        count=count,
+        is_whole=count <= OF_A_CELL,
+        shown=_answered(shown),
     )
 
 
-def _answered(shown: Sequence[Answered]) -> str:
+def _answered(shown: Sequence[Answered]) -> list[Figure]:
     def words(each: Answered) -> tuple[str, str]:
         said = each.true if each.true == each.predicted else f"{each.true}, taken for {each.predicted}"
         return said, f"{sure(each.confidence)} sure; calibrated {sure(each.calibrated)}"
@@ -114,42 +111,15 @@ def commonest(m: Mistakes) -> tuple[int, int]:
     return best if m.counts[best[0]][best[1]] else (0, 0)
 
 
+# ---- below the table ---------------------------------------------------------------------------------------------
 def page(m: Mistakes, role: str, name: str) -> str:
     """Everything below the table."""
-    left = [
-        card(
-            "The surest mistakes",
-            "Test images it is wrong about and most confident. Some of them are hard, a few are labelled wrongly.",
-            f'<div class="sees"><div class="batch">{_answered(m.surest)}</div></div>'
-            if m.surest
-            else "<p>There are none.</p>",
-        ),
-    ]
-    right = [
-        card(
-            "Accuracy by class",
-            "Of the test images of each class, how many are recognised.",
-            f'<ul class="bars" data-role="{role}">{_classes(m)}</ul>',
-        ),
-        card(
-            "Does it know what it knows?",
-            "Of the images it is so sure of, how many are right? Below the diagonal it is too sure. On the right its logits are"
-            f" divided by the temperature {m.temperature:.2f}, which was fitted on validation images, not on these.",
-            _reliability(m, role, name),
-        ),
-    ]
-    columns = "".join(f"<div>{''.join(cards)}</div>" for cards in (left, right))
-    return f'<div class="reglab-inside reglab-errors"><div class="cards">{columns}</div></div>'
-
-
-def _classes(m: Mistakes) -> str:
-    return "".join(
-        bar(name, share or 0.0, "no images" if share is None else percent(share))
-        for name, share in zip(m.classes, m.per_class, strict=True)
-    )
-
-
-def _reliability(m: Mistakes, role: str, name: str) -> str:
     shown = [Shown(role, f"{name}, as it comes", m.raw), Shown(role, f"{name}, calibrated", m.calibrated)]
-    drawn = "".join(f"<figure><figcaption>{named(each)}</figcaption>{reliability(each)}</figure>" for each in shown)
-    return f'<div class="pair">{drawn}</div>'
+    return render(
+        "errors.html",
+        role=role,
+        surest=_answered(m.surest),
+        classes=list(zip(m.classes, m.per_class, strict=True)),
+        temperature=m.temperature,
+        reliability=[(each, reliability(each)) for each in shown],
+    )

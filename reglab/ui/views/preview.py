@@ -1,14 +1,15 @@
-"""What the network sees, as HTML: a `Look` in, figures out. Knows nothing of Gradio."""
+"""What the network sees, as HTML: a `Look` in, figures out. The template is `preview.html`."""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reglab.analysis.preview import Look, Picture
+from reglab.ui.views.templates import render
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,40 +17,38 @@ if TYPE_CHECKING:
 
 def sees_html(look: Look) -> str:
     """The pictures of the batch with their labels, and below them what the network hides from the first one."""
-    shown = len(look.batch)
-    of = f"{shown} of the {look.images}" if shown < look.images else f"All {shown}"
-    wrong = " A dashed frame: the label is wrong, as asked for." if any(p.about for p in look.batch) else ""
-    parts = [
-        "<h4>The first batch</h4>",
-        f"<p>{of} images of the first step, just as training will see them, with the labels it will ask for.{wrong}</p>",
-        f'<div class="batch">{figures(look.batch)}</div>',
-    ]
-    if look.inside:
-        parts += [
-            "<h4>Inside the network</h4>",
-            "<p>What is switched off (orange) while it looks at the first of these images. Drawn anew in every step.</p>",
-            f'<div class="inside">{figures(look.inside)}</div>',
-        ]
-    return f'<section class="sees">{"".join(parts)}</section>'
+    return render(
+        "preview.html",
+        look=look,
+        is_noisy=any(picture.about for picture in look.batch),
+        batch=figures(look.batch),
+        inside=figures(look.inside),
+    )
 
 
-def figures(pictures: Sequence[Picture]) -> str:
+@dataclass(frozen=True)
+class Figure:
+    """A picture as `pictures.html` draws it: the source of an `img`, its size in pixels, and the words below it."""
+
+    source: str
+    width: int
+    height: int
+    caption: str
+    about: str
+    is_wrong: bool
+
+
+def figures(pictures: Sequence[Picture]) -> list[Figure]:
     """Each with its words below it."""
-    return "".join(_figure(p) for p in pictures)
+    return [_figure(picture) for picture in pictures]
 
 
-def _figure(picture: Picture) -> str:
+def _figure(picture: Picture) -> Figure:
     from PIL import Image
 
-    source = embedded(Image.fromarray(picture.pixels))
-    caption, about = html.escape(picture.caption), html.escape(picture.about)
     height, width = picture.pixels.shape[:2]
-    kind = ' class="wrong"' if picture.is_wrong else ""
-    small = f"<small>{about}</small>" if about else ""
-    return (
-        f'<figure{kind}><img src="{source}" width="{width}" height="{height}" alt="{caption}">'
-        f"<figcaption>{caption}{small}</figcaption></figure>"
-    )
+    source = embedded(Image.fromarray(picture.pixels))
+    return Figure(source, width, height, picture.caption, picture.about, picture.is_wrong)
 
 
 def embedded(picture: Image.Image, format: str = "png") -> str:
