@@ -11,7 +11,9 @@ import numpy as np
 from reglab.analysis.mistakes import Answered, Mistakes
 from reglab.analysis.predict import Answer
 from reglab.ui.views import errors
-from reglab.ui.views.answers import CALIBRATING, WAITING, Panel, bar, imagenet, page, sure
+from reglab.ui.views.answers import CALIBRATING, WAITING, Panel, imagenet, page
+from reglab.ui.views.numbers import sure
+from reglab.ui.views.templates import TEMPLATES
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SEEN = np.zeros((32, 32, 3), dtype=np.uint8)
@@ -108,7 +110,7 @@ def test_words_of_others_stay_text():
         page([a_panel(name=HOSTILE, run=f'"{HOSTILE}', answer=an_answer(temperature=None))]),
         page([a_panel(answer=None, problem=HOSTILE)]),
         imagenet(HOSTILE, [(HOSTILE, 0.5)]),
-        bar(HOSTILE, 0.5, ""),
+        TEMPLATES.get_template("macros.html").module.bar(HOSTILE, 0.5, ""),
         errors.table(mistakes(classes=(HOSTILE, "b")), "plain", (0, 1)),
         errors.page(mistakes(classes=(HOSTILE, "b")), "plain", HOSTILE),
         errors.cell(mistakes(classes=(HOSTILE, "b")), 0, 1, [Answered(SEEN, HOSTILE, HOSTILE, 0.5, 0.5)]),

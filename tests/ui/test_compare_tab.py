@@ -16,6 +16,7 @@ from PIL import Image
 
 from reglab.experiments import compare
 from reglab.experiments.compare import Comparison
+from reglab.experiments.figures import nice
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
@@ -66,7 +67,7 @@ def test_what_strangers_wrote_stays_text(four):
 
 @pytest.mark.parametrize(("least", "expected"), [(0.013, 0.02), (0.2, 0.2), (3, 5), (70, 100), (1_100, 2_000)])
 def test_steps_of_an_axis_are_round(least, expected):
-    assert comparison.nice(least) == pytest.approx(expected)
+    assert nice(least) == pytest.approx(expected)
 
 
 def test_one_run_is_a_curve_and_a_note(four):

@@ -15,7 +15,8 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.ui.services import lab as backstage
 from reglab.ui.tabs.inside import dressed, inside_html, inside_tab
-from reglab.ui.views.inside import Shown, page
+from reglab.ui.views.histograms import Shown
+from reglab.ui.views.inside import page
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -15,7 +15,8 @@ from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.services.lab import LOADING, PROBLEMS, Lab
 from reglab.ui.tabs.train import TrainTab, ids_of, warning
-from reglab.ui.views.inside import Shown, page
+from reglab.ui.views.histograms import Shown
+from reglab.ui.views.inside import page
 
 KEPT = 64  # looks that are remembered; a few kilobytes each
 NONE = ("none", "")  # the choice of no second network

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reglab.colours import ROLES
 from reglab.errors import RunError
 from reglab.jobs.queue import Jobs
 from reglab.runs.run import Run
@@ -12,7 +13,7 @@ from reglab.training import diagnosis
 from reglab.training.events import Epoch
 
 POINTS = 300  # a curve; more would cost time and show nothing
-ROLES = ("a", "b", "c", "d", "e")  # the colours of runs side by side; "a" is the baseline
+
 
 HINTS = {
     "train": "accuracy on a fixed slice of the training images, without augmentation, against their true labels",
