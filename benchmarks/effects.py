@@ -1,4 +1,4 @@
-"""What each regularizer does alone, on few images and on wrong labels: the figures of the cards and of the README.
+"""What each regularizer does alone, on few images and on wrong labels: the figures of the cards and of docs/regularizers.md.
 
     python benchmarks/effects.py             # hours on two cores; end it at any time, start it again and it goes on
     python benchmarks/effects.py --table     # the Markdown table of what has been measured so far

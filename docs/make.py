@@ -1,58 +1,57 @@
-"""Makes what the README shows but nobody should type: its tables, and with --pictures its screenshots.
+"""Makes what the documents show but nobody should type: their tables, the map of the packages, the cards of the checkpoints.
 
-`python docs/make.py` makes the tables, from the classes and from the runs in checkpoints/, and the model cards of those
-runs; with `--pictures` the screenshots too, from the app in a headless Chromium. `--ship RUN checkpoints/NAME` copies a
-finished run to the networks that ship: as float16, measured again, with its card.
+    python docs/make.py
+
+fills the parts of README.md, CONTRIBUTING.md and docs/*.md that stand between `<!-- NAME: ... -->` and
+`<!-- end of NAME -->`, from the classes, the commands, the runs in checkpoints/ and the figures in benchmarks/.
+`map.py` draws the packages, `pictures.py` makes the screenshots, `ship.py` adds a checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import runpy
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
 
-from reglab.analysis.evaluate import evaluate, known
+from reglab.analysis.evaluate import known
+from reglab.cli.commands import commands
+from reglab.cli.main import Parser
 from reglab.publishing.model_card import model_card
-from reglab.runs.files import read_json, write_bytes, write_json
-from reglab.runs.recording import seal
-from reglab.runs.run import Run
+from reglab.regularizers import CATALOGUE
+from reglab.runs.files import read_json
 from reglab.runs.store import checkpoints_store
-from reglab.runs.tensors import tensor_bytes
 from reglab.teaching.cards import markdown_table
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from reglab.teaching.effects import measured
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-MOST = 10_000_000  # bytes of a folder that ships
 
 
-def filled(readme: str) -> str:
-    """The README with its generated parts made anew."""
-    tables = {
+def pages() -> list[Path]:
+    """The documents that may have generated parts."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """The document with its generated parts made anew."""
+    made = {
         "curves": curves_table,
+        "verdicts": verdicts,
         "checkpoints": checkpoints_table,
         "networks": lambda: recorded("networks"),
         "transfer": lambda: recorded("transfer"),
         "regularizers": markdown_table,
+        "commands": commands_tables,
     }
-    for name, make in tables.items():
-        table = make()
+    for name, make in made.items():
         pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"
-        readme = re.sub(pattern, lambda m, table=table: f"{m[1]}{table}\n{m[2]}", readme, flags=re.DOTALL)
-    return readme
+        if re.search(pattern, text, flags=re.DOTALL):
+            part = make()
+            text = re.sub(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)
+    return text
 
 
 def curves_table() -> str:
@@ -87,7 +86,7 @@ def checkpoints_table() -> str:
         low, high = found.interval
         accuracy = f"{found.accuracy:.1%} ({low:.1%} .. {high:.1%})"
         minutes = f"{s['seconds'] / 60:.0f} min" if s["seconds"] >= 120 else f"{s['seconds']:.0f} s"
-        cells = [f"[`{run.id}`](checkpoints/{run.id})", f"{run.config.title()}, {run.config.recipe()}"]
+        cells = [f"[`{run.id}`](../checkpoints/{run.id})", f"{run.config.title()}, {run.config.recipe()}"]
         cells += [f"{s['parameters']:,}", minutes, accuracy, f"{found.ece:.3f}, {found.ece_calibrated:.3f}"]
         rows.append(f"| {' | '.join(cells)} |")
     told = [run.summary() for run in shipped]
@@ -112,153 +111,62 @@ def recorded(name: str) -> str:
     return str(benchmark["table"](told))
 
 
-def ship(source: Path, target: Path) -> None:
-    """Copy a finished run under a name instead of a time, without what is only needed to go on.
-
-    The weights become float16, half the size, and what the card says of them is measured on the shipped file.
-    """
-    if target.exists():
-        raise SystemExit(f"{target} is there already: remove it first, or ship under another name.")
-    finished = Run(source)
-    if finished.status() != "finished":
-        raise SystemExit(f"{source} is {finished.status()}: ship a finished run.")
-    weights = in_half(finished.weights())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".shipped-") as folder:
-        half = Path(folder) / target.name
-        half.mkdir()
-        for name in ("metrics.jsonl", "timing.jsonl", "name"):
-            if (source / name).exists():
-                shutil.copyfile(source / name, half / name)
-        write_bytes(half / "model.safetensors", tensor_bytes(weights))
-        write_json(half / "config.json", {**read_json(source / "config.json"), "run": target.name})
-        refuse_large(half)  # before the work
-        run = Run(half)
-        seal(run)
-        evaluate(run)
-        (half / ".lock").unlink(missing_ok=True)
-        write_card(run)
-        refuse_large(half)
-        half.rename(target)
+def verdicts() -> str:
+    """How many techniques helped where each was measured alone, with clean labels."""
+    told = {CATALOGUE[key].title: found for key in CATALOGUE if (found := measured(key))}
+    clean = {title: effect for title, found in told.items() for effect in found.effects if effect.condition == "clean"}
+    counts = Counter(effect.verdict for effect in clean.values())
+    lowered = ", ".join(title for title, effect in clean.items() if effect.hurt)
+    return (
+        f"- **It says what did not help.** Of {len(clean)} techniques {counts['Helped here']} raised test accuracy,"
+        f" {counts['Hurt here']} lowered it\n  ({lowered}), and {counts['No clear effect here']} did neither clearly (95 %"
+        f" interval of the paired difference):\n  `python benchmarks/effects.py`, {next(iter(told.values())).conditions}"
+    )
 
 
-def refuse_large(folder: Path) -> None:
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    if size > MOST:
-        raise SystemExit(
-            f"{folder.name} would be {size / 1e6:.1f} MB, more than the {MOST / 1e6:.0f} MB that may ship:"
-            " ship a narrower network."
-        )
+def commands_tables() -> str:
+    """Every command with its options; those of a run stand once, and those of the techniques with the techniques."""
+    return "\n\n".join(part for name, command in commands().items() for part in _command(name, command))
 
 
-def in_half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Every float as float16, whole numbers as they are. SystemExit where a number is too large for that."""
-    import torch
-
-    halved = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
-    for name, t in halved.items():
-        if not torch.isfinite(t).all():
-            raise SystemExit(f"{name} has numbers that float16 cannot hold: ship another run.")
-    return halved
-
-
-def write_card(run: Run) -> None:
-    (run.path / "README.md").write_text(model_card(run), encoding="utf-8")
-
-
-def pictures() -> None:
-    """docs/*.png: the page as a first visit finds it, what the network sees, a card, answers, errors, a sweep, a paper."""
-    from playwright.sync_api import sync_playwright
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as runs:
-        environment = {
-            **os.environ,
-            "REGLAB_RUNS": runs,
-            "GRADIO_SERVER_PORT": str(port),
-            "GRADIO_ANALYTICS_ENABLED": "False",
-        }
-        subprocess.run([sys.executable, "-m", "reglab", *SWEEP], cwd=ROOT, env=environment, check=True)
-        app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            wait_for(url)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                page: Any = browser.new_page(viewport={"width": 1440, "height": 900})
-                page.goto(url + "?__theme=light")
-                page.wait_for_selector("#chart table tbody tr")
-                page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "train.png")
-                page.locator("#chart .charts").screenshot(path=ROOT / "docs" / "curves.png")
-                page.get_by_role("button", name="Modern", exact=True).click()
-                page.wait_for_function("document.querySelector('#command textarea').value.includes('--cutmix')")
-                page.get_by_role("tab", name="What the network sees").click()
-                page.wait_for_selector(".sees img", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "sees.png")
-                page.get_by_role("tab", name="Learn", exact=True).click()
-                page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
-                page.wait_for_selector("#formula .katex")
-                page.screenshot(path=ROOT / "docs" / "learn.png")
-                page.get_by_role("tab", name="Predict", exact=True).click()
-                page.locator("#examples button").nth(1).click(timeout=60_000)
-                page.wait_for_selector("#answers section:nth-of-type(2) .bars", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "predict.png")
-                page.get_by_role("tab", name="Errors", exact=True).click()
-                page.wait_for_selector("#errors-page figure", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "errors.png")
-                page.get_by_role("tab", name="Sweep", exact=True).click()
-                page.wait_for_selector("#sweep-page .heat", timeout=60_000)
-                page.get_by_role("button", name="Dropout x weight decay").click()
-                page.wait_for_selector("#sweep-price p")
-                page.screenshot(path=ROOT / "docs" / "sweep.png")
-                page.get_by_role("tab", name="Reproduce", exact=True).click()
-                page.wait_for_selector("#reproduce-page table", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "reproduce.png")
-                browser.close()
-        finally:
-            app.terminate()
-            app.wait()
+def _command(name: str, command: ModuleType) -> Iterator[str]:
+    parser = Parser(prog=name)
+    command.add(parser)
+    of_runs, own = [], []
+    for option in parser.options():
+        what = of_runs if option.dest.startswith("config:") else own
+        if option.dest != "help" and option.dest.removeprefix("config:").partition(".")[0] not in CATALOGUE:
+            what.append(f"| `{_usage(option)}` | {_cell(option.help or '')} |")
+    yield f"### {name}"
+    yield f"{command.ABOUT[0].upper()}{command.ABOUT[1:]}."
+    yield "\n".join(["| | |", "|---|---|", *own])
+    if of_runs and name == "train":
+        yield "The run itself, and a flag for every [technique](regularizers.md) and each of its settings:"
+        yield "\n".join(["| | |", "|---|---|", *of_runs])
+    elif of_runs:
+        yield "And the options of a run, as `train` has them."
 
 
-ON_DIGITS = (
-    "--dataset",
-    "digits",
-    "--train-size",
-    "300",
-    "--val-size",
-    "300",
-    "--label-noise",
-    "0.3",
-    "--batch-size",
-    "32",
-)
-OVER = ("--over", "dropout.rate=0,0.25,0.5,0.75", "--over", "weight_decay.strength=0,0.05,0.5")
-SWEEP = ("sweep", *ON_DIGITS, *OVER, "--epochs", "30", "--seeds", "3")
-"""What the picture of the Sweep tab shows: 36 runs of seconds, long enough to learn wrong labels by heart."""
+def _usage(option: argparse.Action) -> str:
+    """`--epochs N`; one that takes several values ends in dots."""
+    name = option.option_strings[0] if option.option_strings else ""
+    takes = (
+        ""
+        if option.nargs == 0
+        else str(option.metavar or option.dest.upper() if not option.choices else "|".join(option.choices))
+    )
+    return _cell(" ".join(filter(None, [name, takes, "..." if option.nargs in ("+", "*") else ""])))
 
 
-def wait_for(url: str) -> None:
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise SystemExit(f"The app did not answer at {url}.")
+def _cell(text: str) -> str:
+    return " ".join(text.replace("%%", "%").replace("|", "\\|").split())
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", action="store_true")
-    parser.add_argument("--ship", nargs=2, type=Path, metavar=("RUN", "FOLDER"))
-    asked = parser.parse_args()
-    if asked.ship:
-        ship(*asked.ship)
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for shipped in checkpoints_store().runs():
-        write_card(shipped)
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
-    if asked.pictures:
-        pictures()
+        (shipped.path / "README.md").write_text(model_card(shipped), encoding="utf-8")
+    for page in pages():
+        if page.exists():
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    runpy.run_path(str(ROOT / "docs" / "map.py"), run_name="__main__")

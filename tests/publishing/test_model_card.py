@@ -132,13 +132,13 @@ def test_arguments_that_are_usual_are_left_out():
 
 
 # ---- what ships --------------------------------------------------------------------------------------------------
-MAKE = runpy.run_path(str(ROOT / "docs" / "make.py"))
+SHIP = runpy.run_path(str(ROOT / "docs" / "ship.py"))
 
 
 def test_what_ships_is_half_as_large_and_judged_as_it_ships(finished, tmp_path):
     target = tmp_path / "shipped" / "digits-net"
     finished.rename("digits")
-    MAKE["ship"](finished.path, target)
+    SHIP["ship"](finished.path, target)
     run, before = Run(target), finished.weights()
     for name, tensor in run.weights().items():
         assert tensor.dtype == (torch.float16 if before[name].is_floating_point() else before[name].dtype)
@@ -150,14 +150,14 @@ def test_what_ships_is_half_as_large_and_judged_as_it_ships(finished, tmp_path):
     assert json.loads((target / "summary.json").read_text()) == run.summary()
     assert not (target / ".lock").exists() and not (target / "last.safetensors").exists()
     with pytest.raises(SystemExit, match="there already"):
-        MAKE["ship"](finished.path, target)
+        SHIP["ship"](finished.path, target)
 
 
 def test_what_is_too_large_does_not_ship(finished, tmp_path, monkeypatch):
     finished.rename("digits")
-    monkeypatch.setitem(MAKE["ship"].__globals__, "MOST", 1_000_000)
+    monkeypatch.setitem(SHIP["ship"].__globals__, "MOST", 1_000_000)
     with pytest.raises(
         SystemExit, match=r"would be 1\.\d MB, more than the 1 MB that may ship: ship a narrower network\."
     ):
-        MAKE["ship"](finished.path, tmp_path / "shipped")
+        SHIP["ship"](finished.path, tmp_path / "shipped")
     assert not (tmp_path / "shipped").exists()

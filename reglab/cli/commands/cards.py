@@ -13,7 +13,7 @@ ABOUT = "explain every regularizer, or one"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", nargs="?", metavar="KEY", help="the regularizer, such as dropout (default: all)")
-    parser.add_argument("--markdown", action="store_true", help="the table that stands in the README, or one card")
+    parser.add_argument("--markdown", action="store_true", help="the table of docs/regularizers.md, or one card")
     json_option(parser)
 
 

@@ -1,0 +1,38 @@
+# What one types while working on the lab. Without make: the commands are these.
+PYTHON ?= python3
+T ?=
+VENV := build/venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+
+.PHONY: setup check test slow bench docs ci
+
+setup: ## a virtual environment with everything, and the hooks of git
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -r requirements.txt -e ".[dev]" pre-commit
+	$(BIN)/pre-commit install
+
+check: ## what needs no test: style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: ## the quick tests, or those in T=tests/...
+	$(BIN)/pytest $(T)
+
+slow: ## what is exhaustive
+	$(BIN)/pytest -m slow $(T)
+
+bench: ## the quick looks at speed; the others say in benchmarks/README.md how long they take
+	$(BIN)/python benchmarks/throughput.py --quick
+	$(BIN)/python benchmarks/startup.py --quick --no-browser
+
+docs: ## generated parts of the documents, and the map
+	$(BIN)/python docs/make.py
+
+ci: ## everything, from a clean clone to the last test
+	.ci/run

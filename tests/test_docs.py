@@ -1,0 +1,143 @@
+"""The documents say what the program prints, link to what is there, and their examples run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from reglab.config import flag
+from reglab.regularizers import CATALOGUE
+
+MAKE = runpy.run_path(str(ROOT / "docs" / "make.py"))
+MAP = runpy.run_path(str(ROOT / "docs" / "map.py"))
+PAGES = [page for page in MAKE["pages"]() if page.exists()] + [ROOT / "benchmarks" / "README.md", ROOT / "CHANGELOG.md"]
+
+
+@pytest.fixture(autouse=True)
+def the_networks_that_ship(own_folders, monkeypatch) -> None:
+    monkeypatch.delenv("REGLAB_CHECKPOINTS")
+
+
+named = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@named
+def test_a_document_holds_what_the_program_prints(page):
+    """What is listed must be right. A technique that is not listed yet is reported: its file alone must not fail."""
+    text = page.read_text(encoding="utf-8")
+    made = MAKE["filled"](text)
+    if "<!-- regularizers:" in text:
+        new = [key for key in CATALOGUE if f"| `{flag(key)}` |" not in text]
+        made = "\n".join(line for line in made.split("\n") if not any(f"| `{flag(key)}` |" in line for key in new))
+        if new:
+            warnings.warn(f"not in {page.name} yet: {', '.join(new)}. Run `python docs/make.py`.", stacklevel=1)
+    assert made == text, "run `python docs/make.py`"
+
+
+def test_every_generated_part_stands_in_some_document():
+    found = [name for page in PAGES for name in re.findall(r"<!-- (\w+): filled in by", page.read_text("utf-8"))]
+    assert sorted(found) == ["checkpoints", "commands", "curves", "networks", "regularizers", "transfer", "verdicts"]
+
+
+def test_the_picture_of_the_packages_is_drawn_from_the_code_as_it_is():
+    assert (ROOT / "docs/packages.svg").read_text("utf-8") == MAP["drawn"](), "run `python docs/map.py`"
+
+
+def test_the_readme_is_short_and_says_how_to_start():
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 150 and lines[0] == "---"
+    for command in (
+        "pip install -r requirements.txt && python app.py",
+        'pip install -r requirements.txt -e ".[dev]" && pytest',
+    ):
+        assert command in lines
+
+
+@named
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if heading:
+            assert heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_regularizer_that_the_documents_add_is_one(tmp_path):
+    """In a process of its own, with the file where the page says, in a copy of the package."""
+    package = tmp_path / "reglab"
+    shutil.copytree(ROOT / "reglab", package, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    file, code = re.search(r"Write `reglab/(regularizers/\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL).groups()
+    (package / file).write_text(code, encoding="utf-8")
+    asked = [
+        "--dataset",
+        "digits",
+        "--train-size",
+        "20",
+        "--val-size",
+        "20",
+        "--epochs",
+        "1",
+        "--random-grayscale.p",
+        "1",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "reglab", "train", *asked, "--json", "--runs", str(tmp_path / "runs")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["status"] == "finished" and summary["regularizers"] == {"random_grayscale": {"p": 1.0}}
+
+
+# ---- what a checkout does to files -------------------------------------------------------------------------------
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+in_a_checkout = pytest.mark.skipif(
+    shutil.which("git") is None or not (ROOT / ".git").exists(), reason="this is no checkout"
+)
+
+
+@in_a_checkout
+def test_git_leaves_the_bytes_of_what_ships_alone():
+    files = git("ls-files", "checkpoints").splitlines()
+    told = [line.rsplit(": ", 2) for line in git("check-attr", "text", "--", *files).splitlines()]
+    assert len(told) == len(files) > 0 and {value for _, _, value in told} == {"unset"}
+    [source] = git("check-attr", "eol", "--", "app.py").splitlines()
+    assert source.endswith(": lf")
+
+
+@in_a_checkout
+def test_a_checkout_for_windows_has_the_bytes_of_the_manifests(tmp_path):
+    manifest = json.loads((ROOT / "checkpoints/basic_cnn-plain/manifest.json").read_text("utf-8"))["files"]
+    small = [
+        f"checkpoints/basic_cnn-plain/{name}" for name in ("manifest.json", *manifest) if "safetensors" not in name
+    ]
+    git("-c", "core.autocrlf=true", "checkout-index", f"--prefix={tmp_path.as_posix()}/", "--", *small, "app.py")
+    for name in (*small, "app.py"):
+        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes(), name
