@@ -20,51 +20,53 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:  # a worker imports this file again when it starts, so what is heavy is imported where it is used
-    from reglab.config import RunConfig
+    from reglab.experiments.experiment import Experiment
     from reglab.runs.run import Run
 
 SEEDS = 3
 OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")
 
 
-def configs(dataset: str, images: int, epochs: int, quick: bool) -> list[RunConfig]:
+def asked(dataset: str, images: int, epochs: int, quick: bool) -> Experiment:
     from reglab.config import RunConfig
-    from reglab.experiments import sweep
+    from reglab.experiments.axes import axis
+    from reglab.experiments.sweep import sweep
 
     base = RunConfig.parse({"dataset": dataset, "train_size": images, "epochs": epochs, "label_noise": 0})
     over = ("dropout.rate=0,0.5", "weight_decay.strength=0") if quick else OVER
-    return sweep.plan(base, [sweep.axis(text) for text in over], 1 if quick else SEEDS)
+    return sweep(base, [axis(text) for text in over], 1 if quick else SEEDS)
 
 
-def on_the_command_line(plan: list[RunConfig], root: Path) -> list[Run]:
-    from reglab.experiments import sweep
+def on_the_command_line(experiment: Experiment, root: Path) -> list[Run]:
+    from reglab.experiments.executors import local
     from reglab.runs.store import Store
 
-    return sweep.train_all(plan, Store(root), "sweep")
+    return local.train(experiment, Store(root))
 
 
-def in_the_app(plan: list[RunConfig], root: Path) -> list[Run]:
+def in_the_app(experiment: Experiment, root: Path) -> list[Run]:
+    from reglab.experiments.executors import queue
+    from reglab.jobs.queue import Jobs
     from reglab.runs.store import Store
-    from reglab.ui.services.lab import Lab
 
-    lab = Lab(Store(root), Store(root / "none"))
+    jobs = Jobs(Store(root))
     try:
-        ids = lab.start_plan(plan, owner="")
-        while any(lab.jobs.status(run) in ("queued", "running") for run in lab.open(ids)):
+        runs = queue.train(experiment, jobs)
+        while any(jobs.status(run) in ("queued", "running") for run in runs):
             time.sleep(0.2)
-        return lab.open(ids)
+        return runs
     finally:
-        lab.close()
+        jobs.close()
 
 
 WAYS = {way.__name__: way for way in (on_the_command_line, in_the_app)}
 
 
-def measured(way: Callable[[list[RunConfig], Path], list[Run]], plan: list[RunConfig]) -> dict[str, float]:
+def measured(way: Callable[[Experiment, Path], list[Run]], experiment: Experiment) -> dict[str, float]:
     """Seconds of the whole and of its runs, and what share of the runs the rest is."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        runs = way(plan, Path(folder))
+        runs = way(experiment, Path(folder))
         whole = time.perf_counter() - began
         summaries = [run.summary() for run in runs]
         assert all(s["status"] == "finished" for s in summaries), [s["status"] for s in summaries]
@@ -105,11 +107,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two configs, one seed")
     args = parser.parse_args()
     data.load(args.dataset)
-    plan = configs(args.dataset, args.images, args.epochs, args.quick)
-    cells = len({c.model_copy(update={"seed": 0}).model_dump_json() for c in plan})
+    experiment = asked(args.dataset, args.images, args.epochs, args.quick)
+    sizes = {"configs": len(experiment.arms), "runs": len(experiment.configs)}
     for n in range(args.rounds):
         for way in [WAYS[name] for name in args.ways.split(",")]:
-            told = {"way": way.__name__, "round": n, "configs": cells, "runs": len(plan), **measured(way, plan)}
+            told = {"way": way.__name__, "round": n, **sizes, **measured(way, experiment)}
             print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in told.items()}), flush=True)
 
 

@@ -119,16 +119,12 @@ class Experiment(BaseModel):
         """Whether its group is one that people know: a sweep, a publication, or a name that somebody gave."""
         return self.kind in NAMED
 
-    @property
-    def names(self) -> dict[str, str]:
-        """Config (as JSON) -> what its run is called, empty where by its id."""
-        told = ((seed, label, arm) for seed in self.seeds for label, arm in self.arms.items())
-        return {_key(arm.model_copy(update={"seed": seed})): self._name(label, seed) for seed, label, arm in told}
-
-    def _name(self, label: str, seed: int) -> str:
+    def name(self, config: RunConfig) -> str:
+        """What the run of one of its configs is called; empty where by its id."""
+        label = self._label(config)
         match self.kind:
             case "sweep" | "factorial" | "publication":
-                return checked(f"{label}, seed {seed}")
+                return checked(f"{label}, seed {config.seed}")
             case "lesson":
                 return checked(f"{self.title}, {label}")
             case "fork":
@@ -138,15 +134,18 @@ class Experiment(BaseModel):
     def label_of(self, run: Run) -> str:
         """The arm that a run belongs to, whatever its seed; empty where it is none of them."""
         try:
-            set_up = run.config.set_up()
+            return self._label(run.config)
         except RunError:
             return ""
+
+    def _label(self, config: RunConfig) -> str:
+        set_up = config.set_up()
         return next((label for label, arm in self.arms.items() if arm.set_up() == set_up), "")
 
     # ---- its runs ----------------------------------------------------------------------------------------------
-    def made(self, store: Store) -> dict[str, Run]:
-        """Config (as JSON) -> its run, where there is one; the finished one if there are several."""
-        wanted = {_key(config) for config in self.configs}
+    def made(self, store: Store, configs: Sequence[RunConfig] | None = None) -> dict[str, Run]:
+        """Config (as JSON) -> its run, where there is one; the finished one if there are several. Of these configs, or all."""
+        wanted = {_key(config) for config in (self.configs if configs is None else configs)}
         found: dict[str, Run] = {}
         for run in store.group(self.group):
             try:
@@ -164,13 +163,13 @@ class Experiment(BaseModel):
 
     def folders_while_locked(self, store: Store, configs: Sequence[RunConfig] | None = None) -> list[Run]:
         """The same, for a caller who holds the lock and does more while holding it."""
-        wanted, names = self.configs if configs is None else configs, self.names
+        wanted = self.configs if configs is None else configs
         if self.group:
             self._write(store)
-        found = self.made(store)
+        found = self.made(store, wanted)
         for config in wanted:
             if (key := _key(config)) not in found:
-                found[key] = store.create(config, name=names[key], group=self.group, parent=self.parent)
+                found[key] = store.create(config, name=self.name(config), group=self.group, parent=self.parent)
         return [found[_key(config)] for config in wanted]
 
     @contextlib.contextmanager

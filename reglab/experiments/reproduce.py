@@ -19,13 +19,13 @@ from reglab import ROOT
 from reglab.config import RunConfig
 from reglab.errors import RunError
 from reglab.experiments import stats
+from reglab.experiments.experiment import checked
+from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.experiments.stats import Difference, Interval
-from reglab.experiments.sweep import checked
 from reglab.runs.files import read_json
 from reglab.runs.run import Run
 from reglab.runs.store import Store
-from reglab.teaching.lessons import Outcome
 
 TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make
 LEAST = 3  # seeds; the interval of two is too wide to contradict anything

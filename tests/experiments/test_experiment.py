@@ -38,7 +38,7 @@ def test_a_pair_is_the_plain_run_first_and_random_weights_last():
 def test_every_arm_comes_with_the_first_seed_before_any_comes_with_the_second(store):
     told = swept(store)
     assert [(c.regularizers["dropout"].rate, c.seed) for c in told.configs] == [(0.1, 0), (0.5, 0), (0.1, 1), (0.5, 1)]
-    assert list(told.names.values()) == [f"dropout rate {r}, seed {s}" for s in (0, 1) for r in (0.1, 0.5)]
+    assert list(map(told.name, told.configs)) == [f"dropout rate {r}, seed {s}" for s in (0, 1) for r in (0.1, 0.5)]
 
 
 def test_the_same_plan_has_the_same_group_whatever_its_order(store):

@@ -10,8 +10,10 @@ import pytest
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.experiments import sweep
+from reglab.experiments import axes
+from reglab.experiments import factorial as factorials
 from reglab.experiments.grid import Grid, grid
+from reglab.experiments.sweep import sweep
 from reglab.ui.views import sweep as sweeping
 
 BASE = RunConfig.parse({"dataset": "digits", "train_size": 300, "epochs": 2})
@@ -20,9 +22,8 @@ BASE = RunConfig.parse({"dataset": "digits", "train_size": 300, "epochs": 2})
 def told(*over: str, seeds: int = 2, factorial=(), **changes) -> list[tuple[RunConfig, dict]]:
     """A plan's configs with made-up summaries: a finished run each, a little better from cell to cell."""
     base = BASE.override(changes)
-    configs = (
-        sweep.factorial(base, factorial, seeds) if factorial else sweep.plan(base, list(map(sweep.axis, over)), seeds)
-    )
+    varied = [axes.axis(text) for text in over]
+    configs = (factorials.factorial(base, factorial, seeds) if factorial else sweep(base, varied, seeds)).configs
     cells = list({c.model_copy(update={"seed": 0}).model_dump_json() for c in configs})
     place = {
         key: n
@@ -155,10 +156,10 @@ def test_a_heat_map_of_many_cells_is_drawn_again_in_a_fifth_of_a_second():
     assert shown.count('type="button" class="cell') == 100
 
 
-@pytest.mark.parametrize("name", sweep.names())
+@pytest.mark.parametrize("name", axes.names())
 def test_the_values_that_are_proposed_can_be_swept(name):
-    if values := sweep.usual_values(name):
-        assert sweep.axis(f"{name}={values}").values
+    if values := axes.usual_values(name):
+        assert axes.axis(f"{name}={values}").values
 
 
 def test_every_question_is_a_plan():
@@ -166,6 +167,6 @@ def test_every_question_is_a_plan():
 
     for question in QUESTIONS:
         base = RunConfig.parse({"dataset": "digits"}).override(question.changes)
-        axes = [sweep.axis(text) for text in question.over]
-        configs = sweep.plan(base, axes, 3)
-        assert len(configs) == 3 * len(list(itertools.product(*(a.values for a in axes))))
+        varied = [axes.axis(text) for text in question.over]
+        configs = sweep(base, varied, 3).configs
+        assert len(configs) == 3 * len(list(itertools.product(*(a.values for a in varied))))

@@ -14,8 +14,8 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import publications, reproduce
 from reglab.experiments.compare import settings
+from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import (
-    CROP,
     MEASURES,
     PUBLICATIONS,
     RECIPES,
@@ -25,11 +25,11 @@ from reglab.experiments.publications import (
     Recipe,
     Row,
 )
+from reglab.experiments.publications.zhang2017 import CROP
 from reglab.experiments.reproduce import NOT, NOT_RUN, REPRODUCED, SAME, UNFINISHED, findings
 from reglab.regularizers import regularizer
 from reglab.runs.files import read_json
 from reglab.runs.store import Store
-from reglab.teaching.lessons import Outcome
 from reglab.training.events import Epoch
 
 UNVERIFIED = {10.63, 9.31, 15.6, 5.25}  # numbers that nobody could find again, so that nobody may cite them here

@@ -9,19 +9,13 @@ import pytest
 from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.experiments import sweep
-from reglab.experiments.sweep import (
-    Axis,
-    Price,
-    axis,
-    effects_of,
-    factorial,
-    labels_of,
-    name_of,
-    plan,
-    price,
-    train_all,
-)
+from reglab.experiments import factorial as factorials
+from reglab.experiments.axes import Axis, axis
+from reglab.experiments.executors import local
+from reglab.experiments.experiment import Experiment, checked
+from reglab.experiments.factorial import effects_of, factorial
+from reglab.experiments.price import Price, clock, price
+from reglab.experiments.sweep import sweep
 from reglab.runs.store import Store
 
 SMALL = {
@@ -88,15 +82,15 @@ def test_what_is_no_axis_is_said(text, words):
 
 # ---- plans -------------------------------------------------------------------------------------------------------
 def test_every_cell_comes_with_the_first_seed_before_any_comes_with_the_second():
-    configs = plan(BASE, [axis("dropout.rate=0.1,0.5"), axis("lr=0.01,0.1")], seeds=2)
+    configs = sweep(BASE, [axis("dropout.rate=0.1,0.5"), axis("lr=0.01,0.1")], seeds=2).configs
     told = [(c.regularizers["dropout"].rate, c.lr, c.seed) for c in configs]
     cells = [(0.1, 0.01), (0.1, 0.1), (0.5, 0.01), (0.5, 0.1)]
     assert told == [(*cell, seed) for seed in (0, 1) for cell in cells]
-    assert plan(BASE, []) == [BASE]
+    assert sweep(BASE, []).configs == [BASE]
 
 
 def test_a_technique_that_is_off_has_no_settings_to_vary():
-    configs = plan(BASE, [axis("dropout=off,on"), axis("dropout.rate=0.1,0.5")])
+    configs = sweep(BASE, [axis("dropout=off,on"), axis("dropout.rate=0.1,0.5")]).configs
     assert [c.recipe() for c in configs] == ["no regularizers", "dropout", "dropout"]
 
 
@@ -114,12 +108,12 @@ def test_a_technique_that_is_off_has_no_settings_to_vary():
 )
 def test_a_plan_that_cannot_be_is_refused_before_anything_is_trained(axes, seeds, words):
     with pytest.raises(ConfigError, match=words):
-        plan(BASE, [axis(text) for text in axes], seeds)
+        sweep(BASE, [axis(text) for text in axes], seeds)
 
 
 def test_a_factorial_has_every_combination_or_half_of_them():
-    assert len(factorial(BASE, ["dropout", "batch_norm"], seeds=3)) == 12
-    assert len(factorial(BASE, ["dropout", "batch_norm", "cutout", "mixup", "ema"])) == 16
+    assert len(factorial(BASE, ["dropout", "batch_norm"], seeds=3).configs) == 12
+    assert len(factorial(BASE, ["dropout", "batch_norm", "cutout", "mixup", "ema"]).configs) == 16
     with pytest.raises(ConfigError, match="did you mean dropout"):
         factorial(BASE, ["dropot"])
     with pytest.raises(ConfigError, match="at most 1,000"):
@@ -130,86 +124,85 @@ def test_a_factorial_has_every_combination_or_half_of_them():
 
 def test_seeds_end_where_they_end():
     with pytest.raises(ConfigError, match="seed is 2147483648, but must be"):
-        plan(BASE.override({"seed": 2**31 - 1}), [axis("lr=0.1")], seeds=2)
+        sweep(BASE.override({"seed": 2**31 - 1}), [axis("lr=0.1")], seeds=2)
 
 
 def test_a_name_made_of_values_is_one_that_a_run_may_have(store):
-    assert sweep.checked("network timm/resnet18, seed 0") == "network timm-resnet18, seed 0"
-    long = sweep.checked("weight decay " * 20 + ", seed 7")
+    assert checked("network timm/resnet18, seed 0") == "network timm-resnet18, seed 0"
+    long = checked("weight decay " * 20 + ", seed 7")
     assert len(long) == 60 and long.endswith(", seed 7")
     assert store.create(BASE, name=long).name == long
 
 
 def test_what_takes_longer_has_its_own_price(store):
-    train_all([BASE], store, "g")
-    assert price([BASE.override({"epochs": 4, "lr": 0.5})], store).seconds > 0
+    local.train(Experiment.run(BASE), store)
+    assert price(Experiment.run(BASE.override({"epochs": 4, "lr": 0.5})), store).seconds > 0
     for changes in ({"sam": True}, {"batch_size": 10}, {"width": 0.25}):
-        assert price([BASE.override(changes)], store).seconds is None
+        assert price(Experiment.run(BASE.override(changes)), store).seconds is None
     for run in store.runs():  # damaged, or of another version
         (run.path / "timing.jsonl").write_text("")
-    assert price([BASE.override({"lr": 0.5})], store).seconds is None
+    assert price(Experiment.run(BASE.override({"lr": 0.5})), store).seconds is None
 
 
 def test_two_processes_at_the_same_sweep_train_nothing_twice(store):
-    configs = plan(BASE, [axis("lr=0.01,0.02")])
-    with store.create(configs[0], group="g").locked():  # as another process would hold it
-        told = train_all(configs, store, "g")
-        assert [run.status() for run in told] == ["running", "finished"] and len(store.runs()) == 2
+    told = sweep(BASE, [axis("lr=0.01,0.02")])
+    with store.create(told.configs[0], group=told.group).locked():  # as another process would hold it
+        runs = local.train(told, store)
+        assert [run.status() for run in runs] == ["running", "finished"] and len(store.runs()) == 2
 
 
 def test_the_same_plan_has_the_same_name():
-    one, other = plan(BASE, [axis("lr=0.1,0.2")]), plan(BASE, [axis("lr=0.2,0.1")])
-    assert name_of(one) == name_of(other) != name_of(plan(BASE, [axis("lr=0.1,0.3")]))
-    assert labels_of(plan(BASE, [axis("lr=0.1,0.2")], seeds=2)) == ["learning rate 0.1", "learning rate 0.2"] * 2
+    one, other = sweep(BASE, [axis("lr=0.1,0.2")]), sweep(BASE, [axis("lr=0.2,0.1")])
+    assert one.group == other.group != sweep(BASE, [axis("lr=0.1,0.3")]).group
+    assert list(sweep(BASE, [axis("lr=0.1,0.2")], seeds=2).arms) == ["learning rate 0.1", "learning rate 0.2"]
 
 
 # ---- training ----------------------------------------------------------------------------------------------------
 def test_a_sweep_goes_on_where_it_was_broken_off_and_trains_nothing_twice(store):
-    configs = plan(BASE, [axis("dropout.rate=0,0.5")], seeds=2)
-    group, ended = name_of(configs), []
-    assert price(configs, store, group) == Price(4, None)
+    told, ended = sweep(BASE, [axis("dropout.rate=0,0.5")], seeds=2), []
+    assert price(told, store) == Price(4, None)
 
     def enough() -> bool:
         return len(ended) == 2
 
-    assert len(train_all(configs, store, group, ended=ended.append, stop=enough)) == 2
+    assert len(local.train(told, store, ended=ended.append, stop=enough)) == 2
     assert [run.status() for run in ended] == ["finished"] * 2 and len(store.runs()) == 2
-    left = price(configs, store, group)
+    left = price(told, store)
     assert left.runs == 2 and 0 < left.seconds < 60
     before = {run.id: (run.path / "model.safetensors").stat().st_mtime_ns for run in store.runs()}
 
-    store.create(configs[3], name="dropout rate 0.5, seed 1", group=group)  # made, and never begun
-    runs = train_all(configs, store, group)
-    assert [run.config for run in runs] == configs and len(store.runs()) == 4
+    store.create(told.configs[3], name="dropout rate 0.5, seed 1", group=told.group)  # made, and never begun
+    runs = local.train(told, store)
+    assert [run.config for run in runs] == told.configs and len(store.runs()) == 4
     assert all((store.open(i).path / "model.safetensors").stat().st_mtime_ns == mtime for i, mtime in before.items())
     assert {run.name for run in runs} == {f"dropout rate {r}, seed {s}" for r in (0, 0.5) for s in (0, 1)}
-    assert price(configs, store, group).runs == 0
+    assert price(told, store).runs == 0
 
 
 def test_a_run_that_fails_leaves_the_others_alone(store):
-    configs = plan(BASE.override({"optimizer": "sgd", "epochs": 3}), [axis("lr=1000000,0.01")])
-    runs = train_all(configs, store, "g")
+    told = sweep(BASE.override({"optimizer": "sgd", "epochs": 3}), [axis("lr=1000000,0.01")])
+    runs = local.train(told, store)
     assert [run.status() for run in runs] == ["failed", "finished"]
 
 
 def test_runs_of_a_sweep_can_be_read_beside_a_damaged_one(store):
-    configs = plan(BASE, [axis("lr=0.01,0.02")])
-    damaged = store.create(configs[0], group="g")
+    told = sweep(BASE, [axis("lr=0.01,0.02")])
+    damaged = store.create(told.configs[0], group=told.group)
     (damaged.path / "config.json").write_text(json.dumps({**damaged.described, "format": 99}))
-    assert sweep.made(configs, store, "g") == {}
+    assert told.made(store) == {}
 
 
 def test_effects_of_a_factorial_are_those_of_its_runs(store):
-    configs = factorial(BASE, ["dropout", "flip_crop"], seeds=2)
+    asked = factorial(BASE, ["dropout", "flip_crop"], seeds=2)
     with pytest.raises(ConfigError, match="No run of this factorial"):
         effects_of([], ["dropout", "flip_crop"])
-    runs = train_all(configs, store, name_of(configs))
+    runs = local.train(asked, store)
     tests = {(tuple(r.config.regularizers), r.config.seed): r.summary()["test_accuracy"] * 100 for r in runs}
     told = effects_of(runs, ["dropout", "flip_crop"])
     on = [tests[key] for key in tests if "dropout" in key[0]]
     off = [tests[key] for key in tests if "dropout" not in key[0]]
     assert told[0].names == ("dropout",) and told[0].mean == pytest.approx(sum(on) / 4 - sum(off) / 4)
-    lines = sweep.table(told).splitlines()
+    lines = factorials.table(told).splitlines()
     assert len(lines) == 5 and "dropout with flip and crop" in lines[-1]
     with pytest.raises(ConfigError, match="cannot tell 3 effects apart"):
         effects_of(runs[:3], ["dropout", "flip_crop"])
@@ -255,4 +248,4 @@ def test_what_cannot_be_swept_is_one_sentence(arguments, words, tmp_path, capsys
 
 @pytest.mark.parametrize(("seconds", "expected"), [(12.3, "12 s"), (600, "10 min"), (7_200, "2.0 h")])
 def test_a_time_is_said_in_its_own_unit(seconds, expected):
-    assert sweep.clock(seconds) == expected
+    assert clock(seconds) == expected

@@ -8,7 +8,9 @@ import pytest
 from conftest import tiny_config
 
 from reglab.cli.main import main
-from reglab.experiments import sweep
+from reglab.experiments.axes import axis
+from reglab.experiments.executors import local
+from reglab.experiments.sweep import sweep
 from reglab.jobs.pruning import is_hopeless, pruned, rungs
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -40,31 +42,30 @@ def test_each_rung_counts_for_itself():
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 4, "width": 0.125, "seed": 0}
 
 
-def plan(store, *lrs):
+def plan(*lrs, prune=True):
     """The best learning rate first, so that the others have somebody to lose against."""
-    base = tiny_config(**SMALL)
-    return sweep.plan(base, [sweep.axis(f"lr={','.join(map(str, lrs))}")], 1)
+    return sweep(tiny_config(**SMALL), [axis(f"lr={','.join(map(str, lrs))}")], prune=prune)
 
 
 def test_a_hopeless_run_ends_with_a_reason_and_is_not_tried_again(store):
-    configs = plan(store, 0.01, 1e-8, 1e-9, 1e-10)
-    runs = sweep.train_all(configs, store, "prune", prune=True)
-    told = [(run.status(), run.was_pruned, len(run.history()) - 1) for run in runs]
-    assert told[0] == ("finished", False, 4)
+    told = plan(0.01, 1e-8, 1e-9, 1e-10)
+    runs = local.train(told, store)
+    ends = [(run.status(), run.was_pruned, len(run.history()) - 1) for run in runs]
+    assert ends[0] == ("finished", False, 4)
     losers = [run for run in runs if run.was_pruned]
     assert losers and all(len(run.history()) - 1 in (1, 3) for run in losers)
     assert losers[-1].summary()["reason"].startswith("Pruned after epoch ")
     before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
-    again = sweep.train_all(configs, store, "prune", prune=True)
+    again = local.train(told, store)
     assert [(run.path / "metrics.jsonl").read_bytes() for run in again] == before
 
 
 def test_without_pruning_the_same_sweep_is_completed_to_the_same_bytes(store, tmp_path):
-    configs = plan(store, 0.01, 1e-8, 1e-9)
-    assert any(run.was_pruned for run in sweep.train_all(configs, store, "prune", prune=True))
-    whole = sweep.train_all(configs, store, "prune")
+    rates = 0.01, 1e-8, 1e-9
+    assert any(run.was_pruned for run in local.train(plan(*rates), store))
+    whole = local.train(plan(*rates, prune=False), store)
     assert [run.status() for run in whole] == ["finished"] * 3
-    plain = sweep.train_all(configs, Store(tmp_path / "plain"), "prune")
+    plain = local.train(plan(*rates, prune=False), Store(tmp_path / "plain"))
     for run, other in zip(whole, plain, strict=True):
         assert (run.path / "metrics.jsonl").read_bytes() == (other.path / "metrics.jsonl").read_bytes()
 

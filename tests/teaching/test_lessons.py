@@ -13,21 +13,13 @@ from hypothesis import strategies as st
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
+from reglab.experiments.outcome import Outcome
 from reglab.runs.run import checked_name
 from reglab.runs.store import Store
 from reglab.teaching import lessons
-from reglab.teaching.lessons import (
-    LESSONS,
-    Outcome,
-    arms_of,
-    chance,
-    guess,
-    lesson,
-    outcomes,
-    path_of_loss,
-    pick,
-    score,
-)
+from reglab.teaching.lessons import LESSONS, arms_of, lesson, outcomes, score
+from reglab.teaching.lessons.scoring import chance, guess, pick
+from reglab.teaching.lessons.sentences import path_of_loss
 from reglab.training.events import Epoch, Finished, Started
 
 every = pytest.mark.parametrize("key", LESSONS)

@@ -19,7 +19,11 @@ from reglab.cli.options import (
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
+    from reglab.experiments.experiment import Experiment
+    from reglab.experiments.price import Price
     from reglab.experiments.reproduce import Findings
+    from reglab.runs.run import Run
+    from reglab.runs.store import Store
 
 ABOUT = "train a published result again, and say whether it came out"
 
@@ -38,8 +42,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab import machine
-    from reglab.experiments import reproduce, sweep
+    """Exit status 1 where a run failed or was stopped."""
+    from reglab.experiments import reproduce
+    from reglab.experiments.price import price
     from reglab.experiments.publications import publication
 
     store, recipe = store_of(args), "full" if args.full else "budget"
@@ -48,37 +53,45 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("reproduce was asked without a NAME: `python -m reglab reproduce` lists them, name one.")
         return _list(args)
     asked = publication(args.name)
-    configs, group = asked.configs(recipe, args.seeds), asked.group(recipe)
-    price = sweep.price(configs, store, group)
+    experiment = asked.experiment(recipe, args.seeds)
+    cost = price(experiment, store)
 
     def so_far() -> Findings:
         return reproduce.look(asked, recipe, reproduce.runs_of(asked, recipe, store))
 
     if args.dry_run:
-        commands = [config.command() for config in configs]
+        commands = [config.command() for config in experiment.configs]
         if args.json:
-            plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
+            plan = {"group": experiment.group, "runs": cost.runs, "seconds": cost.seconds, "commands": commands}
             print(json.dumps({**plan, "so_far": reproduce.to_json(so_far())}))
         else:
-            print("\n".join([*commands, f"{group}: {price}", "", _told(so_far())]))
+            print("\n".join([*commands, f"{experiment.group}: {cost}", "", _told(so_far())]))
         return 0
-    for config in {c.dataset: c for c in configs}.values():
+    runs = _train(args, experiment, store, cost)
+    told = so_far()
+    print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
+    return 0 if len(runs) == len(experiment.configs) and all(run.status() == "finished" for run in runs) else 1
+
+
+def _train(args: argparse.Namespace, experiment: Experiment, store: Store, cost: Price) -> list[Run]:
+    """One run after the other, with a line for each at its end."""
+    from reglab import machine
+    from reglab.experiments.executors import local
+
+    for config in {c.dataset: c for c in experiment.configs}.values():
         load_with_progress(config)
-    machine.choose_device(configs[0].device)
+    machine.choose_device(experiment.configs[0].device)
     if not args.json:
-        print(f"{group}: {price}", flush=True)
-    stop = stop_on_signals()
+        print(f"{experiment.group}: {cost}", flush=True)
 
     def number(summary: Mapping[str, Any]) -> str:
         return f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
 
-    sweep.folders(configs, store, group, reproduce.names(asked, recipe, configs))
-    runs = sweep.train_all(configs, store, group, ended=told_of_each(len(configs), args.json, number), stop=stop)
+    stop, ended = stop_on_signals(), told_of_each(len(experiment.configs), args.json, number)
+    runs = local.train(experiment, store, ended=ended, stop=stop)
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
-    told = so_far()
-    print(json.dumps(reproduce.to_json(told)) if args.json else f"\n{_told(told)}")
-    return 0 if len(runs) == len(configs) and all(run.status() == "finished" for run in runs) else 1
+    return runs
 
 
 def _told(told: Findings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reglab.cli.options import (
@@ -23,7 +23,10 @@ from reglab.cli.options import (
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
+    from reglab.experiments.experiment import Experiment
     from reglab.runs.run import Run
+    from reglab.runs.store import Store
+    from reglab.training.events import Event
 
 ABOUT = "train one network over several settings and seeds, and compare"
 
@@ -69,12 +72,38 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab import machine
-    from reglab.experiments import compare, sweep
-    from reglab.experiments import ray_cluster as cluster
+    """Exit status 1 where a run failed or was stopped."""
+    from reglab.experiments.price import price
     from reglab.experiments.tracking import tracker
 
     store = store_of(args)
+    experiment, address = _experiment(args), _address(args)
+    listen = tracker(args.track)
+    cost = price(experiment, store)
+    if args.dry_run:
+        commands = [config.command() for config in experiment.configs]
+        plan = {"group": experiment.group, "runs": cost.runs, "seconds": cost.seconds, "commands": commands}
+        print(json.dumps(plan) if args.json else "\n".join([*commands, f"{experiment.group}: {cost}"]))
+        return 0
+    _make_ready(experiment, address)
+    if not args.json:
+        print(f"{experiment.group}: {cost}", flush=True)
+    runs = _train(args, experiment, store, address, listen)
+    finished = [run for run in runs if run.status() == "finished"]
+    if not finished:
+        return 1
+    _tell(args, experiment, finished)
+    done = sum(run.status() == "finished" or run.was_pruned for run in runs)
+    return 0 if done == len(experiment.configs) else 1
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """What was asked for. Raises `ConfigError`."""
+    from reglab.experiments import compare
+    from reglab.experiments.axes import axis
+    from reglab.experiments.factorial import factorial
+    from reglab.experiments.sweep import sweep
+
     if bool(args.over) == bool(args.factorial):
         raise ConfigError(
             "sweep takes --over NAME=VALUES (as often as you like) or --factorial A,B: give one of the two."
@@ -83,78 +112,88 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--prune would leave out runs that a factorial needs all of: leave it out, or use --over.")
     compare.check(args.metric)
     base = base_config(args.config).override(config_values(args))
-    toggles = [name.strip().replace("-", "_") for name in (args.factorial or "").split(",") if name.strip()]
-    if args.factorial:
-        configs = sweep.factorial(base, toggles, args.seeds)
-    else:
-        configs = sweep.plan(base, [sweep.axis(text) for text in args.over], args.seeds)
-    address = None if args.on == "local" else cluster.address_of(args.on)
-    if args.gpus_per_run is not None:
-        if address is None:
+    if args.over:
+        return sweep(base, [axis(text) for text in args.over], args.seeds, prune=args.prune)
+    toggles = [name.strip().replace("-", "_") for name in args.factorial.split(",") if name.strip()]
+    return factorial(base, toggles, args.seeds)
+
+
+def _address(args: argparse.Namespace) -> str | None:
+    """Of the cluster, empty for one of this machine alone; None where Ray was not asked for. Raises `ConfigError`."""
+    if args.on == "local":
+        if args.gpus_per_run is not None:
             raise ConfigError("--gpus-per-run is for runs on a cluster: give --on ray or --on ray://HOST:PORT with it.")
-        cluster.needed(base, args.gpus_per_run, 0)
-    listen = tracker(args.track)
-    group = sweep.name_of(configs)
-    price = sweep.price(configs, store, group)
-    if args.dry_run:
-        commands = [config.command() for config in configs]
-        plan = {"group": group, "runs": price.runs, "seconds": price.seconds, "commands": commands}
-        print(json.dumps(plan) if args.json else "\n".join([*commands, f"{group}: {price}"]))
-        return 0
+        return None
+    from reglab.experiments.executors.ray.address import address_of
+    from reglab.experiments.executors.ray.places import needed
+
+    address = address_of(args.on)
+    if args.gpus_per_run is not None:
+        needed(base_config(args.config).override(config_values(args)), args.gpus_per_run, 0)
+    return address
+
+
+def _make_ready(experiment: Experiment, address: str | None) -> None:
+    """Fetch what is needed, after a look whether it can be trained there at all. Raises `ConfigError` or `DataError`."""
+    from reglab import machine
+
     if address is not None:
-        cluster.check(address)  # before anything is fetched
-    for config in {(c.model if c.pretrained else ""): c for c in configs}.values():
+        from reglab.experiments.executors.ray.address import check
+
+        check(address)
+    for config in {(c.model if c.pretrained else ""): c for c in experiment.configs}.values():
         load_with_progress(config)
     if address is None:
-        machine.choose_device(base.device)
-    if not args.json:
-        print(f"{group}: {price}", flush=True)
-    scale = compare.METRICS[args.metric].scale
+        machine.choose_device(experiment.configs[0].device)
+
+
+def _train(
+    args: argparse.Namespace,
+    experiment: Experiment,
+    store: Store,
+    address: str | None,
+    listen: Callable[[Run, Event], None],
+) -> list[Run]:
+    """Here or on the cluster, with a line for each run at its end."""
+    from reglab.experiments.compare import METRICS
+    from reglab.experiments.executors import local
 
     def number(summary: Mapping[str, Any]) -> str:
-        return f"{summary[args.metric] * scale:.1f}" if args.metric in summary else ""
+        return f"{summary[args.metric] * METRICS[args.metric].scale:.1f}" if args.metric in summary else ""
 
-    stop, ended = stop_on_signals(), told_of_each(len(configs), args.json, number)
+    stop, ended = stop_on_signals(), told_of_each(len(experiment.configs), args.json, number)
     if address is None:
-        runs = sweep.train_all(configs, store, group, listen, ended=ended, stop=stop, prune=args.prune)
+        runs = local.train(experiment, store, listen, ended, stop)
     else:
-        runs = cluster.train_on_ray(
-            configs,
-            store,
-            group,
-            address,
-            gpus=args.gpus_per_run,
-            listen=listen,
-            ended=ended,
-            stop=stop,
-            prune=args.prune,
-        )
+        from reglab.experiments.executors.ray import executor
+
+        gpus = args.gpus_per_run
+        runs = executor.train(experiment, store, address, gpus=gpus, listen=listen, ended=ended, stop=stop)
     if stop():
         print("Stopped, with a snapshot: the same command goes on from here.", file=sys.stderr)
-    finished = [run for run in runs if run.status() == "finished"]
-    if not finished:
-        return 1
+    return runs
+
+
+def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[Run]) -> None:
+    """Print the comparison, and of a factorial what each technique bought."""
+    from reglab.experiments import compare, factorial
+
     result = compare.compare(finished)
+    effects: Sequence[Any] = []
+    if experiment.kind == "factorial":
+        try:
+            effects = factorial.effects_of(finished, experiment.axes, args.metric)
+        except ConfigError as error:  # some runs are missing yet
+            print(error, file=sys.stderr)
     if args.json:
-        final = {"group": group, **compare.to_json(result)}
-        print(
-            json.dumps(final | ({"effects": [vars(e) for e in _effects(args, finished, toggles)]} if toggles else {}))
-        )
-    else:
-        print()
-        print(compare.table(result, args.metric))
-        for note in result.notes:
-            print(note, file=sys.stderr)
-        if toggles:
-            print("\n" + sweep.table(_effects(args, finished, toggles), args.metric))
-    return 0 if sum(run.status() == "finished" or run.was_pruned for run in runs) == len(configs) else 1
-
-
-def _effects(args: argparse.Namespace, finished: Sequence[Run], toggles: Sequence[str]) -> Sequence[Any]:
-    from reglab.experiments import sweep
-
-    try:
-        return sweep.effects_of(finished, toggles, args.metric)
-    except ConfigError as error:  # some runs are missing yet
-        print(error, file=sys.stderr)
-        return []
+        final = {"group": experiment.group, **compare.to_json(result)}
+        if experiment.kind == "factorial":
+            final["effects"] = [vars(e) for e in effects]
+        print(json.dumps(final))
+        return
+    print()
+    print(compare.table(result, args.metric))
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    if experiment.kind == "factorial":
+        print("\n" + factorial.table(effects, args.metric))

@@ -339,7 +339,7 @@ class LessonPage:
     def _arms(self, lesson: Lesson, kept: Kept, runs: list[Run]) -> Mapping[str, RunConfig]:
         """Those of the runs on the screen; before there are any, those of the first attempt."""
         dataset = runs[0].config.dataset if runs else self.lab.first_dataset()
-        return lessons.made_arms(lesson.key, dataset, max(kept.attempt - 1, 0))
+        return lessons.made_arms(lesson, dataset, max(kept.attempt - 1, 0))
 
     def _is_live(self, runs: list[Run]) -> bool:
         return view.is_live(runs, self.lab.jobs)

@@ -1,0 +1,19 @@
+"""Parts of recipes that more than one publication trains by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RESNET: dict[str, Any] = {
+    "optimizer": "sgd",
+    "schedule": "cosine",
+    "batch_size": 128,
+    "batch_norm": True,
+    "flip_crop": True,
+}
+# torch's coupled weight decay of 1e-4, on every parameter, is half of that as an L2 penalty.
+COUPLED_1E_4: dict[str, Any] = {
+    "weight_decay.mode": "l2",
+    "weight_decay.strength": 5e-5,
+    "weight_decay.norm_and_bias": True,
+}

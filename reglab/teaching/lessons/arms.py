@@ -1,0 +1,44 @@
+"""The runs of a lesson: which of them is which arm, what came of each, and what a prediction of it was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from reglab.config import RunConfig
+from reglab.errors import ConfigError, RunError
+from reglab.experiments.outcome import Outcome
+from reglab.runs.run import Run
+from reglab.teaching.lessons.lesson import Answers, Lesson
+from reglab.teaching.lessons.scoring import Outcomes, Score
+
+
+@lru_cache(maxsize=64)
+def made_arms(lesson: Lesson, dataset: str, seed: int) -> Mapping[str, RunConfig]:
+    """The arms of a lesson, made once: a page that follows runs asks for the same ones at every look."""
+    return lesson.arms(dataset, seed)
+
+
+def arms_of(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Run]:
+    """Which run is which arm, in the order of the arms; recognised by its config, whatever a browser says it is."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        try:
+            arms = made_arms(lesson, run.config.dataset, run.config.seed)
+        except (ConfigError, RunError, KeyError):  # damaged, or of a data set that lessons are not made for
+            continue
+        found |= {name: run for name, config in arms.items() if config == run.config}
+    return {name: found[name] for name in lesson.changes if name in found}
+
+
+def outcomes(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Outcome]:
+    """What came of every arm; empty until all of them are finished."""
+    told = {name: Outcome(run.summary(), tuple(run.history())) for name, run in arms_of(lesson, runs).items()}
+    whole = list(told) == list(lesson.changes) and all(o.summary["status"] == "finished" for o in told.values())
+    return told if whole else {}
+
+
+def score(lesson: Lesson, prediction: Answers, runs: Outcomes) -> Score:
+    """What the prediction was worth, with a sentence on every answer."""
+    marks = lesson.marks(lesson.checked(prediction), runs)
+    return Score(sum(m.points for m in marks), sum(m.of for m in marks), tuple(m.sentence for m in marks))

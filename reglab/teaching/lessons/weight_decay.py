@@ -1,0 +1,34 @@
+"""The lesson on weight decay: four strengths, from none to one that keeps the network from learning."""
+
+from __future__ import annotations
+
+from reglab.teaching.lessons.lesson import Question
+from reglab.teaching.lessons.one_dial import OneDial
+
+
+class WeightDecays(OneDial):
+    key = "weight_decay"
+    technique, strongest, too_much = "weight decay", "strength 10", "So strong a pull"
+    title = "Weight decay values"
+    background = (
+        "Weight decay pulls every weight a little towards zero at each training step, so that only weights the pictures "
+        "insist on stay large; the **strength** says how hard it pulls. In runs of many thousands of steps 0.05 is "
+        "usual. These runs have a few hundred, so they pull much harder, to show in a minute what otherwise takes hours."
+    )
+    look = (
+        "In the loss chart, watch the dashed lines (training): how close to zero does each of them come?",
+        "Do the solid lines of the loss (validation) climb later and less? And does the accuracy follow?",
+        "Strength 10 pulls hardest. Which of its lines differs from the others first?",
+    )
+    paper = "Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101"
+    changes = {
+        f"strength {strength:g}": {"weight_decay.strength": strength} if strength else {}
+        for strength in (0, 0.5, 2, 10)
+    }
+    questions = (
+        Question(
+            "gap", "Which strength will end with the narrowest gap between training and validation?", tuple(changes)
+        ),
+        Question("test", "Which strength will be most accurate on the test images?", tuple(changes)),
+        Question("train", "How accurate will the network with strength 10 be on its training images, in the end?"),
+    )
