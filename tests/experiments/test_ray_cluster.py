@@ -16,9 +16,12 @@ from reglab import data
 from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.experiments import ray_cluster as cluster
-from reglab.experiments import sweep
+from reglab.experiments.axes import axis
+from reglab.experiments.executors.ray import address as addresses
+from reglab.experiments.executors.ray import executor, node, packing, places
+from reglab.experiments.sweep import sweep
 from reglab.jobs.worker import trained
+from reglab.runs import clock
 from reglab.runs.recording import record
 from reglab.runs.run import Run
 from reglab.training.events import Epoch, Preparing, Snapshot, Step, Stopped
@@ -77,11 +80,12 @@ def train_here(run: Run) -> None:
 
 
 # ---- a cluster ---------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_run_whose_node_dies_goes_on_elsewhere_and_comes_to_the_same_bytes(nodes, store, monkeypatch):
     address, kill = nodes
-    monkeypatch.setattr(cluster.store, "SNAPSHOT_SECONDS", 0.0)
-    configs = sweep.plan(BASE, [sweep.axis("dropout.rate=0.1")], seeds=3)
-    done = sweep.folders(configs[:1], store, "g", sweep.names_of(configs))[0]
+    monkeypatch.setattr(clock, "SNAPSHOT_SECONDS", 0.0)
+    told = sweep(BASE, [axis("dropout.rate=0.1")], seeds=3)
+    (done,) = told.folders(store, told.configs[:1])
     train_here(done)
     written = (done.path / "model.safetensors").stat().st_mtime_ns
 
@@ -100,13 +104,13 @@ def test_a_run_whose_node_dies_goes_on_elsewhere_and_comes_to_the_same_bytes(nod
         begun.append((run.config.seed, resume["state"]["epoch"] if resume else 0))
         return resume
 
-    packed_resume = cluster.packed_resume
-    monkeypatch.setattr(cluster, "record", watched)
-    monkeypatch.setattr(cluster, "packed_resume", noted)
+    packed_resume = executor.packed_resume
+    monkeypatch.setattr(executor, "record", watched)
+    monkeypatch.setattr(executor, "packed_resume", noted)
     heard: list[Run] = []
-    runs = cluster.train_on_ray(configs, store, "g", address, ended=heard.append)
+    runs = executor.train(told, store, address, ended=heard.append)
 
-    assert [run.config for run in runs] == configs and [run.status() for run in runs] == ["finished"] * 3
+    assert [run.config for run in runs] == told.configs and [run.status() for run in runs] == ["finished"] * 3
     assert {run.id for run in heard} == {run.id for run in runs} and len(store.runs()) == 3
     assert (done.path / "model.safetensors").stat().st_mtime_ns == written
     # One was lost in its third epoch or later, and went on from a snapshot; none began a second time from the start.
@@ -121,15 +125,16 @@ def test_a_run_whose_node_dies_goes_on_elsewhere_and_comes_to_the_same_bytes(nod
         assert summary["threads"] == 1 and summary["seconds"] > 0 and summary["images_per_second"] > 0
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_on_a_cluster_goes_on_here(nodes, store):
     address, _ = nodes
-    configs = sweep.plan(BASE.override({"epochs": 500}), [sweep.axis("lr=0.01,0.02,0.03")])
+    asked = sweep(BASE.override({"epochs": 500}), [axis("lr=0.01,0.02,0.03")])
     told: list[Epoch] = []
 
     def listen(run, event):
         told.extend([event] if isinstance(event, Epoch) else [])
 
-    runs = cluster.train_on_ray(configs, store, "g", address, listen=listen, stop=lambda: len(told) > 3)
+    runs = executor.train(asked, store, address, listen=listen, stop=lambda: len(told) > 3)
     assert {run.status() for run in runs} == {"stopped"} and len(runs) > 1
     trained, *_, waiting = sorted(runs, key=lambda run: -len(run.history()))
     assert not waiting.history() and len(trained.history()) > 1, "there are fewer nodes than runs"
@@ -137,6 +142,7 @@ def test_a_sweep_that_is_stopped_on_a_cluster_goes_on_here(nodes, store):
     assert resume is not None and resume.state["epoch"] == len(resume.history)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_this_machine_is_a_cluster_of_one(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray would put a token into the home of whoever tests
     command = ["sweep", *OPTIONS, "--epochs=1", "--over", "lr=0.01,1e6", "--optimizer=sgd", "--on", "ray"]
@@ -148,14 +154,13 @@ def test_a_sweep_on_this_machine_is_a_cluster_of_one(tmp_path, capfd, monkeypatc
 
 
 # ---- what cannot be ----------------------------------------------------------------------------------------------
-def test_a_cluster_that_cannot_be_reached_is_refused_within_ten_seconds_and_nothing_is_made(tmp_path, capsys):
+@pytest.mark.timeout(60)
+def test_a_cluster_that_cannot_be_reached_is_refused_in_time_and_nothing_is_made(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
         for port, words in ((free_port(), "refused"), (silent.getsockname()[1], "it is not Ray")):
-            began = time.monotonic()
             command = ["sweep", *OPTIONS, "--over", "lr=0.01,0.02", "--on", f"ray://127.0.0.1:{port}"]
             assert main([*command, "--runs", str(tmp_path / "runs")]) == 2
             said = capsys.readouterr().err
-            assert time.monotonic() - began < 10
             assert f"127.0.0.1:{port} cannot be reached" in said and words in said and len(said.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
 
@@ -179,34 +184,34 @@ def test_what_cannot_be_asked_of_a_cluster_is_one_sentence(arguments, words, tmp
 
 
 def test_without_ray_the_sentence_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(addresses, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'pip install "reglab\[ray\]"'):
-        cluster.check("")
+        addresses.check("")
 
 
 def test_a_run_asks_for_what_its_device_needs():
     auto, gpu = BASE.override({"device": "auto"}), BASE.override({"device": "cuda"})
-    assert cluster.needed(BASE, 1.0, 4.0) == {"num_cpus": 1, "num_gpus": 0}
-    assert [cluster.needed(auto, None, there)["num_gpus"] for there in (0, 4)] == [0, 1]
-    assert [cluster.needed(gpu, share, 0)["num_gpus"] for share in (None, 0.25)] == [1, 0.25]
+    assert places.needed(BASE, 1.0, 4.0) == {"num_cpus": 1, "num_gpus": 0}
+    assert [places.needed(auto, None, there)["num_gpus"] for there in (0, 4)] == [0, 1]
+    assert [places.needed(gpu, share, 0)["num_gpus"] for share in (None, 0.25)] == [1, 0.25]
     nodes = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 2.0}]
-    assert [cluster.places_for({"num_cpus": 1, "num_gpus": g}, nodes) for g in (0, 0.5, 1)] == [10, 4, 2]
+    assert [places.places_for({"num_cpus": 1, "num_gpus": g}, nodes) for g in (0, 0.5, 1)] == [10, 4, 2]
     with pytest.raises(ConfigError, match="no node of the cluster has that: choose --device"):
-        cluster.places_for({"num_cpus": 1, "num_gpus": 1}, nodes[1:])
+        places.places_for({"num_cpus": 1, "num_gpus": 1}, nodes[1:])
 
 
 # ---- what travels ------------------------------------------------------------------------------------------------
 def test_events_come_out_as_they_went_in_and_no_image_is_lost(tiny_split, monkeypatch):
-    monkeypatch.setattr(cluster, "TELL_SECONDS", 1e9)
+    monkeypatch.setattr(node, "TELL_SECONDS", 1e9)
     config = tiny_config(width=0.125)
     events, sent = [], []
     for event in train(config, tiny_split):
-        copy = cluster.unpacked(cluster.packed(event, 0.0))
+        copy = packing.unpacked(packing.packed(event, 0.0))
         told = (copy.state, event.state) if isinstance(event, Snapshot) else (copy.to_json(), event.to_json())
         assert json.dumps(told[0]) == json.dumps(told[1])
         events.append(event)
-    for item in cluster.thinned(train(config, tiny_split), 1e9):
-        sent.append(cluster.unpacked(item))
+    for item in node.thinned(train(config, tiny_split), 1e9):
+        sent.append(packing.unpacked(item))
         assert item["seconds"] >= 0
     steps = [event for event in events if isinstance(event, Step)]
     told = [event for event in sent if isinstance(event, Step)]
@@ -218,4 +223,4 @@ def test_events_come_out_as_they_went_in_and_no_image_is_lost(tiny_split, monkey
 
 def test_of_what_is_prepared_the_end_is_told(tiny_split):
     events = [Preparing(what="features", done=n, total=9) for n in range(1, 10)] + [Stopped(epoch=0, step=0)]
-    assert [item.get("done") for item in cluster.thinned(iter(events), 0.0)] == [9, None]
+    assert [item.get("done") for item in node.thinned(iter(events), 0.0)] == [9, None]
