@@ -40,7 +40,12 @@ else:
     expect.set_options(timeout=1000 * PATIENCE)
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMES = (
+    *("chromium", "chromium-browser", "google-chrome"),
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",  # where macOS has it, and Windows
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
+CHROMIUM = next(filter(None, map(shutil.which, CHROMES)), None)
 HOW = 'no browser to test the app in: get one with `apt-get install chromium` and `pip install -e ".[dev]"`'
 MISSING = sync_playwright is None or CHROMIUM is None
 REQUIRED = os.environ.get("REGLAB_REQUIRE_BROWSER") == "1"
