@@ -86,8 +86,8 @@ def _redraws(folder: str, runs: list[Run]) -> dict[str, float]:
         group = runs[0].described["group"]
         for _ in range(9):
             began = time.perf_counter()
-            told = lab.in_sweep(group)
-            page = sweeping.page(lab.grid(told, "test_accuracy", 0.6), "test_accuracy", told)
+            told = lab.results.in_sweep(group)
+            page = sweeping.page(lab.results.grid(told, "test_accuracy", 0.6), "test_accuracy", told)
             times.append((time.perf_counter() - began) * 1e3)
         assert "finished" in page
     finally:

@@ -11,3 +11,7 @@ class DataError(RuntimeError):
 
 class RunError(RuntimeError):
     """A run cannot be read, written or continued: one sentence with what happened and the way out."""
+
+
+PROBLEMS = (ConfigError, DataError, RunError)
+"""Whoever shows something to a person catches these and shows the sentence; anything else is a fault of ours."""

@@ -20,21 +20,21 @@ def here_fixture(tmp_path) -> Iterator[Lab]:
 
     lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "shipped"))
     yield lab
-    for run in lab.runs.runs():
+    for run in lab.stores.own.runs():
         run.ask_to_stop()
     lab.close()
 
 
 @pytest.fixture(name="laid_out")
 def laid_out_fixture(here) -> Callable[[Callable[..., Any]], Any]:
-    """Lays out a tab beside the Train tab, over that lab."""
+    """Lays out a tab over that lab, on a page whose other tabs are left out."""
     import gradio as gr
 
-    from reglab.ui.tabs.train import train_tab
+    from reglab.ui.page import Page
 
     def lay_out(tab: Callable[..., Any]) -> Any:
         with gr.Blocks():
-            return tab(here, train_tab(here, gr.HTML()), gr.Tabs())
+            return tab(here, Page(here))
 
     return lay_out
 

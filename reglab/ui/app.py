@@ -15,10 +15,10 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.errors import ConfigError
-from reglab.runs.store import find
-from reglab.teaching.links import PARAMETER
-from reglab.ui.services.lab import PROBLEMS, Lab
+from reglab.ui.api import Api
+from reglab.ui.components.events import PRIVATE, QUIET
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import errors_tab
 from reglab.ui.tabs.inside import inside_tab
@@ -26,8 +26,9 @@ from reglab.ui.tabs.learn import learn_tab
 from reglab.ui.tabs.predict import predict_tab
 from reglab.ui.tabs.reproduce import reproduce_tab
 from reglab.ui.tabs.runs import runs_tab
+from reglab.ui.tabs.share import ShareTab
 from reglab.ui.tabs.sweep import sweep_tab
-from reglab.ui.tabs.train import loaded, machine_html, train_tab
+from reglab.ui.tabs.train import TrainTab
 
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "20mb"
@@ -40,85 +41,42 @@ def build(lab: Lab) -> gr.Blocks:
     """The page over one lab."""
     with gr.Blocks(
         title="CNN Regularization Lab", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
-    ) as page:
-        header = gr.HTML(machine_html(lab), elem_id="header")
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+    ) as blocks:
+        page = Page(lab)
+        page.tabs.render()
+        with page.tabs:
             with gr.Tab("Train", id="train"):
-                train = train_tab(lab, header)
+                train = TrainTab(lab, page)
+                with train.sharing:
+                    ShareTab(lab, page)
             with gr.Tab("Compare", id="compare") as compared:
-                refresh_compare = CompareTab(lab, train, tabs).on_select
+                refresh_compare = CompareTab(lab, page).on_select
             with gr.Tab("Sweep", id="sweep") as swept:
-                refresh_sweep = sweep_tab(lab, train, tabs)
+                refresh_sweep = sweep_tab(lab, page, page.tabs)
             with gr.Tab("Reproduce", id="reproduce") as reproduced:
-                refresh_reproduce = reproduce_tab(lab, train)
+                refresh_reproduce = reproduce_tab(lab, page)
             with gr.Tab("Inside", id="inside") as inside:
-                refresh_inside = inside_tab(lab, train)
+                refresh_inside = inside_tab(lab, page)
             with gr.Tab("Errors", id="errors") as errors:
-                refresh_errors = errors_tab(lab, train)
+                refresh_errors = errors_tab(lab, page)
             with gr.Tab("Predict", id="predict") as predict:
-                refresh_predict = predict_tab(lab, train)
+                refresh_predict = predict_tab(lab, page)
             with gr.Tab("Learn", id="learn") as learn:
-                refresh_learn = learn_tab(lab, train, tabs)
+                refresh_learn = learn_tab(lab, page, page.tabs)
             with gr.Tab("Runs", id="runs") as runs:
-                refresh_runs = runs_tab(lab, train, tabs)
-        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [*train.shown, *train.controls.components(), *train.beside, header, *train.assigned.shown]
-
-        def load(visitor: Any, request: gr.Request) -> list[Any]:
-            return loaded(train, visitor, str(request.query_params.get(PARAMETER, "")))
-
-        page.load(load, train.visitor, shown, queue=False, **private)
-        page.load(None, js=NAMED)
-        compared.select(*refresh_compare, **private)
-        swept.select(*refresh_sweep, **private).then(None, js=NAMED)
-        reproduced.select(*refresh_reproduce, **private).then(None, js=NAMED)
-        inside.select(*refresh_inside, **private)
-        errors.select(*refresh_errors, **private)
-        predict.select(*refresh_predict, **private)
-        learn.select(*refresh_learn, **private)
-        runs.select(*refresh_runs, **private)
-        endpoints(lab)
-    return page
-
-
-def endpoints(lab: Lab) -> None:
-    """What other programs may call; the names are fixed. `/predict` stands in its tab."""
-
-    def train(config: dict[str, Any]) -> str:
-        return _answer(lambda: lab.start(config, compare=False, owner="")[0])
-
-    def status(run: str, cursor: int = 0) -> dict[str, Any]:
-        def look() -> dict[str, Any]:
-            found = find(str(run), lab.runs, lab.shipped)
-            if not isinstance(cursor, int) or cursor < 0:
-                raise ConfigError("The cursor must be a whole number: 0, or the one the last call returned.")
-            events, after = found.lines(cursor)
-            return {"summary": found.summary() | {"status": lab.jobs.status(found)}, "events": events, "cursor": after}
-
-        return _answer(look)
-
-    def stop(run: str) -> str:
-        def halt() -> str:
-            found = find(str(run), lab.runs, lab.shipped)
-            lab.stop([found.id])
-            return lab.jobs.status(found)
-
-        return _answer(halt)
-
-    def runs() -> list[dict[str, Any]]:
-        return lab.summaries()
-
-    gr.api(train, api_name="train", api_description="Train with this RunConfig; returns the run's id.")
-    gr.api(status, api_name="status", api_description="A run's summary, and its events since a cursor.")
-    gr.api(stop, api_name="stop", api_description="Stop a run; it keeps its checkpoint and can be resumed.")
-    gr.api(runs, api_name="runs", api_description="The summaries of all runs.")
-
-
-def _answer(function: Any) -> Any:
-    try:
-        return function()
-    except PROBLEMS as error:
-        raise gr.Error(str(error), print_exception=False) from None
+                refresh_runs = runs_tab(lab, page, page.tabs)
+        blocks.load(train.load, page.visitor, train.loaded, **QUIET)
+        blocks.load(None, js=NAMED)
+        compared.select(*refresh_compare, **PRIVATE)
+        swept.select(*refresh_sweep, **PRIVATE).then(None, js=NAMED)
+        reproduced.select(*refresh_reproduce, **PRIVATE).then(None, js=NAMED)
+        inside.select(*refresh_inside, **PRIVATE)
+        errors.select(*refresh_errors, **PRIVATE)
+        predict.select(*refresh_predict, **PRIVATE)
+        learn.select(*refresh_learn, **PRIVATE)
+        runs.select(*refresh_runs, **PRIVATE)
+        Api(lab).listen()
+    return blocks
 
 
 def theme() -> gr.themes.Base:

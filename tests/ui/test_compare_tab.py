@@ -78,22 +78,26 @@ def test_one_run_is_a_curve_and_a_note(four):
 def test_the_lab_lists_groups_and_finished_runs(four, tmp_path):
     lab = Lab(Store(four[0].path.parent), Store(tmp_path / "none"))
     try:
-        assert [name for _, name in lab.groups()] == ["pair"] and "4 runs, 2 seeds" in lab.groups()[0][0]
-        assert lab.finished_in("pair") == [run.id for run in four]
-        rows = lab.finished_rows()
+        assert [name for _, name in lab.results.groups()] == ["pair"] and "4 runs, 2 seeds" in lab.results.groups()[0][
+            0
+        ]
+        assert lab.results.finished_in("pair") == [run.id for run in four]
+        rows = lab.results.finished_rows()
         assert {row[-1] for row in rows} == {run.id for run in four}
         assert [(row[3], row[4], row[5]) for row in rows] == [
             ("batch_norm dropout", 0, 60), ("batch_norm dropout", 1, 61.1), ("batch_norm", 0, 50), ("batch_norm", 1, 51),
         ]  # fmt: skip
-        by_set_up = lab.finished_set_ups()
+        by_set_up = lab.results.finished_set_ups()
         assert [(row[3], row[4], row[5]) for row in by_set_up] == [
             ("batch_norm dropout", 2, 60.55),
             ("batch_norm", 2, 50.5),
         ]
-        assert [lab.alike(row[-1]) for row in by_set_up] == [[run.id for run in two] for two in (four[2:], four[:2])]
-        assert lab.alike("nothing") == []
+        assert [lab.results.alike(row[-1]) for row in by_set_up] == [
+            [run.id for run in two] for two in (four[2:], four[:2])
+        ]
+        assert lab.results.alike("nothing") == []
         with pytest.raises(Exception, match="too many for the page"):
-            lab.comparison_page([four[0].id] * 301, "gap", "epoch", None)
+            lab.results.comparison([four[0].id] * 301)
     finally:
         lab.close()
 
@@ -166,7 +170,7 @@ def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, laid
     for run_id, words in ((None, first), ("", first), (["x"], first), ("gone", "no checkpoint or run called")):
         *shown, notice = changes(fork.begin(run_id, 1, "dropout.rate", "0.5", {}))
         assert set(shown) == {None} and words in notice, notice
-    assert here.runs.runs() == []
+    assert here.stores.own.runs() == []
     assert fork.usual("dropout.rate") and fork.usual("nothing") == ""
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from conftest import tiny_config
@@ -19,6 +20,7 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.events import Epoch
 from reglab.ui.components.chart import STATIC, as_text
+from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
 
@@ -74,12 +76,14 @@ def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_
     a_history, store, tmp_path
 ):
     lab = Lab(store, Store(tmp_path / "shipped"))
+    with gr.Blocks():
+        page = Page(lab)
     plain, *dropouts = a_history(), *(a_history(regularizers={"dropout": {"rate": 0.1 * n}}) for n in range(1, 6))
     for n, run in enumerate(dropouts, 1):
         run.rename(f"rate 0.{n}")
 
     def shown(*runs: Run) -> list[tuple[str, str]]:
-        return [(run["role"], run["name"]) for run in lab.chart([run.id for run in runs])["runs"]]
+        return [(run["role"], run["name"]) for run in page.chart_of(runs)["runs"]]
 
     assert shown(*dropouts[:3]) == [("a", "rate 0.1"), ("b", "rate 0.2"), ("c", "rate 0.3")]
     assert shown(*dropouts[:2]) == [("a", "rate 0.1"), ("b", "rate 0.2")]
@@ -88,7 +92,7 @@ def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_
     assert shown(dropouts[0]) == [("a", "rate 0.1")]  # alone, nothing but its name tells it from the others
     assert shown(plain) == [("plain", "plain")]
     assert [role for role, _ in shown(plain, *dropouts)] == list("abcde")
-    assert lab.chart([run.id for run in (plain, *dropouts)])["note"] == "The first 5 of 6 runs."
+    assert page.chart_of([plain, *dropouts])["note"] == "The first 5 of 6 runs."
 
 
 def test_a_run_that_cannot_be_read_does_not_change_the_colours_of_the_others(a_history, jobs):

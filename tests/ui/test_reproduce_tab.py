@@ -82,7 +82,7 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
     paper = PUBLICATIONS["cutout"]
     lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "none"))
     try:
-        nothing = lab.reproduction(paper, "budget")
+        nothing = lab.results.reproduction(paper, "budget")
         assert nothing.told["verdict"] == "not run yet" and "6 runs to train" in nothing.price and not nothing.source
         record = reproduce.to_json(reproduce.look(paper, "budget", [])) | {
             "verdict": "same direction",
@@ -90,13 +90,13 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
         }
         record |= {"date": "2026-11-23", "machine": "a machine", "took": "53 min"}
         (tmp_path / "reproduce.json").write_text(json.dumps({"cutout, budget": record}))
-        recorded = lab.reproduction(paper, "budget")
+        recorded = lab.results.reproduction(paper, "budget")
         assert (
             recorded.told["verdict"] == "same direction"
             and "Recorded with this project on 2026-11-23;" in recorded.source
         )
         assert "took 53 min on a machine" in recorded.price
-        assert lab.reproduction(paper, "full").told["verdict"] == "not run yet"
+        assert lab.results.reproduction(paper, "full").told["verdict"] == "not run yet"
     finally:
         lab.close()
 

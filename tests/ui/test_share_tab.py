@@ -13,9 +13,9 @@ from reglab.teaching import sheet
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, decode, decode_all, encode, text_of
 from reglab.teaching.sheet import Prediction
+from reglab.ui.components.assigned import admitted, tries_under
 from reglab.ui.components.visitor import tries_of
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.share import admitted, tries_under
 
 CONFIG = RunConfig.parse(
     {
@@ -166,9 +166,9 @@ def test_no_sheet_without_a_run_of_ones_own(tmp_path, trained):
     try:
         for ids in ([], ["nobody"], [trained["path"].name]):
             with pytest.raises(ValueError, match="no run of yours"):
-                lab.sheet_file(ids, {}, "Ada")
+                lab.files.sheet(lab.results.open(ids), {}, "Ada")
         own = Lab(shipped, Store(tmp_path / "none"))
-        told = sheet.read(own.sheet_file([trained["path"].name], {}, "Ada").read_bytes())
+        told = sheet.read(own.files.sheet(own.results.open([trained["path"].name]), {}, "Ada").read_bytes())
         assert told.name == "Ada" and told.assignment is None and told.prediction is None
     finally:
         lab.close()

@@ -13,6 +13,7 @@ from reglab.experiments import sweep
 from reglab.jobs import queue as working
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
+from reglab.ui.views import curves as view
 
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
 
@@ -21,7 +22,7 @@ SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
 def here(tmp_path):
     lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "none"))
     yield lab
-    for run in lab.runs.runs():
+    for run in lab.stores.own.runs():
         run.ask_to_stop()
     lab.close()
 
@@ -37,68 +38,66 @@ def wait_until(true, seconds=90.0):
         time.sleep(0.1)
 
 
-def statuses(lab, ids):
-    return [lab.jobs.status(run) for run in lab.open(ids)]
+def statuses(lab, runs):
+    return [lab.training.jobs.status(run) for run in runs]
 
 
 # ---- what the lab does -------------------------------------------------------------------------------------------
 def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(here):
     configs = plan("dropout.rate=0,0.5", seeds=2)
-    ids = here.start_plan(configs, owner="ann")
-    other = here.start({**SMALL, "dataset": "digits", "device": "cpu"}, compare=False, owner="bob")[0]
-    assert here.jobs.place(other) == 1, "bob waits for the run under way, not for the sweep"
-    wait_until(lambda: set(statuses(here, [*ids, other])) == {"finished"})
-    before = [(run.path / "metrics.jsonl").read_bytes() for run in here.open(ids)]
-    assert here.start_plan(configs, owner="ann") == ids and statuses(here, ids) == ["finished"] * 4
-    assert [(run.path / "metrics.jsonl").read_bytes() for run in here.open(ids)] == before
+    runs = here.training.start_plan(configs, owner="ann")
+    other = here.training.start({**SMALL, "dataset": "digits", "device": "cpu"}, compare=False, owner="bob")[0]
+    assert here.training.jobs.place(other.id) == 1, "bob waits for the run under way, not for the sweep"
+    wait_until(lambda: set(statuses(here, [*runs, other])) == {"finished"})
+    before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
+    assert here.training.start_plan(configs, owner="ann") == runs and statuses(here, runs) == ["finished"] * 4
+    assert [(run.path / "metrics.jsonl").read_bytes() for run in runs] == before
     group = sweep.name_of(configs)
-    assert [name for _, name in here.sweeps()] == [group]
-    assert [run.id for run in here.together(here.open(ids)[1])] == ids, "few enough to be seen together"
-    g = here.grid(here.in_sweep(group), "epochs_until", 0.0)
+    assert [name for _, name in here.results.sweeps()] == [group]
+    assert here.training.together(runs[1]) == runs, "few enough to be seen together"
+    g = here.results.grid(here.results.in_sweep(group), "epochs_until", 0.0)
     assert [cell.values("epochs_until") for cell in g.cells] == [{0: 0.0, 1: 0.0}] * 2
 
 
 def test_a_stopped_sweep_goes_on_where_it_was(here):
     configs = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
-    ids = here.start_plan(configs, owner="ann")
-    wait_until(lambda: len(here.open(ids)[0].history()) > 1)
-    here.stop_group(sweep.name_of(configs))
-    wait_until(lambda: set(statuses(here, ids)) == {"stopped"})
-    assert [run.id for run in here.together(here.open(ids)[1])] == [ids[1]], "too many to be seen together"
-    epochs = len(here.open(ids)[0].history())
-    assert here.start_plan(configs, owner="ann") == ids
-    wait_until(lambda: len(here.open(ids)[0].history()) > epochs)
+    runs = here.training.start_plan(configs, owner="ann")
+    wait_until(lambda: len(runs[0].history()) > 1)
+    here.training.stop_group(sweep.name_of(configs))
+    wait_until(lambda: set(statuses(here, runs)) == {"stopped"})
+    assert here.training.together(runs[1]) == [runs[1]], "too many to be seen together"
+    epochs = len(runs[0].history())
+    assert here.training.start_plan(configs, owner="ann") == runs
+    wait_until(lambda: len(runs[0].history()) > epochs)
 
 
 def test_a_sweep_counts_as_one_in_the_queue_and_a_full_queue_makes_no_folder(here, monkeypatch):
     monkeypatch.setattr(working, "WAITING_PER_OWNER", 1)
-    here.start_plan(plan("dropout.rate=0,0.2,0.5", epochs=300), owner="ann")
+    here.training.start_plan(plan("dropout.rate=0,0.2,0.5", epochs=300), owner="ann")
     with pytest.raises(ConfigError, match="waiting already"):
-        here.start_plan(plan("l1.strength=0,1e-5"), owner="ann")
-    assert len(here.runs.runs()) == 3
+        here.training.start_plan(plan("l1.strength=0,1e-5"), owner="ann")
+    assert len(here.stores.own.runs()) == 3
 
 
 def test_too_many_runs_for_the_page_are_refused(here):
     with pytest.raises(ConfigError, match="the page takes at most 300"):
-        here.start_plan(plan("dropout.rate=lin:0:0.9:40", seeds=10), owner="")
-    assert not here.runs.runs()
+        here.training.start_plan(plan("dropout.rate=lin:0:0.9:40", seeds=10), owner="")
+    assert not here.stores.own.runs()
 
 
-def test_a_fork_is_started_and_shown_beside_its_parent(here, a_run):
-    here.runs = Store(a_run("20240101-000000-abcdef").path.parent)
-    here.jobs.store = here.runs
-    parent, child = here.start_fork("20240101-000000-abcdef", 1, "dropout.rate", "0.5", "ann")
+def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
+    here = Lab(Store(a_run("20240101-000000-abcdef").path.parent), Store(tmp_path / "none"))
+    parent, child = here.training.start_fork("20240101-000000-abcdef", 1, "dropout.rate", "0.5", "ann")
     wait_until(lambda: statuses(here, [child]) == ["finished"])
-    run = here.open([child])[0]
-    assert [r.id for r in here.together(run)] == [parent, child]
-    roles = [r["role"] for r in here.chart([parent, child])["runs"]]
-    assert roles == ["a", "b"]
+    assert here.training.together(child) == [parent, child]
+    chart = view.chart_of([parent, child], here.training.jobs, names=view.names_of([parent, child]))
+    assert [r["role"] for r in chart["runs"]] == ["a", "b"]
     for epoch, name, value, words in (
         (1.5, "dropout.rate", "0.5", "whole number"),
         (1, "batch_norm", "off", "other weights"),
     ):
         with pytest.raises(ConfigError, match=words):
-            here.start_fork(parent, epoch, name, value, "ann")
+            here.training.start_fork(parent.id, epoch, name, value, "ann")
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.errors import PROBLEMS
 from reglab.ui.components.events import PRIVATE
-from reglab.ui.services.lab import PROBLEMS
 
 
 class Download:

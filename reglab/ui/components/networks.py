@@ -12,6 +12,7 @@ from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.services.lab import Lab
+from reglab.ui.services.predictions import weights_stamp
 
 NONE = ("none", "")  # the choice of no second network
 NOTHING = "There is no trained network yet: train one first."
@@ -22,7 +23,7 @@ class Networks:
 
     def __init__(self, lab: Lab, visitor: gr.BrowserState, first: str, second: str = "") -> None:
         self.lab = lab
-        choices = lab.networks()
+        choices = lab.predictions.networks()
         options: dict[str, Any] = {"value": None, "filterable": False, "min_width": 280}
         self.first = unchecked(gr.Dropdown(choices, label="Network", elem_id=first, **options))
         self.boxes = [self.first]
@@ -35,7 +36,7 @@ class Networks:
 
     def runs(self, chosen: Sequence[Any]) -> list[Run]:
         """The runs that are chosen, each once; what the page sends may be anything."""
-        return self.lab.open(list(dict.fromkeys(i for i in chosen if isinstance(i, str) and i)))
+        return self.lab.results.open(list(dict.fromkeys(i for i in chosen if isinstance(i, str) and i)))
 
     def chosen(
         self, choices: Sequence[tuple[str, str]], visitor: Any, followed: Sequence[str], shown: Sequence[Any]
@@ -49,8 +50,8 @@ class Networks:
         there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
         chosen = [run_id for run_id in shown if run_id in known]
         if not chosen or there != followed:
-            chosen = there or self.lab.example() or known[:1]
-        return self.lab.open(chosen[:2]), there
+            chosen = there or [run.id for run in self.lab.results.example()] or known[:1]
+        return self.lab.results.open(chosen[:2]), there
 
     def filled(
         self, choices: Sequence[tuple[str, str]], runs: Sequence[Run], there: Sequence[str], stamp: Any
@@ -88,12 +89,3 @@ def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:
         except RunError:
             found.append((run.id, None))
     return found
-
-
-def weights_stamp(run: Run) -> tuple[int, int]:
-    """Changes when the weights do. Raises `RunError` when there are none."""
-    try:
-        facts = (run.path / "model.safetensors").stat()
-    except OSError:
-        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
-    return facts.st_size, facts.st_mtime_ns

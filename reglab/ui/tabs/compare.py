@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from reglab.errors import ConfigError
+from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import sweep
 from reglab.experiments.compare import METRICS
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import drawing, lead
-from reglab.ui.components.events import PRIVATE, skipped
+from reglab.ui.components.events import PRIVATE
 from reglab.ui.components.settings import of_techniques
 from reglab.ui.components.visitor import name_of, warning
-from reglab.ui.services.lab import PROBLEMS, Lab
-
-if TYPE_CHECKING:
-    from reglab.ui.tabs.train import TrainTab
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
+from reglab.ui.views import comparison
 
 COLUMNS = ["name", "network", "data", "regularizers", "seed", "test %", "gap", "calibration error", "id"]
 OF_SET_UPS = [{"seed": "seeds"}.get(column, column) for column in COLUMNS]
@@ -34,7 +33,7 @@ class CompareTab:
 
     title, key = "Compare", "compare"
 
-    def __init__(self, lab: Lab, page: TrainTab, tabs: gr.Tabs) -> None:
+    def __init__(self, lab: Lab, page: Page) -> None:
         self.lab = lab
         with gr.Column(elem_id="compare-tab"):
             lead(
@@ -47,7 +46,7 @@ class CompareTab:
             self.notice = gr.HTML("", elem_id="compare-notice")
             self.shown = drawing("compare-page", min_height=320)
             self._lay_out_files()
-            self.fork = Fork(lab, page, tabs)
+            self.fork = Fork(lab, page)
         self._wire()
         self.on_select = (
             self.refresh,
@@ -114,19 +113,19 @@ class CompareTab:
         if not ids:
             return warning(NOTHING), ""
         try:
-            return "", self.lab.comparison_page(ids, metric, axis, target / 100 if target else None)
+            return "", comparison.page(self.lab.results.comparison(ids), metric, axis, target / 100 if target else None)
         except PROBLEMS as error:
             return warning(str(error)), ""
 
     def choose(self, group: Any) -> Any:
         """The runs of a group."""
-        return (self.lab.finished_in(group) if isinstance(group, str) and group else []) or gr.skip()
+        return (self.lab.results.finished_in(group) if isinstance(group, str) and group else []) or gr.skip()
 
     def toggle(self, ids: Any, by_set_up: bool, event: gr.SelectData) -> list[str]:
         """Add the run of the row that was clicked, or all that differ only in their seed; or take them out."""
         row = event.row_value or []  # not its number: the table may be sorted or filtered
         run_id = str(row[-1]) if row else ""
-        told = self.lab.alike(run_id) if by_set_up else [run_id]
+        told = self.lab.results.alike(run_id) if by_set_up else [run_id]
         ids = [i for i in ids or [] if isinstance(i, str)]
         if set(told) <= set(ids):
             return [i for i in ids if i not in told]
@@ -135,21 +134,21 @@ class CompareTab:
     def rows(self, by_set_up: bool) -> dict[str, Any]:
         """The table of all finished runs."""
         if by_set_up:
-            return {"headers": OF_SET_UPS, "data": self.lab.finished_set_ups()}
-        return {"headers": COLUMNS, "data": self.lab.finished_rows()}
+            return {"headers": OF_SET_UPS, "data": self.lab.results.finished_set_ups()}
+        return {"headers": COLUMNS, "data": self.lab.results.finished_rows()}
 
     def file(self, kind: str, ids: Any, metric: Any, axis: Any, target: Any) -> Path:
-        return self.lab.comparison_file(kind, ids or [], metric, axis)
+        return self.lab.files.comparison(kind, ids or [], metric, axis)
 
     def refresh(self, ids: Any, to_fork: Any, by_set_up: bool) -> list[Any]:
         """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""
-        rows = self.lab.finished_rows()
+        rows = self.lab.results.finished_rows()
         known = [row[-1] for row in rows]
-        ids = [i for i in ids or [] if i in known] or [i for i in self.lab.example() if i in known]
+        ids = [i for i in ids or [] if i in known] or [run.id for run in self.lab.results.example() if run.id in known]
         choices = [(f"{row[0] or row[3]} · seed {row[4]} · {row[5]:.1f}%", row[-1]) for row in rows]
         to_fork = to_fork if to_fork in known else next(iter(known), None)
         return [
-            gr.update(choices=self.lab.groups()),
+            gr.update(choices=self.lab.results.groups()),
             gr.update(choices=choices, value=ids),
             self.rows(by_set_up),
             gr.update(choices=choices, value=to_fork),
@@ -159,8 +158,8 @@ class CompareTab:
 class Fork:
     """Go on from an epoch of a run with one regularizer changed."""
 
-    def __init__(self, lab: Lab, page: TrainTab, tabs: gr.Tabs) -> None:
-        self.lab, self.page, self.tabs = lab, page, tabs
+    def __init__(self, lab: Lab, page: Page) -> None:
+        self.lab, self.page = lab, page
         with gr.Accordion("Fork: go on from an epoch with one regularizer changed", open=False, elem_id="fork"):
             lead(
                 "The fork is the same run up to that epoch, to the last bit, and then another: what was the change worth"
@@ -170,7 +169,7 @@ class Fork:
             self.notice = gr.HTML("", elem_id="fork-notice")
         self.change.input(self.usual, self.change, self.to, **PRIVATE)
         self.go.click(
-            self.begin, [self.run, self.epoch, self.change, self.to, page.visitor], [*page.shown, tabs, self.notice],
+            self.begin, [self.run, self.epoch, self.change, self.to, page.visitor], [*page.opening, self.notice],
             trigger_mode="once", **PRIVATE,
         )  # fmt: skip
 
@@ -203,7 +202,7 @@ class Fork:
         try:
             if not (isinstance(run_id, str) and run_id):
                 raise ConfigError("There is no run to fork yet: train one first.")
-            ids = self.lab.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
+            runs = self.lab.training.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
         except PROBLEMS as error:
-            return [*skipped([*self.page.shown, self.tabs]), warning(str(error))]
-        return [*self.page.follow(ids, visitor), gr.update(selected="train"), ""]
+            return [*self.page.unopened(), warning(str(error))]
+        return [*self.page.opened(runs, visitor), ""]

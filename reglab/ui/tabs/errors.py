@@ -8,19 +8,20 @@ from typing import Any
 import gradio as gr
 
 from reglab.analysis import mistakes
-from reglab.errors import RunError
+from reglab.errors import PROBLEMS, RunError
 from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
-from reglab.ui.services.lab import PROBLEMS, Lab
+from reglab.ui.components.visitor import warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.inside import NOTHING, beside, dressed, stamped
 from reglab.ui.tabs.predict import PRESS
-from reglab.ui.tabs.train import TrainTab, warning
 from reglab.ui.views.errors import cell, commonest, not_yet, page, table
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def errors_tab(lab: Lab, train: TrainTab) -> Any:
+def errors_tab(lab: Lab, train: Page) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
     with gr.Column(elem_id="errors"):
         gr.HTML(
@@ -28,7 +29,12 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
             elem_classes="lead",
         )
         network = gr.Dropdown(
-            lab.networks(), value=None, label="Network", elem_id="errors-network", filterable=False, min_width=280
+            lab.predictions.networks(),
+            value=None,
+            label="Network",
+            elem_id="errors-network",
+            filterable=False,
+            min_width=280,
         )
         unchecked(network)
         notice = gr.HTML("", js_on_load=PRESS, elem_id="errors-notice", apply_default_css=False)
@@ -40,7 +46,7 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
     wanted = gr.State(None)  # changes when the tab is opened on another network, or on one evaluated since
 
     def one(run_id: Any) -> Run | None:
-        runs = lab.open([run_id] if isinstance(run_id, str) and run_id else [])
+        runs = lab.results.open([run_id] if isinstance(run_id, str) and run_id else [])
         return runs[0] if runs else None
 
     def show(run_id: Any) -> tuple[str, str, str, str]:
@@ -50,12 +56,12 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
             return warning(NOTHING), "", "", ""
         try:
             if not mistakes.is_ready(run):
-                return not_yet(run, run.id in lab.evaluating), "", "", ""
-            found = lab.mistakes(run)
+                return not_yet(run, run.id in lab.predictions.evaluating), "", "", ""
+            found = lab.predictions.mistakes(run)
             pair = commonest(found)
-            shown = cell(found, *pair, lab.taken_for(run, *pair))
+            shown = cell(found, *pair, lab.predictions.taken_for(run, *pair))
         except RunError as error:  # its answers are damaged: they can be had anew
-            return warning(str(error)) + not_yet(run, run.id in lab.evaluating), "", "", ""
+            return warning(str(error)) + not_yet(run, run.id in lab.predictions.evaluating), "", "", ""
         except PROBLEMS as error:
             return warning(str(error)), "", "", ""
         _, role, name = dressed([run])[0]
@@ -73,8 +79,8 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
             return warning(NOTHING)
         try:
             true, predicted = int(told.get("true", 0)), int(told.get("predicted", 0))
-            found = lab.mistakes(run)
-            shown = lab.taken_for(run, true, predicted)
+            found = lab.predictions.mistakes(run)
+            shown = lab.predictions.taken_for(run, true, predicted)
             return cell(found, true, predicted, shown)
         except (TypeError, ValueError):
             return ""  # nothing of ours has such cells
@@ -85,7 +91,7 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
 
     def evaluate(event: gr.EventData) -> None:
         try:
-            lab.evaluate(str((event._data or {}).get("run", "")))
+            lab.predictions.evaluate(lab.stores.find(str((event._data or {}).get("run", ""))))
         except PROBLEMS as error:
             raise gr.Error(html.escape(str(error)), title="Not evaluated", print_exception=False) from None
 
@@ -93,9 +99,9 @@ def errors_tab(lab: Lab, train: TrainTab) -> Any:
     done.then(show, network, everything, concurrency_limit=4, **PRIVATE)
 
     def refresh(visitor: Any, followed: list[str], chosen: Any) -> tuple[Any, ...]:
-        choices = lab.networks()
+        choices = lab.predictions.networks()
         found, there = beside(lab, choices, visitor, followed, [chosen])
-        runs = lab.open(found[:2])
+        runs = lab.results.open(found[:2])
         ready = [run for run in runs if mistakes.is_ready(run)]
         run = next(iter(ready or runs), None)
         stamp = (stamped([run]), mistakes.is_ready(run)) if run else "none"

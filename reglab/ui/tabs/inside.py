@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from reglab.analysis import inside as mechanism
-from reglab.errors import RunError
+from reglab.errors import PROBLEMS, RunError
 from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
-from reglab.ui.services.lab import LOADING, PROBLEMS, Lab
-from reglab.ui.tabs.train import TrainTab, ids_of, warning
+from reglab.ui.components.visitor import ids_of, warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
+from reglab.ui.services.predictions import weights_stamp
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 
-KEPT = 64  # looks that are remembered; a few kilobytes each
 NONE = ("none", "")  # the choice of no second network
 NOTHING = "There is no trained network yet: train one first."
 
 
-def inside_tab(lab: Lab, train: TrainTab) -> Any:
+def inside_tab(lab: Lab, train: Page) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened.
 
     The tab follows the Train tab: runs that are new there are looked into here, until others are chosen by hand.
@@ -34,29 +32,28 @@ def inside_tab(lab: Lab, train: TrainTab) -> Any:
             elem_classes="lead",
         )
         with gr.Row(equal_height=False):
-            choices = lab.networks()
+            choices = lab.predictions.networks()
             options: dict[str, Any] = {"value": None, "filterable": False, "min_width": 280}
             first = unchecked(gr.Dropdown(choices, label="Network", elem_id="inside-first", **options))
             second = unchecked(gr.Dropdown([NONE, *choices], label="Beside it", elem_id="inside-second", **options))
         found = gr.HTML("", elem_id="inside-page", min_height=240, apply_default_css=False)
     followed = gr.State([])  # what the Train tab showed when this tab was opened last
     wanted = gr.State(None)  # changes when the tab is opened on other networks, on new weights, or on none
-    look = remembered(lab)
 
     def refresh(visitor: Any, followed: list[str], *shown: Any) -> tuple[Any, Any, list[str], list[Any]]:
-        choices = lab.networks()
+        choices = lab.predictions.networks()
         chosen, there = beside(lab, choices, visitor, followed, shown)
         one, other = [*chosen, None, None][:2]
         return (
             gr.update(choices=choices, value=one),
             gr.update(choices=[NONE, *choices], value=other or ""),
             there,
-            stamped(lab.open(chosen)),
+            stamped(lab.results.open(chosen)),
         )
 
     def show(*chosen: Any) -> str:
         ids = dict.fromkeys(run_id for run_id in chosen if isinstance(run_id, str) and run_id)
-        return inside_html(lab.open(list(ids)), look)
+        return inside_html(lab.results.open(list(ids)), lab.predictions.inside)
 
     gr.on(
         [wanted.change, first.input, second.input], show, [first, second], found,
@@ -76,7 +73,7 @@ def beside(
     there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
     chosen = [run_id for run_id in shown if run_id in known]
     if not chosen or there != followed:
-        chosen = there or lab.example() or [run_id for _, run_id in choices[:1]]
+        chosen = there or [run.id for run in lab.results.example()] or [run_id for _, run_id in choices[:1]]
     return chosen, there
 
 
@@ -107,43 +104,12 @@ def dressed(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
     return [(run, role, run.name) for run, role in zip(runs, roles, strict=False)]
 
 
-def remembered(lab: Lab) -> Callable[[Run], dict[str, Any]]:
-    """`mechanism.look` in the process for pictures, kept until the run's weights change."""
-    kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
-    lock = threading.Lock()
-
-    def look(run: Run) -> dict[str, Any]:
-        key = (run.id, *_stamp(run))
-        with lock:
-            if key in kept:
-                kept.move_to_end(key)
-                return kept[key]
-        seen: dict[str, Any] = lab.pictures.call(mechanism.look, str(run.path), timeout=LOADING)
-        if "problem" not in seen:  # which may have gone by the next look
-            with lock:
-                kept[key] = seen
-                while len(kept) > KEPT:
-                    kept.popitem(last=False)
-        return seen
-
-    return look
-
-
 def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:
     """The runs' ids, each with what changes when its weights do, if it has any."""
     found: list[tuple[Any, ...]] = []
     for run in runs:
         try:
-            found.append((run.id, _stamp(run)))
+            found.append((run.id, weights_stamp(run)))
         except RunError:
             found.append((run.id, None))
     return found
-
-
-def _stamp(run: Run) -> tuple[int, int]:
-    """Changes when the weights do. Raises `RunError` when there are none."""
-    try:
-        facts = (run.path / "model.safetensors").stat()
-    except OSError:
-        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
-    return facts.st_size, facts.st_mtime_ns

@@ -11,7 +11,7 @@ import gradio as gr
 
 from reglab import data
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError
+from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.regularizers import CATALOGUE, GROUPS
 from reglab.runs.run import Run
 from reglab.teaching import cards, lessons
@@ -19,9 +19,11 @@ from reglab.teaching.cards import Card
 from reglab.teaching.lessons import LESSONS, Lesson, Question
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import preset, unchecked
+from reglab.ui.components.events import QUIET
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.services.lab import PROBLEMS, Lab
-from reglab.ui.tabs.train import QUIET, TICK, TrainTab, ids_of, name_of, warning
+from reglab.ui.components.visitor import ids_of, name_of, warning
+from reglab.ui.page import TICK, Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
 
 FORMULAS: list[dict[str, str | bool]] = [{"left": "$$", "right": "$$", "display": True}]
@@ -93,7 +95,7 @@ class Kept:
 
 
 # ---- the tab -----------------------------------------------------------------------------------------------------
-def learn_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
+def learn_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
     """Returns a function that shows what this browser had open, with its inputs and outputs, for when the tab is opened."""
     # The secret only has to be the same after a restart; predictions are no secret. Each is written by one event alone:
     # two that are under way together would undo each other.
@@ -169,7 +171,7 @@ def _attribute(text: str) -> str:
 class CardPage:
     """The page of one technique; a part its card has nothing for is left out."""
 
-    def __init__(self, lab: Lab, train: TrainTab, tabs: gr.Tabs, opened_entry: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, train: Page, tabs: gr.Tabs, opened_entry: gr.BrowserState) -> None:
         self.lab = lab
         with gr.Row(elem_classes="head"):
             head = gr.Markdown(elem_classes="title", elem_id="card-title")
@@ -190,7 +192,7 @@ class CardPage:
         def set_up(entry: Any) -> list[Any]:
             """The Train tab with this technique alone switched on."""
             try:
-                config = cards.alone(entry_of(entry), preset(lab.first_dataset()))
+                config = cards.alone(entry_of(entry), preset(lab.datasets.first()))
             except PROBLEMS as error:
                 return [*[gr.skip() for _ in train.controls.by_name], gr.skip(), warning(str(error))]
             return [*train.controls.filled(config), gr.update(selected="train"), ""]
@@ -201,7 +203,7 @@ class CardPage:
         told = cards.card(key)
         parts = [gr.update(value=text, visible=bool(text)) for text in parts_of(told)]
         try:
-            cards.alone(key, preset(self.lab.first_dataset()))
+            cards.alone(key, preset(self.lab.datasets.first()))
         except ConfigError as error:
             return [*parts, gr.update(interactive=False), warning(str(error))]
         return [*parts, gr.update(interactive=True), ""]
@@ -232,7 +234,7 @@ def _headed(heading: str, text: str) -> str:
 class LessonPage:
     """The page of one lesson: what it is about, the questions, the experiment, the score."""
 
-    def __init__(self, lab: Lab, train: TrainTab, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, train: Page, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
         self.lab = lab
         stamp = stamp_box()
         clock = gr.Timer(TICK, active=False)
@@ -263,10 +265,10 @@ class LessonPage:
                 if self._is_live(self._runs(lesson, kept)):
                     raise RunError("This experiment is going on: wait for it, or stop it first.")
                 prediction = lesson.checked(self._named(answers, lesson))
-                ids = lab.start_lesson(lesson.key, kept.attempt, owner=name_of(visitor))
+                started = lab.training.start_lesson(lesson.key, kept.attempt, owner=name_of(visitor))
             except PROBLEMS as error:
                 return [gr.skip(), warning(str(error)), *[gr.skip() for _ in self.live], gr.skip()]
-            kept = Kept(prediction, ids, kept.attempt + 1)
+            kept = Kept(prediction, [run.id for run in started], kept.attempt + 1)
             told = self._told(lesson, kept, self._runs(lesson, kept))
             return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
 
@@ -277,7 +279,7 @@ class LessonPage:
             lesson = lesson_of(entry)
             kept = Kept.of(memory, lesson)
             runs = self._runs(lesson, kept)
-            lab.stop([run.id for run in runs])
+            lab.training.stop(runs)
             return self._told(lesson, kept, runs)
 
         stop.click(halt, [opened_entry, memory], self.live, trigger_mode="once", **QUIET)
@@ -289,7 +291,7 @@ class LessonPage:
             runs = self._runs(lesson, kept)
             if self._stamp(lesson, runs) != before:
                 return [*self._told(lesson, kept, runs), gr.skip()]
-            go_on = self._is_live(runs) or lab.jobs.is_busy(name_of(visitor))
+            go_on = self._is_live(runs) or lab.training.jobs.is_busy(name_of(visitor))
             return [*[gr.skip() for _ in self.live], gr.skip() if go_on else gr.update(active=False)]
 
         clock.tick(
@@ -329,23 +331,28 @@ class LessonPage:
             gr.update(interactive=not live, value=AGAIN if kept.attempt else START),
             gr.update(interactive=live),
             setups(self._arms(lesson, kept, runs)),
-            self.lab.lesson_chart(lesson.key, kept.ids),
+            self._chart(lesson, runs),
             result_of(lesson, kept, runs, live),
         ]
 
+    def _chart(self, lesson: Lesson, runs: list[Run]) -> dict[str, Any]:
+        names = {run.id: name for name, run in lessons.arms_of(lesson, runs).items()}
+        chart = view.chart_of(runs, self.lab.training.jobs, names=names) if runs else {"runs": []}
+        return chart | {"title": lesson.title}
+
     def _runs(self, lesson: Lesson, kept: Kept) -> list[Run]:
-        return list(lessons.arms_of(lesson, self.lab.open(kept.ids)).values())
+        return list(lessons.arms_of(lesson, self.lab.results.open(kept.ids)).values())
 
     def _arms(self, lesson: Lesson, kept: Kept, runs: list[Run]) -> Mapping[str, RunConfig]:
         """Those of the runs on the screen; before there are any, those of the first attempt."""
-        dataset = runs[0].config.dataset if runs else self.lab.first_dataset()
+        dataset = runs[0].config.dataset if runs else self.lab.datasets.first()
         return lessons.made_arms(lesson, dataset, max(kept.attempt - 1, 0))
 
     def _is_live(self, runs: list[Run]) -> bool:
-        return view.is_live(runs, self.lab.jobs)
+        return view.is_live(runs, self.lab.training.jobs)
 
     def _stamp(self, lesson: Lesson, runs: list[Run]) -> str:
-        return stamp_of(lesson.key, view.stamp(runs, self.lab.jobs))
+        return stamp_of(lesson.key, view.stamp(runs, self.lab.training.jobs))
 
     def _named(self, answers: Any, lesson: Lesson) -> dict[str, Any]:
         """The answers to one lesson's questions, out of those to all."""

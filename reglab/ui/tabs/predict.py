@@ -9,12 +9,14 @@ from typing import Any
 import gradio as gr
 
 from reglab.analysis.pictures import HOW
+from reglab.errors import PROBLEMS
 from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.components.controls import unchecked
-from reglab.ui.services.lab import PROBLEMS, Lab
+from reglab.ui.components.visitor import warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.inside import NONE, NOTHING, beside, dressed, stamped
-from reglab.ui.tabs.train import TrainTab, warning
 from reglab.ui.views.answers import PASSES, Panel, imagenet, page
 
 TOP = 5
@@ -34,7 +36,7 @@ element.addEventListener("click", event => {
 """
 
 
-def predict_tab(lab: Lab, train: TrainTab) -> Any:
+def predict_tab(lab: Lab, train: Page) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
     with gr.Row(equal_height=False, elem_id="predict"):
         with gr.Column(scale=0, min_width=320, elem_classes="asked"):
@@ -88,7 +90,7 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
                 container=False,
             )
         with gr.Column(scale=1, min_width=320, elem_classes="answered"):
-            choices = lab.networks()
+            choices = lab.predictions.networks()
             options: dict[str, Any] = {"value": None, "filterable": False, "min_width": 280}
             with gr.Row(equal_height=False):
                 first = unchecked(gr.Dropdown(choices, label="Network", elem_id="network", **options))
@@ -102,7 +104,7 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
 
     def classify(image: str | None, checkpoint: str | None) -> dict[str, float]:
         try:
-            return lab.predict(image, checkpoint)
+            return lab.predictions.predict(image, checkpoint)
         except PROBLEMS as error:
             raise gr.Error(html.escape(str(error)), title="No prediction", print_exception=False) from None
 
@@ -126,7 +128,7 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
 
     def calibrate(event: gr.EventData) -> str:
         try:
-            lab.evaluate(str((event._data or {}).get("run", "")))
+            lab.predictions.evaluate(lab.stores.find(str((event._data or {}).get("run", ""))))
         except PROBLEMS as error:
             return warning(str(error))
         return ""
@@ -141,13 +143,13 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
     def pictures(run_id: Any) -> list[Any]:
         """Test pictures of the data set that this network was trained on."""
         try:
-            runs = lab.open([run_id] if isinstance(run_id, str) and run_id else [])
-            return [pixels for pixels, _ in lab.examples(runs[0].config.dataset if runs else "digits")]
+            runs = lab.results.open([run_id] if isinstance(run_id, str) and run_id else [])
+            return [pixels for pixels, _ in lab.predictions.examples(runs[0].config.dataset if runs else "digits")]
         except PROBLEMS:
             return []
 
     def refresh(visitor: Any, followed: list[str], *shown: Any) -> tuple[Any, ...]:
-        choices = lab.networks()
+        choices = lab.predictions.networks()
         chosen, there = beside(lab, choices, visitor, followed, shown)
         one, other = [*chosen, None, None][:2]
         found = pictures(one)
@@ -157,8 +159,8 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
             found,
             found,
             there,
-            gr.update(choices=lab.imagenet_networks()),
-            stamped(lab.open(chosen)),
+            gr.update(choices=lab.predictions.imagenet_networks()),
+            stamped(lab.results.open(chosen)),
         )
 
     def choose(examples: list[Any], event: gr.SelectData) -> Any:
@@ -176,13 +178,13 @@ def predict_tab(lab: Lab, train: TrainTab) -> Any:
 def panels(lab: Lab, picture: str, how: str, asked: dict[str, Any], chosen: Sequence[Any]) -> list[Panel]:
     """An answer of each network, or why there is none, in the order in which they were chosen."""
     ids = dict.fromkeys(run_id for run_id in chosen if isinstance(run_id, str) and run_id)
-    runs = lab.open(list(ids))
+    runs = lab.results.open(list(ids))
     named = {run.id: (role, name) for run, role, name in dressed(runs)}
     found = []
     for run in runs:
-        about: dict[str, Any] = {"run": run.id, "is_calibrating": run.id in lab.evaluating}
+        about: dict[str, Any] = {"run": run.id, "is_calibrating": run.id in lab.predictions.evaluating}
         try:
-            answer, seen = lab.answer(picture, run.id, how, **asked)
+            answer, seen = lab.predictions.answer(picture, run, how, **asked)
         except PROBLEMS as error:
             found.append(Panel(role="run", name=run.name, problem=str(error), **about))
         else:
@@ -200,7 +202,7 @@ def imagenet_part(lab: Lab, picture: Any) -> Any:
             elem_classes="lead",
         )
         with gr.Row(equal_height=False):
-            choices = lab.imagenet_networks()
+            choices = lab.predictions.imagenet_networks()
             network = gr.Dropdown(
                 choices, value=choices[0][1], label="Network of timm", elem_id="imagenet-network", filterable=False
             )
@@ -217,16 +219,16 @@ def imagenet_part(lab: Lab, picture: Any) -> Any:
         if name not in pretrained.OFFERED:
             return "", "", still
         if not fetch.is_local(name):
-            going = lab.fetches[name]
+            going = lab.datasets.fetches[name]
             return warning(going.sentence), "", gr.update(active=going.state == "running")
         try:
-            return "", imagenet(name, lab.imagenet(name, picture)), still
+            return "", imagenet(name, lab.predictions.imagenet(name, picture)), still
         except PROBLEMS as error:
             return warning(str(error)), "", still
 
     def press(name: Any, picture: str | None) -> tuple[Any, ...]:
         name = str(name)
-        lab.fetch(name)
+        lab.datasets.fetch(name)
         return name, *look(name, picture)
 
     shared: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4, "show_progress_on": answer}

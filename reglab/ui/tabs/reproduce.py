@@ -6,13 +6,16 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.errors import PROBLEMS
 from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, Publication
 from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
+from reglab.ui.components.events import QUIET
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.services.lab import PROBLEMS, Lab
-from reglab.ui.tabs.train import QUIET, TrainTab, name_of, warning
+from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
 from reglab.ui.views import reproduction
 
@@ -20,7 +23,7 @@ TICK = 2.0  # seconds between looks; a look that finds news reads every run of t
 FIRST = next(iter(PUBLICATIONS))
 
 
-def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
+def reproduce_tab(lab: Lab, train: Page) -> Any:
     """Returns a function that shows what is known by now, with its inputs and outputs, for when the tab is opened."""
     with gr.Column(elem_id="reproduce-tab"):
         gr.HTML(
@@ -67,24 +70,24 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
         """Everything about the publication that is chosen."""
         paper = paper_of(key)
         runs = runs_of(paper)
-        found = {name: lab.reproduction(paper, name) for name in RECIPES}
+        found = {name: lab.results.reproduction(paper, name) for name in RECIPES}
         live = [each.live for each in found.values()]
         return [
             reproduction.page(paper, found),
             *(reproduction.recipe(paper, name, each) for name, each in found.items()),
             *(gr.update(interactive=not each.live and not each.done) for each in found.values()),
-            gr.update(interactive=any(live) and lab.jobs.is_busy(name_of(visitor))),
+            gr.update(interactive=any(live) and lab.training.jobs.is_busy(name_of(visitor))),
             stamped(paper.key, runs),
             [run.id for run in runs],
             gr.update(active=any(live)),
         ]
 
     def runs_of(paper: Publication) -> list[Run]:
-        return [run for name in RECIPES for run in reproduce.runs_of(paper, name, lab.runs)]
+        return [run for name in RECIPES for run in reproduce.runs_of(paper, name, lab.stores.own)]
 
     def stamped(key: str, runs: list[Run]) -> str:
         """Changes with every epoch and every turn of the queue."""
-        return stamp_of(key, [(run.id, lab.jobs.status(run), view.size(run, "metrics")) for run in runs])
+        return stamp_of(key, [(run.id, lab.training.jobs.status(run), view.size(run, "metrics")) for run in runs])
 
     def choose(key: Any, visitor: Any) -> list[Any]:
         return ["", *(_command(paper_of(key).key, name) for name in RECIPES), *show(key, visitor)]
@@ -97,7 +100,7 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
             try:
                 configs = paper.configs(name)
                 names = reproduce.names(paper, name, configs)
-                lab.start_plan(configs, name_of(visitor), paper.group(name), names=names)
+                lab.training.start_plan(configs, name_of(visitor), paper.group(name), names=names)
             except PROBLEMS as error:
                 return [warning(str(error)), *[gr.skip() for _ in shown]]
             return ["", *show(paper.key, visitor)]
@@ -109,14 +112,14 @@ def reproduce_tab(lab: Lab, train: TrainTab) -> Any:
 
     def halt(key: Any, visitor: Any) -> list[Any]:
         for name in RECIPES:
-            lab.stop_group(paper_of(key).group(name))
+            lab.training.stop_group(paper_of(key).group(name))
         return show(key, visitor)
 
     stop.click(halt, [chosen, train.visitor], shown, trigger_mode="once", **QUIET)
 
     def tick(key: Any, visitor: Any, before: Any, known: list[str]) -> list[Any]:
         """Look again at the runs on the page."""
-        now = stamped(paper_of(key).key, lab.open(known))
+        now = stamped(paper_of(key).key, lab.results.open(known))
         return [gr.skip() for _ in shown] if now == before else show(key, visitor)
 
     clock.tick(tick, [chosen, train.visitor, stamp, known], shown, trigger_mode="once", **QUIET)

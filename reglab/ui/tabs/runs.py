@@ -6,15 +6,17 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.errors import PROBLEMS
 from reglab.ui.components.controls import unchecked
-from reglab.ui.services.lab import PROBLEMS, Lab
-from reglab.ui.tabs.train import TrainTab, warning
+from reglab.ui.components.visitor import warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 
 COLUMNS = ["name", "status", "data", "network", "regularizers", "train", "val", "test", "gap", "started"]
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
+def runs_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
     """Returns a function that refreshes the list, with its inputs and outputs, for when the tab is opened."""
     with gr.Column(elem_id="runs"):
         table = gr.Dataframe(
@@ -47,7 +49,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     unchecked(chosen)
 
     def refresh(selected: str | None) -> tuple[Any, ...]:
-        summaries = lab.summaries()
+        summaries = lab.results.summaries()
         choices = [(f"{s['name']} · {s['status']}", s["run"]) for s in summaries]
         known = [s["run"] for s in summaries]
         selected = selected if selected in known else known[0] if known else None
@@ -63,7 +65,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def describe(run_id: str | None) -> tuple[Any, ...]:
         """The buttons that make sense for a run."""
-        runs = lab.open([run_id] if run_id else [])
+        runs = lab.results.open([run_id] if run_id else [])
         if not runs:
             return (
                 "",
@@ -72,7 +74,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
                 gr.update(interactive=False),
                 gr.update(visible=False),
             )
-        own, status = runs[0].path.parent == lab.runs.root, lab.jobs.status(runs[0])
+        own, status = runs[0].path.parent == lab.stores.own.root, lab.training.jobs.status(runs[0])
         return (
             runs[0].name,
             gr.update(interactive=own),
@@ -85,7 +87,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def do_rename(run_id: str | None, name: str) -> tuple[Any, ...]:
         try:
-            lab.runs.open(run_id or "").rename(name)
+            lab.stores.own.open(run_id or "").rename(name)
         except PROBLEMS as error:
             return *refresh(run_id), warning(str(error))
         return *refresh(run_id), ""
@@ -95,9 +97,9 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def do_delete(run_id: str | None) -> tuple[Any, ...]:
         try:
-            run = lab.runs.open(run_id or "")
-            if lab.jobs.status(run) == "queued":
-                lab.jobs.stop(run.id)
+            run = lab.stores.own.open(run_id or "")
+            if lab.training.jobs.status(run) == "queued":
+                lab.training.jobs.stop(run.id)
             run.delete()
         except PROBLEMS as error:
             return *refresh(run_id), warning(str(error))
@@ -107,7 +109,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     sure.click(do_delete, chosen, [*listing, notice], **PRIVATE)
 
     def do_open(run_id: str | None, visitor: dict[str, Any]) -> list[Any]:
-        runs = lab.open([run_id] if run_id else [])
+        runs = lab.results.open([run_id] if run_id else [])
         if not runs:
             return [
                 *train.follow([], visitor),
@@ -119,15 +121,14 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             filled = train.controls.filled(runs[0].config)
         except PROBLEMS as error:
             return [*[gr.skip() for _ in (*train.shown, *train.controls.by_name)], gr.skip(), warning(str(error))]
-        ids = [run.id for run in lab.together(runs[0])]
-        return [*train.follow(ids, visitor), *filled, gr.update(selected="train"), ""]
+        return [*train.follow(lab.training.together(runs[0]), visitor), *filled, gr.update(selected="train"), ""]
 
     everything = [*train.shown, *train.controls.components(), tabs, notice]
     show.click(do_open, [chosen, train.visitor], everything, **PRIVATE)
 
     def do_resume(run_id: str | None, visitor: dict[str, Any]) -> list[Any]:
         try:
-            lab.resume(run_id or "", owner=(visitor or {}).get("name", ""))
+            lab.training.resume(run_id or "", owner=(visitor or {}).get("name", ""))
         except PROBLEMS as error:
             return [*[gr.skip() for _ in (*train.shown, *train.controls.by_name)], gr.skip(), warning(str(error))]
         return do_open(run_id, visitor)
@@ -136,7 +137,7 @@ def runs_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def do_download(run_id: str | None) -> tuple[Any, str]:
         try:
-            return str(lab.download(run_id)), ""
+            return str(lab.files.run(lab.stores.find(run_id or ""))), ""
         except PROBLEMS as error:
             raise gr.Error(str(error), print_exception=False) from None
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.config import RunConfig
-from reglab.errors import ConfigError
+from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import sweep
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
 from reglab.regularizers import CATALOGUE
@@ -18,10 +18,12 @@ from reglab.teaching import assignments
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.presets import QUESTIONS, Question
 from reglab.ui.components.controls import unchecked
+from reglab.ui.components.events import QUIET
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.services.lab import PROBLEMS, Lab
+from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.predict import PRESS
-from reglab.ui.tabs.train import QUIET, TrainTab, name_of, warning
 from reglab.ui.views import sweep as sweeping
 
 AXES = 3  # that can be chosen here; the command line takes any number
@@ -31,7 +33,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 NOTHING = "Choose a question above, or settings of your own, and start the sweep. Sweeps of before are in the list."
 
 
-def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
+def sweep_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
     """Returns a function that refreshes the choices, with its inputs and outputs, for when the tab is opened."""
     settings = [(called(name), name) for name in sweep.names() if name not in ("dataset", "precision")]
     techniques = [(t.title, key) for key, t in CATALOGUE.items()]
@@ -146,7 +148,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             return warning(str(error)), "", ""
         try:
             configs, command = asked_for(base, values)
-            told = sweep.price(configs, lab.runs, sweep.name_of(configs))
+            told = sweep.price(configs, lab.stores.own, sweep.name_of(configs))
         except PROBLEMS as error:
             return line, f'<p class="price">{html.escape(str(error))}</p>', ""
         whole = f"{len(configs)} runs in all; " if told.runs != len(configs) else ""
@@ -180,7 +182,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
 
     def look(name: Any, by: Any, aim: Any, before: Any) -> list[Any]:
         """What there is of this sweep, where that is new: stamp, page, stop button, clock."""
-        told = lab.in_sweep(name) if isinstance(name, str) and name else []
+        told = lab.results.in_sweep(name) if isinstance(name, str) and name else []
         if not told:
             return ["", warning(NOTHING), gr.update(interactive=False), gr.update(active=False)]
         live = any(s["status"] in ("running", "queued") for s in told)
@@ -189,7 +191,7 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             return [gr.skip(), gr.skip(), gr.skip(), gr.update(active=live)]
         try:
             by = by if by in METRICS_OF_A_SWEEP else "test_accuracy"
-            drawn = sweeping.page(lab.grid(told, by, (aim or 0) / 100), by, told)
+            drawn = sweeping.page(lab.results.grid(told, by, (aim or 0) / 100), by, told)
         except PROBLEMS as error:
             drawn = warning(str(error))
         return [now, drawn, gr.update(interactive=live), gr.update(active=live)]
@@ -202,19 +204,19 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
             if assignment is not None:
                 assignment.check_all(configs)
             name = sweep.name_of(configs)
-            lab.start_plan(configs, owner=name_of(visitor), group=name, prune=prune)
+            lab.training.start_plan(configs, owner=name_of(visitor), group=name, prune=prune)
         except PROBLEMS as error:
             return [warning(str(error)), gr.skip(), gr.skip(), *[gr.skip() for _ in looked]]
-        return ["", gr.update(choices=lab.sweeps(), value=name), {"group": name}, *look(name, by, aim, None)]
+        return ["", gr.update(choices=lab.results.sweeps(), value=name), {"group": name}, *look(name, by, aim, None)]
 
     start.click(
-        begin, [train.visitor, train.assigned.state, prune, metric, target, *everything], [notice, group, mine, *looked],
+        begin, [train.visitor, train.assignment, prune, metric, target, *everything], [notice, group, mine, *looked],
         trigger_mode="once", **QUIET,
     )  # fmt: skip
 
     def halt(name: Any, by: Any, aim: Any) -> list[Any]:
         if isinstance(name, str) and name:
-            lab.stop_group(name)
+            lab.training.stop_group(name)
         return look(name, by, aim, None)
 
     stop.click(halt, [group, metric, target], looked, trigger_mode="once", **QUIET)
@@ -229,15 +231,16 @@ def sweep_tab(lab: Lab, train: TrainTab, tabs: gr.Tabs) -> Any:
     def open_cell(visitor: Any, event: gr.EventData) -> list[Any]:
         """Put the runs of a cell on the Train tab."""
         told = str((event._data or {}).get("runs", "")).split()[:5]
-        if not lab.open(told):
+        runs = lab.results.open(told)
+        if not runs:
             return [gr.skip() for _ in (*train.shown, tabs)]
-        return [*train.follow(told, visitor), gr.update(selected="train")]
+        return [*train.follow(runs, visitor), gr.update(selected="train")]
 
     shown.select(open_cell, train.visitor, [*train.shown, tabs], trigger_mode="multiple", **PRIVATE)
 
     def refresh(kept: Any, name: Any, by: Any, aim: Any, *values: Any) -> list[Any]:
         """The choices anew; what was shown stays, and after a reload it is the sweep that this browser looked at last."""
-        choices = lab.sweeps()
+        choices = lab.results.sweeps()
         known = [key for _, key in choices]
         remembered = kept.get("group") if isinstance(kept, dict) else None
         name = next((n for n in (name, remembered, *known) if n in known), None)

@@ -1,0 +1,139 @@
+"""What a page shows that was opened by the link of an assignment, and what it may then do."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+
+from reglab.config import RunConfig
+from reglab.teaching import sheet
+from reglab.teaching.assignments import PREDICTABLE, Assignment, called
+from reglab.teaching.links import encode
+from reglab.ui.components.controls import Controls, unchecked
+from reglab.ui.components.visitor import tries_of, warning
+
+
+class Assigned:
+    """The assignment a page was opened with, above its controls; nothing where there is none."""
+
+    def __init__(self, state: gr.State) -> None:
+        self.state = state  # the Assignment, or None
+        with gr.Column(visible=False, elem_id="assignment") as self.panel:
+            self.task = gr.HTML("", elem_id="task", apply_default_css=False)
+            with gr.Row(visible=False) as self.asks:
+                self.predicted = unchecked(
+                    gr.Number(None, label="Your prediction", elem_id="prediction", min_width=120, scale=1)
+                )
+                self.why = gr.Textbox(
+                    label="Why?", info="in a line", max_length=300, lines=1, elem_id="why", min_width=120, scale=1
+                )
+        self.answers = [self.predicted, self.why]
+        # What else is shown only under some assignments.
+        self.around: list[tuple[Any, Callable[[Assignment], bool]]] = []
+
+    @property
+    def shown(self) -> list[Any]:
+        around = [component for component, _ in self.around]
+        return [self.state, self.panel, self.task, self.asks, *self.answers, *around]
+
+    def filled(self, assignment: Assignment | None, visitor: Any, notice: str = "") -> list[Any]:
+        """Updates for `shown`; the prediction that was made last is put back. A notice is all that a bad link gets."""
+        if assignment is None:
+            said = [None, gr.update(visible=bool(notice)), warning(notice)]
+            return [*said, *[gr.skip() for _ in self.shown[len(said) :]]]
+        asked = assignment.predict
+        last = next((t["prediction"] for t in reversed(tries_under(assignment, visitor)) if t["prediction"]), None)
+        return [
+            assignment,
+            gr.update(visible=True),
+            task_html(assignment) + warning(notice),
+            gr.update(visible=bool(asked)),
+            gr.update(
+                info=f"{PREDICTABLE.get(asked, '')}, in {'points' if asked == 'gap' else 'percent'}",
+                value=round(last.value * 100, 6) if last else None,
+            ),
+            last.reason if last else "",
+            *[gr.update(visible=is_shown(assignment)) for _, is_shown in self.around],
+        ]
+
+
+def tries_under(assignment: Assignment, visitor: Any) -> list[dict[str, Any]]:
+    """What this visitor has started under the assignment, with the predictions as values again."""
+    tries = [t for t in tries_of(visitor) if t["link"] == encode(assignment)]
+    return [{**t, "prediction": prediction_of(t)} for t in tries]
+
+
+def prediction_of(one: dict[str, Any]) -> sheet.Prediction | None:
+    try:
+        return sheet.Prediction.model_validate(one["prediction"])
+    except ValidationError:  # none, or what a browser's memory made of it
+        return None
+
+
+def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, percent: Any, why: Any) -> dict[str, Any]:
+    """What to remember of a run that is about to be started. Raises `ConfigError` where the assignment forbids it."""
+    if assignment is None:
+        return {}
+    assignment.check(config, runs=len(tries_under(assignment, visitor)))
+    prediction = sheet.predicted(assignment.predict, percent, why) if assignment.predict else None
+    return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
+
+
+def held(assignment: Assignment | None, names: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    """New values for controls; those that an assignment locks or hides stay as they are."""
+    if assignment is None:
+        return list(values)
+    return [v if assignment.access(n) == "open" else gr.skip() for n, v in zip(names, values, strict=True)]
+
+
+def dressed(assignment: Assignment, controls: Controls) -> list[Any]:
+    """Updates for all controls: their values, and which of them are locked or hidden."""
+    access = [assignment.access(name) for name in controls.by_name]
+    values = zip(access, controls.filled(assignment.config), strict=True)
+    return [gr.update(value=v, interactive=a == "open", visible=a != "hidden") for a, v in values]
+
+
+def left_out(config: RunConfig, controls: Controls) -> str:
+    """A sentence on what a link says and this page has no control for."""
+    said = [
+        called(name)[:1].lower() + called(name)[1:]
+        for name, info in RunConfig.model_fields.items()
+        if name != "regularizers" and name not in controls.by_name and getattr(config, name) != info.default
+    ]
+    if not said:
+        return ""
+    return f"This page has no control for the {' and the '.join(said)} in the link: it leaves that as usual."
+
+
+def task_html(assignment: Assignment) -> str:
+    """The task, what may be changed, and the budget; what the teacher wrote stays text."""
+    budget = [
+        f"{most:,} {what if most > 1 else what[:-1]}"
+        for most, what in (
+            (assignment.max_epochs, "epochs"),
+            (assignment.max_images, "training images"),
+            (assignment.max_runs, "runs"),
+        )
+        if most is not None
+    ]
+    told = [
+        rules(assignment),
+        f"At most {', '.join(budget)}." if budget else "",
+        "To hand in: Share, Lesson sheet.",
+    ]
+    task = f'<p class="task">{html.escape(assignment.task)}</p>' if assignment.task else ""
+    return f"<h4>Assignment</h4>{task}<p>{html.escape(' '.join(filter(None, told)))}</p>"
+
+
+def rules(assignment: Assignment) -> str:
+    """What may be changed, in a sentence."""
+    named = {"open": assignment.open, "locked": assignment.locked, "hidden": assignment.hidden}
+    lists = {access: ", ".join(map(called, names)) for access, names in named.items()}
+    if assignment.rest != "open":
+        return f"You may change: {lists['open'] or 'nothing'}."
+    fixed = ", ".join(filter(None, (lists["locked"], lists["hidden"])))
+    return f"You may change everything but: {fixed}." if fixed else "You may change everything."

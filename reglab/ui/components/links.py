@@ -1,0 +1,27 @@
+"""A box with a link to read and to copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+LINK = (
+    '<div class="link"><input type="text" readonly aria-label="{name}" spellcheck="false">'
+    '<button type="button" class="lg secondary">Copy link</button></div><output aria-live="polite"></output>'
+)
+LINK_JS = (Path(__file__).parent.parent / "static" / "link.js").read_text("utf-8")
+
+
+def link_box(name: str, elem_id: str, value: Any = None, **kwargs: Any) -> gr.HTML:
+    """Its value is `{"text": ...}`, or `{"error": ...}` where there is no link."""
+    return gr.HTML(
+        value,
+        html_template=LINK.replace("{name}", name),
+        js_on_load=LINK_JS,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes="reglab-link",
+        **kwargs,
+    )

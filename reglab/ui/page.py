@@ -1,0 +1,116 @@
+"""What the tabs share: the visitor, and those parts of the Train tab that other tabs write to.
+
+A tab that has something to put on the Train tab returns `page.follow(runs, visitor)` for the components `page.shown`, or
+`page.opened(runs, visitor)` for `page.opening`, which turns to that tab as well.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from reglab.runs.run import Run
+from reglab.teaching.links import encode
+from reglab.ui.components.chart import lab_chart
+from reglab.ui.components.controls import Controls, preset
+from reglab.ui.components.events import skipped
+from reglab.ui.components.links import link_box
+from reglab.ui.components.stamps import stamp_box, stamp_of
+from reglab.ui.components.visitor import name_of, tries_of, warning
+from reglab.ui.services.lab import Lab
+from reglab.ui.views import curves
+from reglab.ui.views.setup import machine_html
+
+TICK = 0.7  # seconds between looks at the runs' folders
+
+
+class Page:
+    """Laid out before the tabs. What is not rendered here, whoever lays out the page or the Train tab puts into its place."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.header = gr.HTML(machine_html(lab.training.machine_line()), elem_id="header")
+        self.tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap", render=False)
+        # {"name": ..., "ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart. The secret
+        # only has to be the same after a restart; there is nothing secret in a list of run ids.
+        self.visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
+        self.assignment = gr.State(None)  # the Assignment, or None; the server's, so that no page can soften it
+        self.first = preset(lab.datasets.first())
+        self.controls = Controls(self.first)
+        self.plain = gr.Checkbox(
+            True,
+            label="Compare with the same network without regularizers",
+            info="same images, same seed, same batches",
+            elem_id="compare",
+            container=False,
+            render=False,
+        )
+        self.scratch = gr.Checkbox(
+            False,
+            label="Compare with the same network from random weights (slow)",
+            elem_id="scratch",
+            container=False,
+            render=False,
+        )
+        self.link = link_box("Link to this set-up", "link", {"text": encode(self.first), "address": True}, render=False)
+        self.stamp = stamp_box()
+        self.clock = gr.Timer(TICK, active=True)
+        self.chart = lab_chart(elem_id="chart", render=False)
+        self.start = gr.Button("Train", variant="primary", elem_id="train", render=False)
+        self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", render=False)
+        self.notice = gr.HTML("", elem_id="notice", render=False)
+
+    @property
+    def beside(self) -> list[Any]:
+        """The switches that say what a run is trained beside: plain, from random weights."""
+        return [self.plain, self.scratch]
+
+    @property
+    def shown(self) -> list[Any]:
+        return [self.visitor, self.stamp, self.chart, self.start, self.stop, self.notice, self.clock]
+
+    @property
+    def opening(self) -> list[Any]:
+        return [*self.shown, self.tabs]
+
+    def follow(self, runs: Sequence[Run], visitor: Any, notice: str = "") -> list[Any]:
+        """Updates for `shown` that put these runs on the screen."""
+        live = self.lab.training.is_live(runs)
+        return [
+            {
+                "name": name_of(visitor) or secrets.token_hex(8),
+                "ids": [run.id for run in runs],
+                "tries": tries_of(visitor),
+            },
+            self.stamp_of(runs),
+            self.chart_of(runs),
+            gr.update(interactive=not live),
+            gr.update(interactive=live),
+            warning(notice),
+            gr.update(active=True),  # a look that finds nothing new stops it; one from before may still be on its way
+        ]
+
+    def opened(self, runs: Sequence[Run], visitor: Any) -> list[Any]:
+        """Updates for `opening`: these runs on the Train tab, and that tab in front."""
+        return [*self.follow(runs, visitor), gr.update(selected="train")]
+
+    def unopened(self) -> list[Any]:
+        """Updates for `opening` that leave everything as it is."""
+        return skipped(self.opening)
+
+    def stamp_of(self, runs: Sequence[Run]) -> str:
+        return stamp_of(curves.stamp(runs, self.lab.training.jobs))
+
+    def chart_of(self, runs: Sequence[Run]) -> dict[str, Any]:
+        """These runs, or the first of them where there are more than colours."""
+        shown = runs[: len(curves.ROLES)]
+        shipped = runs and all(self.lab.stores.is_shipped(run) for run in shown)
+        note = "A finished example. Press Train to make your own." if shipped else ""
+        if len(shown) < len(runs):
+            note = f"The first {len(shown)} of {len(runs)} runs. {note}".strip()
+        if not shown:
+            return {"runs": []}
+        return curves.chart_of(shown, self.lab.training.jobs, note, curves.names_of(shown))

@@ -1,0 +1,71 @@
+"""What visitors take along: a run as a zip file, a comparison, a lesson sheet."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reglab.errors import PROBLEMS, ConfigError
+from reglab.experiments import report
+from reglab.publishing import model_card
+from reglab.runs.run import Run
+from reglab.teaching import sheet
+from reglab.ui.services.predictions import Predictions
+from reglab.ui.services.results import Results
+from reglab.ui.services.stores import Stores
+
+KEPT = 3_600.0  # seconds that a download can be fetched in
+
+
+class Files:
+    """Downloads, each in a folder of its own, which goes after an hour."""
+
+    def __init__(self, stores: Stores, results: Results, predictions: Predictions) -> None:
+        self.stores, self.results, self.predictions = stores, results, predictions
+        self._folder = tempfile.TemporaryDirectory(prefix="reglab-")
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def run(self, run: Run) -> Path:
+        """The run as a zip file, with its model card where it has one."""
+        target = run.zip(self._fresh())
+        if not (run.path / "README.md").exists():
+            with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
+                card = self.predictions.pictures.call(model_card.model_card, run)
+                with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+                    archive.writestr(f"{run.id}/README.md", card)
+        return target
+
+    def comparison(self, kind: str, ids: Sequence[str], metric: str, axis: str) -> Path:
+        """A file of that kind (html, png, csv or json). Raises `ConfigError` or `RunError`."""
+        content = report.file(kind, self.results.comparison(ids), metric, axis)
+        target = self._fresh() / f"comparison.{kind}"
+        target.write_bytes(content)
+        return target
+
+    def sheet(self, runs: Sequence[Run], tries: Mapping[str, tuple[Any, Any]], name: str) -> Path:
+        """The lesson sheet of these runs, one of which is what the others are compared with: that with regularizers.
+
+        `tries`: run id -> (link of the assignment, prediction). Raises `ConfigError` or `RunError`.
+        """
+        if not runs or self.stores.is_shipped(runs[0]):
+            raise ConfigError("There is no run of yours on the screen: press Train, and wait until it is finished.")
+        mine = max(runs, key=lambda run: (run.id in tries, len(run.config.regularizers)))
+        told = sheet.make(mine, name, *tries.get(mine.id, (None, None)))
+        target = self._fresh() / told.file_name
+        target.write_text(told.to_json(), "utf-8")
+        return target
+
+    def _fresh(self) -> Path:
+        """A folder of its own for what is handed out; those of long ago are removed."""
+        for folder in Path(self._folder.name).iterdir():
+            if time.time() - folder.stat().st_mtime > KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._folder.name))

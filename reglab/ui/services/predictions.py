@@ -1,0 +1,164 @@
+"""What trained networks make of pictures: answers, mistakes, what is inside, and how much an answer is worth."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reglab.analysis import evaluate, inside, mistakes, predict, preview
+from reglab.analysis.mistakes import Answered, Mistakes
+from reglab.analysis.predict import Answer
+from reglab.analysis.preview import Look
+from reglab.errors import ConfigError, RunError
+from reglab.jobs.isolation import IsolatedProcess
+from reglab.models import pretrained
+from reglab.runs.run import Run
+from reglab.teaching.links import offered
+from reglab.ui.services.datasets import Datasets
+from reglab.ui.services.stores import Stores
+
+DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
+EVALUATING = 3_600.0  # seconds until an evaluation is given up
+LOADING = 180.0  # seconds for an answer of timm, whose import alone takes many
+LOOKS = 64  # looks inside that are remembered; a few kilobytes each
+
+
+class Predictions:
+    """Networks at work, each in a process that may die without taking the server along."""
+
+    def __init__(self, stores: Stores, datasets: Datasets) -> None:
+        self.stores, self.datasets = stores, datasets
+        self.pictures = IsolatedProcess(DECODER_MEMORY)
+        self.evaluations = IsolatedProcess()  # which take minutes, so that no prediction waits for one
+        self.evaluating: set[str] = set()
+        self._evaluating = threading.Lock()
+        self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._looking = threading.Lock()
+
+    def close(self) -> None:
+        self.pictures.close()
+        self.evaluations.close()
+
+    # ---- answers
+    def networks(self) -> list[tuple[str, str]]:
+        """(what it is, id) of every network that can predict, newest first, the shipped ones last."""
+        choices = []
+        for store in self.stores:
+            for run in store.runs():
+                summary = run.summary()
+                if (run.path / "model.safetensors").exists() and summary["status"] in ("finished", "stopped"):
+                    test = f" · test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
+                    choices.append((f"{run.name} · {run.config.title()} · {run.config.recipe()}{test}", run.id))
+        return choices
+
+    def predict(self, picture: str | None, run_id: str | None) -> dict[str, float]:
+        """Class -> probability. Raises `ConfigError` or `RunError`."""
+        if not run_id:
+            raise ConfigError("There is no trained network yet: train one first.")
+        answer, _ = self.answer(picture, self.stores.find(run_id), cam=False)
+        return dict(answer.top(len(answer.classes)))
+
+    def answer(self, picture: str | None, run: Run, how: str = "crop", **asked: Any) -> tuple[Answer, Any]:
+        """The network's answer and the 32 x 32 pixels it saw; `asked` as `predict.answer` takes it. Raises as above."""
+        answer_file = partial(predict.answer_file, **asked)
+        found: tuple[Answer, Any] = self.pictures.call(answer_file, str(run.path), _asked(picture), how)
+        return found
+
+    def imagenet(self, name: str, picture: str | None) -> tuple[tuple[str, float], ...]:
+        """The likeliest of ImageNet's classes. Raises `ConfigError`, `DataError` or `RunError`."""
+        likeliest: tuple[tuple[str, float], ...]
+        likeliest = self.pictures.call(predict.imagenet_file, name, _asked(picture), timeout=LOADING)
+        return likeliest
+
+    def imagenet_networks(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every network of timm that is offered, those on this machine first."""
+        here = pretrained.local()
+        return [
+            (f"{known.timm} · {'on this machine' if name in here else f'a download of {known.megabytes} MB'}", name)
+            for name, known in sorted(pretrained.OFFERED.items(), key=lambda item: item[0] not in here)
+        ]
+
+    def examples(self, dataset: str) -> list[tuple[Any, str]]:
+        """Test pictures of the data set, or of the digits when it is not here."""
+        found: list[tuple[Any, str]] = self.pictures.call(predict.examples, dataset)
+        return found
+
+    # ---- before and inside
+    def preview(self, values: Mapping[str, Any]) -> Look:
+        """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
+        config = offered(values)
+        self.datasets.ready_to_look(config)
+        seen: Look = self.pictures.call(preview.look, config.model_dump(mode="json"))
+        return seen
+
+    def inside(self, run: Run) -> dict[str, Any]:
+        """What regularizers have left behind in it, kept until its weights change. Raises as `answer`."""
+        key = (run.id, *weights_stamp(run))
+        with self._looking:
+            if key in self._looks:
+                self._looks.move_to_end(key)
+                return self._looks[key]
+        seen: dict[str, Any] = self.pictures.call(inside.look, str(run.path), timeout=LOADING)
+        if "problem" not in seen:  # which may have gone by the next look
+            with self._looking:
+                self._looks[key] = seen
+                while len(self._looks) > LOOKS:
+                    self._looks.popitem(last=False)
+        return seen
+
+    # ---- what a run is worth
+    def evaluate(self, run: Run) -> None:
+        """Answer the run's validation and test images and keep the answers: seconds to minutes.
+
+        Raises `ConfigError`, `DataError` or `RunError`.
+        """
+        if run.config.on_features:
+            self.datasets.ready(run.config)
+        else:
+            self.datasets.ready_to_look(run.config)
+        with self._evaluating:
+            if run.id in self.evaluating:
+                raise RunError(f"Run {run.name} is being evaluated already: wait for that.")
+            self.evaluating.add(run.id)
+        try:
+            self.evaluations.call(evaluate.evaluate, run, timeout=EVALUATING)
+        finally:
+            with self._evaluating:
+                self.evaluating.discard(run.id)
+                if not self.evaluating:
+                    self.evaluations.close()  # it has done its work and need not sit in memory
+        if not mistakes.is_ready(run):
+            raise RunError(
+                f"Run {run.name} was evaluated, but nothing can be kept in its folder: free some disk space, or copy it to"
+                " where it can be written."
+            )
+
+    def mistakes(self, run: Run) -> Mistakes:
+        """Its wrong answers to the test images. Raises `DataError`, or `RunError` for one that was not evaluated."""
+        self.datasets.ready_to_look(run.config)
+        found: Mistakes = self.pictures.call(mistakes.look, str(run.path))
+        return found
+
+    def taken_for(self, run: Run, true: int, predicted: int) -> tuple[Answered, ...]:
+        """Test pictures of one class that are taken for another. Raises as `mistakes`, and `ConfigError`."""
+        found: tuple[Answered, ...] = self.pictures.call(mistakes.pictures, str(run.path), true, predicted)
+        return found
+
+
+def weights_stamp(run: Run) -> tuple[int, int]:
+    """Changes when the weights do. Raises `RunError` when there are none."""
+    try:
+        facts = (run.path / "model.safetensors").stat()
+    except OSError:
+        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _asked(picture: str | None) -> str:
+    if not picture:
+        raise ConfigError("There is no picture yet: upload, paste or photograph one, or click an example.")
+    return str(Path(picture))

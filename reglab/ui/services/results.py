@@ -1,0 +1,173 @@
+"""What has come of the runs: their summaries, lists and groups, comparisons, sweeps and published results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from reglab.config import RunConfig
+from reglab.errors import ConfigError
+from reglab.experiments import compare, grid, reproduce, sweep
+from reglab.experiments.compare import Comparison
+from reglab.experiments.grid import Grid
+from reglab.experiments.publications import Publication
+from reglab.runs import index
+from reglab.runs.run import Run
+from reglab.ui.services.stores import Stores
+from reglab.ui.services.training import Training
+from reglab.ui.views import curves
+from reglab.ui.views.reproduction import Shown
+
+OWN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")  # which says nothing to anybody
+OWN_GROUP = re.compile(r"[0-9a-f]{12}")  # neither does this
+MOST_COMPARED = 300  # runs on one page
+
+
+class Results:
+    """Everything that can be read off the folders of runs."""
+
+    def __init__(self, stores: Stores, training: Training) -> None:
+        self.stores, self.training = stores, training
+
+    # ---- runs
+    def open(self, ids: Sequence[str]) -> list[Run]:
+        """Those of the runs that are still there."""
+        return self.stores.open(ids)
+
+    def example(self) -> list[Run]:
+        """The pair of finished runs that a first visit shows."""
+        for run in self.stores.shipped.runs():
+            if len(pair := self.training.together(run)) == 2:
+                return pair
+        return []
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """The summary of every run, newest first, the shipped ones last; `queued` where only this server knows of it."""
+        told = [summary for store in self.stores for summary in index.summaries(store)]
+        live = {summary["run"] for summary in told if summary["status"] != "finished"}
+        status, root = self.training.jobs.status, self.stores.own.root
+        return [s | {"status": status(Run(root / s["run"]))} if s["run"] in live else s for s in told]
+
+    # ---- sweeps
+    def sweeps(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every group that somebody named or that a sweep has made, newest first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for s in self.summaries():
+            if (group := s.get("group", "")) and not OWN_GROUP.fullmatch(group):
+                found.setdefault(group, []).append(s)
+        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+
+    def in_sweep(self, group: str) -> list[dict[str, Any]]:
+        """The summaries of its runs, the oldest first."""
+        told = (s for s in self.summaries() if s.get("group") == group and s["status"] != "unreadable")
+        return sorted(told, key=_age)
+
+    def grid(self, told: Sequence[Mapping[str, Any]], metric: str, target: float) -> Grid:
+        """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""
+        found = [self.stores.find(s["run"]) for s in told]
+        return grid.grid(
+            [(_config(run), grid.read(run, s, metric, target)) for run, s in zip(found, told, strict=True)]
+        )
+
+    # ---- comparisons
+    def groups(self) -> list[tuple[str, str]]:
+        """(what it is, name) of every group with at least two finished runs, newest first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for summary in self._finished():
+            if summary["group"]:
+                found.setdefault(summary["group"], []).append(summary)
+        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+
+    def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
+        """A group by what is trained in it; its own name where somebody gave it one."""
+        seeds = len({summary["seed"] for summary in told})
+        own = "" if OWN_GROUP.fullmatch(group) else f"{group} · "
+        title = self.stores.find(told[0]["run"]).config.title()
+        return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+    def finished_in(self, group: str) -> list[str]:
+        """The ids of the finished runs of a group, in the order in which they were made."""
+        told = (summary for summary in self._finished() if summary["group"] == group)
+        return [summary["run"] for summary in sorted(told, key=_age)]
+
+    def finished_rows(self) -> list[list[Any]]:
+        """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
+        rows = [[*_what(s), s["seed"], *_numbers([s]), s["run"]] for s in self._finished()]
+        places = {tuple(row[1:4]): place for place, row in reversed(list(enumerate(rows)))}
+        return sorted(rows, key=lambda row: (places[tuple(row[1:4])], row[4]))
+
+    def finished_set_ups(self) -> list[list[Any]]:
+        """The same with a row for each set-up: how many seeds it has, and the means over them; last the newest run's id."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for s in self._finished():
+            found.setdefault(self._set_up(s), []).append(s)
+        return [
+            [*_what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
+            for told in found.values()
+        ]
+
+    def alike(self, run_id: str) -> list[str]:
+        """The finished runs that differ from this one in nothing but their seed, and itself, by seed."""
+        told = self._finished()
+        set_up = next((self._set_up(s) for s in told if s["run"] == run_id), None)
+        return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if self._set_up(s) == set_up]
+
+    def _set_up(self, summary: Mapping[str, Any]) -> str:
+        return _config(self.stores.find(summary["run"])).set_up()
+
+    def _finished(self) -> list[dict[str, Any]]:
+        """The runs that can be compared, newest first, the shipped ones last."""
+        wanted = {"test_accuracy", "gap", "ece", "train_size"}
+        told = [summary for store in self.stores for summary in index.summaries(store)]
+        return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
+
+    def comparison(self, ids: Sequence[str]) -> Comparison:
+        """These runs side by side. Raises `ConfigError` or `RunError`."""
+        if len(ids) > MOST_COMPARED:
+            raise ConfigError(
+                f"{len(ids)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
+            )
+        return compare.compare(self.open(ids))
+
+    # ---- published results
+    def reproduction(self, publication: Publication, recipe: str) -> Shown:
+        """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
+        own, jobs = self.stores.own, self.training.jobs
+        runs = reproduce.runs_of(publication, recipe, own)
+        told = reproduce.to_json(reproduce.look(publication, recipe, runs))
+        if self.training.is_live(runs):
+            return Shown(told, progress=curves.progress_of(runs, jobs), live=True)
+        price = sweep.price(publication.configs(recipe), own, publication.group(recipe))
+        if not price.runs:
+            return Shown(told, price="Every run of this recipe is finished.", done=True)
+        kept = reproduce.recorded(publication.key, recipe)
+        said = f"{price} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(price)
+        if kept and not told["runs"]:
+            return Shown(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
+        return Shown(told, price=said)
+
+
+def _age(s: Mapping[str, Any]) -> tuple[str, str]:
+    """As `Run.age`, of a summary."""
+    return str(s.get("created", "")), s["run"]
+
+
+def _what(s: Mapping[str, Any]) -> list[str]:
+    """What a run is called, its network, its data and its regularizers."""
+    wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
+    name = "" if s["name"] == s["run"] and OWN_ID.fullmatch(s["run"]) else s["name"]
+    return [name, s["model"], f"{s['dataset']} · {s['train_size']:,}{wrong}", " ".join(s["regularizers"]) or "none"]
+
+
+def _numbers(told: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The means of test accuracy (%), gap (points) and calibration error."""
+    digits = {"test_accuracy": (100, 2), "gap": (100, 1), "ece": (1, 3)}
+    return [round(sum(s[key] for s in told) / len(told) * scale, n) for key, (scale, n) in digits.items()]
+
+
+@lru_cache(maxsize=2_000)
+def _config(run: Run) -> RunConfig:
+    """What is trained in it, which never changes."""
+    return run.config

@@ -1,0 +1,43 @@
+"""The runs that the page can show: those that were trained here, and the networks that ship."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from reglab.errors import RunError
+from reglab.runs.run import Run
+from reglab.runs.store import Store, checkpoints_store, find, runs_store
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Both folders of runs, looked into in this order."""
+
+    own: Store = field(default_factory=runs_store)
+    shipped: Store = field(default_factory=checkpoints_store)
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter((self.own, self.shipped))
+
+    def find(self, run_id: str) -> Run:
+        """The run of that id or name. Raises `RunError`."""
+        return find(run_id, self.own, self.shipped)
+
+    def open(self, ids: Iterable[str]) -> list[Run]:
+        """Those of the runs that are still there."""
+        found = []
+        for run_id in ids:
+            try:
+                found.append(self.find(run_id))
+            except RunError:
+                continue
+        return found
+
+    def is_shipped(self, run: Run) -> bool:
+        return run.path.parent == self.shipped.root
+
+    def group(self, run: Run) -> list[Run]:
+        """The runs that were made in the same group, oldest first; none for a run of no group."""
+        store = self.shipped if self.is_shipped(run) else self.own
+        return store.group(run.described.get("group", ""))

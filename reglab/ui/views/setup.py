@@ -1,0 +1,47 @@
+"""What the Train tab says of a set-up before it is trained: its recipe, its weights, techniques that meet; and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reglab.errors import PROBLEMS
+from reglab.models import pretrained
+from reglab.teaching.presets import Preset
+from reglab.ui.views.templates import render
+
+FINETUNED = {
+    "features": "A new last layer is trained on the features of the frozen rest, computed once and kept.",
+    "head_then_all": "The new last layer learns alone for a third of the run, then the rest thaws stage by stage.",
+    "all": "Everything is trained from the first step on: choose a learning rate of about 0.0003.",
+}
+RANDOM = "Random weights, all of them trained."
+
+
+def machine_html(line: str) -> str:
+    """The head of the page: its name, and what machine trains here."""
+    return render("machine.html", line=line)
+
+
+def recipe_html(recipe: Preset) -> str:
+    return render("paragraph.html", text=f"{recipe.title}: {recipe.about}.")
+
+
+def advice_html(sentences: Sequence[str]) -> str:
+    """A word on techniques that are switched on together; nothing where there is none."""
+    return render("advice.html", sentences=sentences)
+
+
+def weights_html(asked: Mapping[str, Any]) -> str:
+    """What is known of a network of timm: its download, the size it sees pictures at, and how they are normalised."""
+    try:
+        known = pretrained.known(asked["model"])
+        side = pretrained.side_of(known.name, int(asked["side"]) if asked["side"] else None)
+    except PROBLEMS as error:
+        return render("warning.html", sentence=str(error))
+    here = "already on this machine" if pretrained.is_local(known.name) else f"a download of {known.megabytes} MB"
+    mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
+    start = f"ImageNet weights: {here}. {FINETUNED[asked['finetune']]}" if asked["pretrained"] else RANDOM
+    return render(
+        "paragraph.html", text=f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}."
+    )
