@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from conftest import tiny_config
@@ -36,6 +37,18 @@ def test_each_rung_counts_for_itself():
     others = [{1: 0.9, 3: 0.1}, {1: 0.8, 3: 0.2}, {1: 0.1}]
     assert not is_hopeless({1: 0.85, 3: 0.3}, others)
     assert is_hopeless({1: 0.95, 3: 0.05}, others)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 5, 6, 9, 20])
+def test_of_runs_that_differ_a_third_goes_on_and_the_best_always_does(runs):
+    reached = [{1: value / runs} for value in range(runs)]
+    kept = [own for own in reached if not is_hopeless(own, [other for other in reached if other is not own])]
+    assert kept == reached[-max(runs // 3, 1) :]
+
+
+def test_equals_of_the_last_that_goes_on_go_on_and_no_number_is_no_hope():
+    assert not is_hopeless({1: 0.5}, [{1: 0.5}, {1: 0.5}])
+    assert is_hopeless({1: math.nan}, []) and is_hopeless({1: math.nan}, [{1: 0.1}])
 
 
 # ---- real runs ---------------------------------------------------------------------------------------------------
