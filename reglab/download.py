@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from reglab import compat
 from reglab.errors import DataError
 
 Progress = Callable[[str, int, int], None]
@@ -46,7 +47,7 @@ class HubFiles:
 
 def cached(known: Remote) -> HubFiles | None:
     """The files where the Hub's cache has all of them, at the commit that its `main` names. Never asks the network."""
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
     revision, paths = "main", {}
     for name, path in known.files.items():
@@ -54,7 +55,7 @@ def cached(known: Remote) -> HubFiles | None:
             found = try_to_load_from_cache(
                 str(known.repo),
                 path,
-                cache_dir=constants.HF_HUB_CACHE,
+                cache_dir=compat.huggingface_hub.cache_folder(),
                 revision=revision,
                 repo_type=known.repo_type,
             )
@@ -63,13 +64,8 @@ def cached(known: Remote) -> HubFiles | None:
         if not isinstance(found, str):
             return None
         paths[name] = Path(found)
-        revision = commit_of(paths[name], path)  # the other files: from the same commit
+        revision = compat.huggingface_hub.commit_of(paths[name], path)  # the other files: from the same commit
     return HubFiles(revision, paths)
-
-
-def commit_of(found: Path, path: str) -> str:
-    """The commit of a file in the Hub's cache, which lies under a folder of that name; `path` is that in its repository."""
-    return found.parents[len(Path(path).parts) - 1].name
 
 
 def fetch(
@@ -87,31 +83,22 @@ def fetch(
 
 def _download(known: Remote, report: Progress, deadline: float, anew: Path | None) -> HubFiles:
     """All files at one commit. Raises what the Hub's client raises, ConnectionError, or TimeoutError."""
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.utils.tqdm import tqdm
+    from huggingface_hub import hf_hub_download
 
-    if constants.HF_HUB_OFFLINE:
+    if compat.huggingface_hub.is_offline():
         raise ConnectionError("HF_HUB_OFFLINE is set")
     if not hub_answers(known):
         raise ConnectionError("no network")  # asked first, because the client itself would go on trying for a minute
 
-    finished, bars = 0, []
+    finished = 0
 
-    class Bar(tqdm):
-        """Draws nothing; tells how far we are. Of the two bars the client may show for a file the longer one counts."""
+    def told(of_this_file: int) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError("it took too long")
+        done = finished + of_this_file
+        report("downloading", done, max(done, known.megabytes * 1_000_000))
 
-        def __init__(self, *args: Any, **settings: Any):
-            super().__init__(*args, **{**settings, "disable": True})
-            self.bytes = settings.get("initial") or 0
-            bars.append(self)
-
-        def update(self, n: float | None = 1) -> None:
-            if time.monotonic() > deadline:
-                raise TimeoutError("it took too long")
-            self.bytes += int(n or 0)
-            done = finished + max(bar.bytes for bar in bars)
-            report("downloading", done, max(done, known.megabytes * 1_000_000))
-
+    bar, shown = compat.huggingface_hub.bars(told)
     if anew is not None:
         anew.unlink(missing_ok=True)  # else the client keeps it, where the cache holds files instead of links
     revision, paths = "main", {}
@@ -122,13 +109,13 @@ def _download(known: Remote, report: Progress, deadline: float, anew: Path | Non
                 path,
                 repo_type=known.repo_type,
                 revision=revision,
-                tqdm_class=Bar,
+                tqdm_class=bar,
                 force_download=anew is not None and anew.name == Path(path).name,
             )
         )
-        revision = commit_of(paths[name], path)  # the other files: from the same commit
+        revision = compat.huggingface_hub.commit_of(paths[name], path)  # the other files: from the same commit
         finished += paths[name].stat().st_size
-        bars.clear()
+        shown.clear()
     report("downloading", finished, finished)
     return HubFiles(revision, paths)
 
@@ -152,7 +139,7 @@ def hub_answers(known: Remote, seconds: float = 5) -> bool:
 
 def why(error: BaseException) -> str:
     """An exception in a few words, to stand in brackets."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status = compat.huggingface_hub.status_of(error)
     if status is not None:
         return f"the Hub answered {status}"
     words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

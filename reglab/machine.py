@@ -6,6 +6,7 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
+from reglab import compat
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def has_native_bf16(device: torch.device) -> bool:
 
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    return any(
-        getattr(torch.cpu, probe, lambda: False)() for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
+    return compat.torch.cpu_has_bf16()
 
 
 def choose_precision(asked: str, device: torch.device) -> str:

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.functional import interpolate, pad
 
+from reglab import compat
 from reglab.errors import ConfigError
 
 LEAST = 4  # rows and columns of maps that can still say where
 SHIFT = 2  # pixels
 SHIFTS = ((0, 0), (-SHIFT, 0), (SHIFT, 0), (0, -SHIFT), (0, SHIFT))  # rows, columns
 PASSES_AT_ONCE = 32
-DROP_LAYERS = {"DropBlock2d", "StochasticDepth", "DropPath"}  # ours and timm's, by name: timm need not be here
+DROP_LAYERS = compat.timm.DROP_LAYERS | {"DropBlock2d", "StochasticDepth"}  # timm's and ours, by name
 
 
 # ---- Grad-CAM ----------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def _leads_around(node: Any, end: Any, start: Any) -> bool:
             return True
         if here not in been:
             been.add(here)
-            ahead += [before for before, _ in here.next_functions if before is not None]
+            ahead += compat.torch.nodes_before(here)
     return False
 
 

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from reglab import data, models
+from reglab import compat, data, models
 from reglab.config.flags import flags_of
 from reglab.config.fork import Fork, check_depth, check_fork
 from reglab.config.messages import sentence
@@ -164,7 +164,7 @@ class RunConfig(BaseModel):
         data.check_sizes(source, self.train_size, self.val_size)
         models.check(self.spec(len(source.classes)))
         suited = {key: r.for_dataset(source) for key, r in self.regularizers.items()}
-        object.__setattr__(self, "regularizers", suited)  # still being made: frozen from here on
+        compat.pydantic.set_while_made(self, "regularizers", suited)  # frozen from here on
         for key, r in suited.items():
             for other, why in r.excludes.items():
                 if other in suited:

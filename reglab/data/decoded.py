@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from reglab import download
+from reglab import compat, download
 from reglab.data.sources import BUILT_IN, SIDE, Source
 from reglab.errors import DataError
 
@@ -183,12 +183,10 @@ def cache_folder() -> Path:
 @functools.cache
 def default_cache_folder() -> Path:
     """The first writable candidate, decided once: the answer must not change while a process runs."""
-    from huggingface_hub import constants
-
     user = getattr(os, "getuid", int)()  # Windows has a temporary folder for each user anyway
     candidates = [
-        Path(constants.HF_HUB_CACHE).parent / "reglab",
-        Path(constants.HF_HOME) / "reglab",
+        compat.huggingface_hub.cache_folder().parent / "reglab",
+        compat.huggingface_hub.home_folder() / "reglab",
         Path("~/.cache/reglab").expanduser(),
         Path(tempfile.gettempdir()) / f"reglab-{user}",
     ]

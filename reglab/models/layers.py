@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reglab import compat
 from reglab.models.spec import ModelSpec
 
 
@@ -140,17 +141,9 @@ def normalize_spectrum(network: nn.Module, n_power_iterations: int) -> None:
 
 
 def settle_spectrum(network: nn.Module, iterations: int = 15) -> None:
-    """Fit the vectors of spectral normalization to weights that they were not found with: an average of weights, say.
-
-    Every look at a normalized weight in training mode is one more power iteration.
-    """
+    """Fit the vectors of spectral normalization to weights that they were not found with: an average of weights, say."""
     from torch.nn.utils.parametrize import is_parametrized
 
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and is_parametrized(layer, "weight"):
-            training = layer.training
-            layer.train()
-            with torch.no_grad():
-                for _ in range(iterations):
-                    _ = layer.weight
-            layer.train(training)
+            compat.torch.iterate_power(layer, iterations)

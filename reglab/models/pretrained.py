@@ -8,17 +8,15 @@ dense layers of 120 million weights are left out.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reglab import download
+from reglab import compat, download
 from reglab.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -104,15 +102,12 @@ def _asked_of_timm(name: str) -> Pretrained:
             f"did you mean {PREFIX}{near[0]}?" if near else f"choose from {', '.join(OFFERED)}, or see timm's list."
         )
         raise ConfigError(f"timm has no network called {name[:80]!r}: {instead}")
-    try:
-        cfg = timm.get_pretrained_cfg(name)
-    except RuntimeError:  # NAME.TAG
-        cfg = None
+    cfg = compat.timm.config_of(name)
     if cfg is None or cfg.hf_hub_id is None or cfg.input_size[0] != 3:
         raise ConfigError(f"timm has no weights for {name} on the Hub: choose one of {', '.join(OFFERED)}.")
     with torch.device("meta"):
-        network, side, maps = _backbone(name, 0.0), 96, None
-        branches = _accepts_branches(name)
+        network, side, maps = compat.timm.create_backbone(name, 0.0), 96, None
+        branches = compat.timm.accepts_drop_path(name)
         for trial in (96, 224, max(tuple(cfg.input_size)[1:])):
             try:
                 side, maps = trial, network.eval().forward_features(torch.zeros(1, 3, trial, trial))
@@ -133,17 +128,6 @@ def _asked_of_timm(name: str) -> Pretrained:
         least=32 if side == 96 else side,
         branches=branches,
     )
-
-
-def _accepts_branches(name: str) -> bool:
-    """Whether timm can drop residual branches of this network."""
-    import timm
-
-    try:
-        timm.create_model(name, drop_path_rate=0.1)
-    except TypeError:
-        return False
-    return True
 
 
 def side_of(name: str, asked: int | None) -> int:
@@ -192,26 +176,6 @@ def instead() -> str:
 
 
 # ---- the network -------------------------------------------------------------------------------------------------
-def _backbone(name: str, drop_path: float) -> Any:
-    """timm's network up to its last feature maps, with random weights; `forward_features` gives the maps."""
-    import timm
-    from torch import nn
-
-    extra: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
-    backbone: Any = timm.create_model(name, **extra)
-    features = backbone.num_features
-    if hasattr(backbone, "pre_logits"):  # VGG's dense layers
-        backbone.pre_logits = nn.Identity()
-        backbone.head = nn.Identity()
-    else:
-        with contextlib.suppress(
-            AssertionError
-        ):  # those that cannot do without pooling have maps before it all the same
-            backbone.reset_classifier(0, "")
-    backbone.num_features = features
-    return backbone
-
-
 def build(spec: ModelSpec) -> nn.Module:
     """The network with a new head; its backbone with the weights from the Hub's cache if `spec.pretrained`.
 
@@ -220,7 +184,7 @@ def build(spec: ModelSpec) -> nn.Module:
     """
     from reglab.models.transfer import Transfer
 
-    backbone = _backbone(spec.name.removeprefix(PREFIX), spec.stochastic_depth)
+    backbone = compat.timm.create_backbone(spec.name.removeprefix(PREFIX), spec.stochastic_depth)
     if spec.pretrained:
         load(backbone, spec.name)
     return Transfer(backbone, known(spec.name).features, side_of(spec.name, spec.side), spec.classes, spec.dropout)
@@ -252,8 +216,8 @@ def check_digest(path: Path) -> None:
 
     A file that does not lie in the cache's usual layout has no such name, and is taken as it is.
     """
-    said = path.resolve().name
-    if re.fullmatch(r"[0-9a-f]{64}", said):
+    said = compat.huggingface_hub.digest_in_name(path)
+    if said is not None:
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != said:
                 raise ValueError("its checksum does not fit")
@@ -272,9 +236,7 @@ def imagenet(name: str) -> nn.Module:
 def eval_crop(name: str) -> tuple[int, float, str]:
     """The side of the pictures that the weights were made for, which share of the middle square timm shows of them, and
     how it resizes them."""
-    from timm.models import get_pretrained_cfg
-
-    cfg: Any = get_pretrained_cfg(name.removeprefix(PREFIX))
+    cfg = compat.timm.config_of(name.removeprefix(PREFIX))
     return cfg.input_size[-1], cfg.crop_pct, cfg.interpolation
 
 

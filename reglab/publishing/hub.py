@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reglab import data, download, models
+from reglab import compat, data, download, models
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.runs.files import read_json, write_json
@@ -94,7 +94,7 @@ def push(run: Run, repo: str, token: str | None = None, dry_run: bool = False, p
             must_answer(Repository(repo, {"config.json": "config.json"}))
             return Upload(repo, files, url=within(SECONDS, upload))
         except Exception as error:  # the Hub's client raises its own, those of its HTTP library and OSError
-            refused = status_of(error) in (401, 403)
+            refused = compat.huggingface_hub.status_of(error) in (401, 403)
             instead = f"{LOG_IN}, or choose a name of your own" if refused else AGAIN
             raise RunError(
                 f"Run {run.name} could not be pushed to {repo} ({download.why(error)}): {instead}."
@@ -151,7 +151,7 @@ def listed(repo: str) -> Repository:
         must_answer(Repository(repo, {"config.json": "config.json"}))
         found = within(60, lambda: HfApi().model_info(repo, files_metadata=True, timeout=30))
     except Exception as error:  # as in `push`
-        if status_of(error) in (401, 403, 404):
+        if compat.huggingface_hub.status_of(error) in (401, 403, 404):
             raise DataError(
                 f"There is no model {repo} on the Hub, or it is not for everyone: check the name,"
                 " or log in with `hf auth login`."
@@ -300,9 +300,7 @@ def check_name(repo: str) -> None:
 
 def must_answer(repository: Repository) -> None:
     """Raises ConnectionError within seconds, where the Hub's client would go on trying for a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
+    if compat.huggingface_hub.is_offline():
         raise ConnectionError("HF_HUB_OFFLINE is set")
     if not download.hub_answers(repository):
         raise ConnectionError("no network")
@@ -326,12 +324,6 @@ def within(seconds: float, work: Callable[[], Result]) -> Result:
     if isinstance(done[0], Exception):
         raise done[0]
     return done[0]
-
-
-def status_of(error: BaseException) -> int | None:
-    """What the Hub answered, where that is what went wrong."""
-    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
-    return status
 
 
 def too_large(repo: str, name: str) -> RunError:

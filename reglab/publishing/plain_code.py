@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
+from reglab import compat
 from reglab.errors import RunError
 
 if TYPE_CHECKING:
@@ -75,18 +76,16 @@ class Code:
         if isinstance(module, nn.ModuleList) and kind is nn.ModuleList:
             return call("nn.ModuleList([", [self.built(layer) for layer in module], "])")
         if where == "torch" and getattr(nn, kind.__name__, None) is kind and not inside:
-            return call(f"nn.{kind.__name__}(", arguments(kind, module.extra_repr()), ")")
-        if where == "reglab" and not module._buffers and not any(p is not None for p in module._parameters.values()):
+            return call(f"nn.{kind.__name__}(", compat.torch.shown_arguments(kind, module.extra_repr()), ")")
+        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        if where == "reglab" and not own:
             used = self.define(kind)
             numbers = {name: repr(value) for name, value in vars(module).items() if name in used}
             layers = {name: self.built(layer) for name, layer in inside.items()}
             return call(f"{kind.__name__}(", [f"{k}={v}" for k, v in (layers | numbers).items()], ")")
         if where == "timm":
-            from reglab.models import pretrained
-
-            self.function(pretrained._backbone)
-            name = module.pretrained_cfg["architecture"]  # type: ignore[index]
-            return call("_backbone(", [repr(name), "0.0"], ")")
+            self.function(compat.timm.create_backbone)
+            return call("create_backbone(", [repr(compat.timm.architecture_of(module)), "0.0"], ")")
         raise RunError(f"The network cannot be written as plain torch code: it has a {kind.__name__} inside.")
 
     def define(self, kind: type) -> set[str]:
@@ -140,26 +139,6 @@ def call(before: str, parts: list[str], after: str) -> str:
     if "\n" not in line and len(line) <= LINE:
         return line
     return before + "\n" + indent(",\n".join(parts), "    ") + ",\n" + after
-
-
-def arguments(kind: type, shown: str) -> list[str]:
-    """The arguments that a layer of torch shows of itself, without those that need not be said.
-
-    >>> from torch import nn
-    >>> arguments(nn.Conv2d, "3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)")
-    ['3', '8', 'kernel_size=3', 'padding=1']
-    """
-    tree = ast.parse(f"layer({shown})", mode="eval").body
-    assert isinstance(tree, ast.Call)
-    usual = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
-    told = [ast.unparse(value) for value in tree.args]
-    for keyword in tree.keywords:
-        value = ast.literal_eval(keyword.value)
-        if isinstance(value, tuple) and len(set(value)) == 1:
-            value = value[0]
-        if keyword.arg is not None and usual[keyword.arg] != value:
-            told.append(f"{keyword.arg}={value!r}")
-    return told
 
 
 def import_lines(source: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from reglab import compat
 from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
@@ -55,15 +56,13 @@ class EMA(Regularizer):
 
     def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
         """`state` holds the average by the names of `state_dict()`; it begins with the weights after the first step."""
-        import torch
-
         now = model.state_dict()
         if not state:
             state.update({name: value.clone() for name, value in now.items()})
             return
         decay = min(self.decay, (2 + progress.step) / (11 + progress.step)) if self.warmup else self.decay
         floats = [name for name, value in now.items() if value.is_floating_point()]
-        torch._foreach_lerp_([state[name] for name in floats], [now[name] for name in floats], 1 - decay)
+        compat.torch.move_each([state[name] for name in floats], [now[name] for name in floats], 1 - decay)
         for name in now.keys() - set(floats):
             state[name].copy_(now[name])  # counters
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from reglab import compat
 from reglab.regularizers.base import Progress, Regularizer
 
 if TYPE_CHECKING:
@@ -57,8 +58,5 @@ class GradientNoise(Regularizer):
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         # One draw for all of them: many small ones would cost more than the noise is worth.
         noise = torch.randn(sum(g.numel() for g in gradients), generator=rng, device=gradients[0].device)
-        torch._foreach_add_(
-            gradients,
-            [n.view_as(g) for g, n in zip(gradients, noise.split([g.numel() for g in gradients]), strict=True)],
-            alpha=sigma,
-        )
+        noises = zip(gradients, noise.split([g.numel() for g in gradients]), strict=True)
+        compat.torch.add_to_each(gradients, [n.view_as(g) for g, n in noises], sigma)

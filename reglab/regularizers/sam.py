@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from reglab import compat
 from reglab.regularizers.base import Progress, Regularizer
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ class SAM(Regularizer):
 @contextmanager
 def frozen_statistics(model: nn.Module) -> Iterator[None]:
     """Batch normalization goes on normalising by the batch, but does not remember it."""
-    from torch.nn.modules.batchnorm import _BatchNorm
-
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = [layer for layer in compat.torch.batch_norms(model) if layer.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
     try:

@@ -93,7 +93,7 @@ class Shelf:
         def network() -> Transfer:
             device = machine.choose_device(config.device)
             torch.manual_seed(0)
-            return compat.channels_last(models.build(spec).to(device)).eval()  # type: ignore[return-value]
+            return compat.torch.channels_last(models.build(spec).to(device)).eval()  # type: ignore[return-value]
 
         if folder not in _shelves:
             _shelves[folder] = cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from reglab import models
+from reglab import compat, models
 from reglab.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class SGDW(torch.optim.SGD):
         """As `torch.optim.SGD.step`, with the decay of each group (`decay`) before it."""
         for group in self.param_groups:
             if group["decay"]:
-                torch._foreach_mul_(
-                    [p for p in group["params"] if p.grad is not None], 1 - group["lr"] * group["decay"]
-                )
+                learning = [p for p in group["params"] if p.grad is not None]
+                compat.torch.scale_each(learning, 1 - group["lr"] * group["decay"])
         return super().step(closure)
 
 

@@ -117,7 +117,7 @@ class Trainer:
 
         # ---- the network and its optimizer
         torch.manual_seed(derived_seed(config.seed, "weights"))
-        self.model = compat.channels_last(models.build(spec).to(self.device))
+        self.model = compat.torch.channels_last(models.build(spec).to(self.device))
         models.prepare(self.model, self.normalize(self.clean.images(slice(None))))
         self.state: dict[str, dict[str, Tensor]] = {r.key: {} for r in self.regularizers}
         for r in self.regularizers:

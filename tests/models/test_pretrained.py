@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.models import get_pretrained_cfg
 
-from reglab import data, models
+from reglab import compat, data, models
 from reglab.analysis import networks
 from reglab.analysis.networks import logits_of, network_of
 from reglab.analysis.predict import imagenet_file
@@ -98,7 +98,7 @@ def test_the_table_says_what_timm_says(name):
             with pytest.raises(RuntimeError):
                 network.forward_features(torch.zeros(1, 3, known.least - 1, known.least - 1))
     assert abs(known.megabytes - bytes_ / 1e6) < 1
-    assert known.branches == pretrained._accepts_branches(known.timm)
+    assert known.branches == compat.timm.accepts_drop_path(known.timm)
 
 
 def test_any_other_convolutional_classifier_of_timm_is_known_by_name():

@@ -19,9 +19,10 @@ from PIL import Image
 from reglab import data, models
 from reglab.analysis import evaluate
 from reglab.analysis.predict import answer
+from reglab.compat.torch import shown_arguments
 from reglab.models import ModelSpec
 from reglab.publishing.model_card import model_card, snippet
-from reglab.publishing.plain_code import arguments, plain_code
+from reglab.publishing.plain_code import plain_code
 from reglab.runs.run import Run
 
 NO_LAB = "import sys; sys.modules['reglab'] = None; import runpy; runpy.run_path('load.py')"
@@ -119,10 +120,10 @@ def same_network(network: torch.nn.Module, folder: Path) -> None:
 
 
 def test_arguments_that_are_usual_are_left_out():
-    assert arguments(torch.nn.GELU, torch.nn.GELU().extra_repr()) == []
-    assert arguments(torch.nn.BatchNorm2d, torch.nn.BatchNorm2d(8).extra_repr()) == ["8"]
+    assert shown_arguments(torch.nn.GELU, torch.nn.GELU().extra_repr()) == []
+    assert shown_arguments(torch.nn.BatchNorm2d, torch.nn.BatchNorm2d(8).extra_repr()) == ["8"]
     odd = torch.nn.Conv2d(3, 8, (1, 3), padding=(0, 1), bias=False)
-    assert arguments(torch.nn.Conv2d, odd.extra_repr()) == [
+    assert shown_arguments(torch.nn.Conv2d, odd.extra_repr()) == [
         "3",
         "8",
         "kernel_size=(1, 3)",

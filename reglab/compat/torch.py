@@ -1,0 +1,156 @@
+"""torch: its private fused operations, what its stubs do not know, how its layers show themselves, and its words."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Network = TypeVar("Network", bound=nn.Module)
+
+
+# ---- before it is imported ---------------------------------------------------------------------------------------
+def let_waiting_threads_sleep() -> None:
+    """How long a thread that waits for the others spins before it sleeps: libgomp reads it once, when torch is imported.
+
+    On a machine where anything else runs (a browser that shows the curves, say), spinning threads starve the one they
+    wait for; sleeping at once costs time when nothing else runs. basic_cnn on two cores, images/s alone (median of 8
+    epochs) and beside one busy process (of 4), 2026-11-22: 100,000 turns 2,085 and 315; 10,000 turns 2,277 and 595; none
+    1,784 and 750. libgomp's own choice is 300,000. Read in torch 2.11.0, whose Linux wheels bring libgomp.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+# ---- tensors -----------------------------------------------------------------------------------------------------
+def scale_each(tensors: Sequence[Tensor], factor: float) -> None:
+    """Multiply every tensor by a number, in place and in one go. `torch._foreach_mul_`, torch 2.11.0."""
+    import torch
+
+    torch._foreach_mul_(list(tensors), factor)
+
+
+def add_to_each(tensors: Sequence[Tensor], others: Sequence[Tensor], alpha: float) -> None:
+    """Add `alpha` times the tensor that belongs to it to each, in place. `torch._foreach_add_`, torch 2.11.0."""
+    import torch
+
+    torch._foreach_add_(list(tensors), list(others), alpha=alpha)
+
+
+def move_each(tensors: Sequence[Tensor], others: Sequence[Tensor], share: float) -> None:
+    """Move each tensor that share of the way to the one that belongs to it, in place. `torch._foreach_lerp_`, torch 2.11.0."""
+    import torch
+
+    torch._foreach_lerp_(list(tensors), list(others), share)
+
+
+def nodes_before(node: Any) -> list[Any]:
+    """The nodes of autograd's graph that a node passes its gradient on to. `Node.next_functions`, torch 2.11.0."""
+    return [before for before, _ in node.next_functions if before is not None]
+
+
+# ---- networks ----------------------------------------------------------------------------------------------------
+def channels_last(network: Network) -> Network:
+    """The network with its kernels in memory as (N, H, W, C), which the CPU's and the GPU's convolutions like best.
+
+    The stubs of `nn.Module.to` know `memory_format` from torch 2.12 on; read in 2.11.0.
+    """
+    import torch
+
+    to: Any = network.to
+    moved: Network = to(memory_format=torch.channels_last)
+    return moved
+
+
+def batch_norms(network: nn.Module) -> list[Any]:
+    """The layers that normalise by the batch, of any number of dimensions: `_BatchNorm` is their base, torch 2.11.0."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+
+
+def iterate_power(layer: nn.Module, times: int) -> None:
+    """So many more power iterations of a layer under spectral normalization.
+
+    A look at its weight in training mode makes the number it was set up with, which is one or more; torch 2.11.0.
+    """
+    import torch
+
+    training = layer.training
+    layer.train()
+    with torch.no_grad():
+        for _ in range(times):
+            _ = layer.weight
+    layer.train(training)
+
+
+def without_parametrized(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A `state_dict()` without what stands for a parametrized weight: `NAME.parametrizations.weight...`, torch 2.11.0."""
+    return {key: value for key, value in state.items() if ".parametrizations." not in f".{key}"}
+
+
+def shown_arguments(kind: type, shown: str) -> list[str]:
+    """The arguments of a layer of torch, read from its `extra_repr()`, without those that need not be said; torch 2.11.0.
+
+    >>> from torch import nn
+    >>> shown_arguments(nn.Conv2d, "3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)")
+    ['3', '8', 'kernel_size=3', 'padding=1']
+    """
+    import ast
+    import inspect
+
+    tree = ast.parse(f"layer({shown})", mode="eval").body
+    assert isinstance(tree, ast.Call)
+    usual = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
+    told = [ast.unparse(value) for value in tree.args]
+    for keyword in tree.keywords:
+        value = ast.literal_eval(keyword.value)
+        if isinstance(value, tuple) and len(set(value)) == 1:
+            value = value[0]
+        if keyword.arg is not None and usual[keyword.arg] != value:
+            told.append(f"{keyword.arg}={value!r}")
+    return told
+
+
+def write_onnx(network: nn.Module, path: Path, example: Tensor, input_name: str, output_name: str) -> None:
+    """The network as an ONNX file for any number of pictures, with torch's older exporter.
+
+    That needs onnx alone and takes a tenth of the newer one's time (0.7 against 8.5 s), but is on its way out: it warns of
+    itself, and prints the graph that it fails on. Read in torch 2.11.0.
+    """
+    import torch
+
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")  # that it is the older one, and on sizes that are constant here
+        torch.onnx.export(
+            network,
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=17,
+            input_names=[input_name],
+            output_names=[output_name],
+            dynamic_axes={input_name: {0: "batch"}, output_name: {0: "batch"}},
+        )
+
+
+# ---- the machine -------------------------------------------------------------------------------------------------
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware. Private probes of `torch.cpu`, torch 2.11.0."""
+    import torch
+
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether there was too little memory. torch 2.11.0 says so in words alone: one sentence for GPUs, one for the CPU."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in words or "allocate memory" in words
