@@ -54,6 +54,8 @@ def keep_beside(path: Path, kept: Path) -> None:
     Raises:
         OSError: The folder cannot be written to.
     """
+    if kept.exists() and path.samefile(kept):
+        return  # of two names of one file a rename would remove neither
     temporary = kept.with_name(f".{kept.name}.{uuid.uuid4().hex}.tmp")
     try:
         os.link(path, temporary)

@@ -47,7 +47,7 @@ def summarized(
     }
     if history:
         summary |= _judged(end, history)
-    summary |= {k: started[k] for k in SEEN if is_number(started.get(k)) or isinstance(started.get(k), str)}
+    summary |= {k: value if is_number(value) else _text(value) for k in SEEN if (value := started.get(k)) is not None}
     summary |= {k: timing[k] for k in ("seconds", "images_per_second") if k in timing}
     if reason := _text(last_event.get("reason")):
         summary["reason"] = reason
@@ -73,8 +73,9 @@ def _numbers(e: Epoch) -> dict[str, Any]:
 
 
 def _numbers_in(told: Any) -> dict[str, Any]:
-    """What is a number among the values of an object; damage is left out."""
-    return {k: v for k, v in told.items() if is_number(v)} if isinstance(told, dict) else {}
+    """The numbers among what a run says at its end of one of its epochs; damage is left out."""
+    known = {"epoch", *NUMBERS, *ON_TEST}
+    return {k: v for k, v in told.items() if k in known and is_number(v)} if isinstance(told, dict) else {}
 
 
 def _text(value: Any) -> str:
