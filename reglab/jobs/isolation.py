@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from reglab import compat
 from reglab.errors import RunError
 from reglab.jobs.failures import lacks_memory
 from reglab.jobs.processes import process_context
@@ -142,8 +143,7 @@ class IsolatedProcess:
 
 def _kill(pool: ProcessPoolExecutor | None) -> None:
     if pool is not None:
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()
+        compat.python.kill_workers(pool)
         pool.shutdown(wait=False, cancel_futures=True)
 
 

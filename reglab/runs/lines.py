@@ -93,7 +93,7 @@ class Tail:
         self.path, self.last = path, last
         self.cursor = 0
         self._before = b""  # what stood before the cursor, to know the file again
-        self._seen: tuple[int, int, int] | None = None
+        self.seen: tuple[int, int, int] | None = None  # inode, size and time of the file at the last look
 
     def read(self) -> tuple[list[Line], bool]:
         """The lines that have come since, and whether they are those of another file, or of one that was cut back.
@@ -103,10 +103,10 @@ class Tail:
         try:
             now = os.stat(self.path)
         except OSError:
-            anew, self.cursor, self._before, self._seen = self.cursor > 0, 0, b"", None
+            anew, self.cursor, self._before, self.seen = self.cursor > 0, 0, b"", None
             return [], anew
-        seen, self._seen = self._seen, (now.st_ino, now.st_size, now.st_mtime_ns)
-        if seen == self._seen:
+        seen, self.seen = self.seen, (now.st_ino, now.st_size, now.st_mtime_ns)
+        if seen == self.seen:
             return [], False
         grown = seen is not None and seen[0] == now.st_ino and now.st_size > seen[1]
         data = self._since() if grown else None
@@ -115,7 +115,7 @@ class Tail:
             self.cursor, self._before = (0 if self.last is None else max(0, now.st_size - self.last)), b""
             data = self._since()
         if data is None:  # gone since, or not ours to read
-            self._seen, data = None, b""
+            self.seen, data = None, b""
         whole = data[: data.rfind(b"\n") + 1]
         self.cursor += len(whole)
         self._before = (self._before + whole)[-REMEMBERED:]

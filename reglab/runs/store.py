@@ -74,7 +74,7 @@ class Store:
             raise RunError(
                 f"There is no run {shortened(run_id)} in {self.root.name}: `python -m reglab runs` lists them."
             )
-        return Run(self.root / run_id)
+        return self._views.run(Run(self.root / run_id))
 
     def view(self, run: Run) -> RunView:
         """The run as it is now. Whoever asks again gets what has come since read on, or the same value where nothing has."""

@@ -97,7 +97,6 @@ class RunReader:
         self._name = ""
         self._described_at: tuple[int, ...] = ()
         self._named_at: tuple[int, ...] | None = None
-        self._looks = 0  # at which something was new
         self._view: RunView | None = None  # the last one, while it is still right
 
     def run(self) -> Run:
@@ -113,7 +112,7 @@ class RunReader:
             changed = [self._read_config(), self._read_name(), self._read_metrics(), self._read_timing()]
             status = self._status()
             if self._view is None or any(changed):
-                self._looks += 1
+                files = (self._described_at, self._named_at, self._metrics.seen, self._timing.seen)
                 self._view = RunView(
                     self._run,
                     self._name,
@@ -122,7 +121,7 @@ class RunReader:
                     self._events,
                     self._last_event,
                     self._last_timing,
-                    (self._run.id, self._looks, status, None),
+                    (self._run.id, files, status, None),
                 )
             self._view = self._view.with_status(status)
             return self._view

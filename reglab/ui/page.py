@@ -113,4 +113,5 @@ class Page:
             note = f"The first {len(shown)} of {len(runs)} runs. {note}".strip()
         if not shown:
             return {"runs": []}
-        return curves.chart_of(shown, self.lab.training.jobs, note, curves.names_of(shown))
+        jobs = self.lab.training.jobs
+        return curves.chart_of(shown, jobs, note, curves.names_of([jobs.view(run) for run in shown]))

@@ -199,7 +199,7 @@ def test_runs_of_one_network_with_and_without_pretraining_are_called_so(store):
     timm = {"model": "timm/resnet18", "side": 32}
     pretrained = tiny_config(**timm, pretrained=True, regularizers={"dropout": True})
     configs = [pretrained.plain(), pretrained, pretrained.from_scratch()]
-    runs = [store.create(c) for c in configs]
+    runs = [store.view(store.create(c)) for c in configs]
     assert list(view.names_of(runs).values()) == ["pretrained, plain", "pretrained", "random weights"]
     assert list(view.names_of(runs[1:]).values()) == ["pretrained", "random weights"]
     assert view.names_of(runs[:2]) is None  # plain and regularized say it

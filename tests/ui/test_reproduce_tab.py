@@ -103,8 +103,8 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
 
 def test_progress_names_the_run_that_is_trained(store):
     class Statuses:
-        def status(self, run):
-            return {"a": "finished", "b": "running", "c": "queued", "d": "queued"}[run.name]
+        def view(self, run):
+            return run.view().with_status({"a": "finished", "b": "running", "c": "queued", "d": "queued"}[run.name])
 
     runs = [store.create(tiny_config(epochs=7), name=name) for name in "abcd"]
     said = view.progress_of(runs, Statuses())

@@ -9,6 +9,7 @@ from reglab.colours import ROLES
 from reglab.errors import RunError
 from reglab.jobs.queue import Jobs
 from reglab.runs.run import Run
+from reglab.runs.view import RunView
 from reglab.training import diagnosis
 from reglab.training.events import Epoch
 
@@ -47,10 +48,12 @@ def chart_of(
     `names` (run id -> a short name such as "rate 0.25") keeps the runs in the order given and colours them a to e, the
     first as the baseline. Without it they are called plain and regularized, the plain one first.
     """
+    views = [jobs.view(run) for run in runs]
     if names is None:
-        runs = sorted(runs, key=lambda run: _is_regularized(run))
-    summaries = [run.summary() | {"status": jobs.status(run)} for run in runs]
-    histories = [run.history() for run in runs]
+        views = sorted(views, key=lambda view: _is_regularized(view.run))
+    runs = [view.run for view in views]
+    summaries = [view.summary() for view in views]
+    histories = [view.history for view in views]
     readable = [i for i, s in enumerate(summaries) if s["status"] != "unreadable"]
     if not readable:
         return {"runs": [], "note": "The run cannot be read."}
@@ -59,7 +62,7 @@ def chart_of(
         "title": first.title(),
         "note": note,
         "x": {"label": "epoch", "max": max(runs[i].config.epochs for i in readable)},
-        "runs": [_progress(runs[i], summaries[i], jobs) | _called(runs[i], i, names) for i in readable],
+        "runs": [_progress(views[i]) | _called(views[i], i, names) for i in readable],
         "accuracy": [{"run": n} | each for n, i in enumerate(readable) for each in _accuracies(runs[i], histories[i])],
         "loss": [{"run": n} | each for n, i in enumerate(readable) for each in _losses(runs[i], histories[i])],
     }
@@ -81,43 +84,42 @@ def chart_of(
     return chart
 
 
-def names_of(runs: Sequence[Run]) -> dict[str, str] | None:
+def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     """The runs' own names, unless plain and regularized say it: a run alone that nobody named, or one of each."""
-    if len(runs) == 1:
-        [(key, name)] = [(run.id, run.name) for run in runs]
-        return None if name == key else {key: name}
-    if any("parent" in run.described for run in runs):
-        return {run.id: run.name for run in runs}
-    kinds = [_is_regularized(run) for run in runs]
-    starts = [_is_pretrained(run) for run in runs]
+    own = {view.run.id: view.name for view in views}
+    if len(views) == 1:
+        [(key, name)] = own.items()
+        return None if name == key else own
+    if any("parent" in view.run.described for view in views):
+        return own
+    kinds = [_is_regularized(view.run) for view in views]
+    starts = [_is_pretrained(view.run) for view in views]
     if len(set(starts)) == 2:
         return {
-            run.id: f"{'pretrained' if start else 'random weights'}{'' if on or not any(kinds) else ', plain'}"
-            for run, start, on in zip(runs, starts, kinds, strict=True)
+            view.run.id: f"{'pretrained' if start else 'random weights'}{'' if on or not any(kinds) else ', plain'}"
+            for view, start, on in zip(views, starts, kinds, strict=True)
         }
-    return None if len(set(kinds)) == len(kinds) else {run.id: run.name for run in runs}
+    return None if len(set(kinds)) == len(kinds) else own
 
 
 def stamp(runs: Sequence[Run], jobs: Jobs) -> tuple[Any, ...]:
     """Changes when there is something new to show."""
-    return tuple(
-        (run.id, jobs.status(run), jobs.place(run.id), size(run, "metrics"), size(run, "timing")) for run in runs
-    )
+    return tuple(jobs.view(run).stamp for run in runs)
 
 
 def is_live(runs: Sequence[Run], jobs: Jobs) -> bool:
     """Whether any of them is still being trained, or waits for it."""
-    return any(jobs.status(run) in ("running", "queued") for run in runs)
+    return any(jobs.view(run).is_live for run in runs)
 
 
 def progress_of(runs: Sequence[Run], jobs: Jobs) -> str:
     """How far runs are that are trained one after the other, in words."""
-    told = [jobs.status(run) for run in runs]
+    views = [jobs.view(run) for run in runs]
+    told = [view.status for view in views]
     parts = [f"{told.count('finished')} of {len(runs)} runs are finished"]
-    for run, status in zip(runs, told, strict=True):
-        if status == "running":
-            timing = run.last_timing()
-            parts.append(f"“{run.name}” is in epoch {timing.get('epoch', 0)} of {run.config.epochs}")
+    for view in views:
+        if view.status == "running":
+            parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
     if waiting := told.count("queued"):
         parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     return f"{', '.join(parts)}."
@@ -145,32 +147,40 @@ def _is_pretrained(run: Run) -> bool:
         return False
 
 
-def _progress(run: Run, summary: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
-    timing, role = run.last_timing(), "regularized" if _is_regularized(run) else "plain"
+def _progress(view: RunView) -> dict[str, Any]:
+    run, timing = view.run, view.last_timing
+    role = "regularized" if _is_regularized(run) else "plain"
     epoch = timing.get("epoch", 0)
-    if timing.get("batches", 0) and epoch:
+    if timing.get("batches", 0) and epoch and "batch" in timing:
         epoch = epoch - 1 + timing["batch"] / timing["batches"]
     shown = {
         "role": role,
         "name": role,
         "detail": run.config.recipe(),
-        "status": summary["status"],
-        "place": jobs.place(run.id),
+        "status": view.status,
+        "place": view.place,
         "epoch": epoch,
         "epochs": run.config.epochs,
         "images_per_second": timing.get("images_per_second"),
         "seconds_left": timing.get("seconds_left"),
-        "message": summary.get("reason", ""),
-        "preparing": f"{timing['preparing']} {timing['done'] / timing['of']:.0%}" if "preparing" in timing else None,
+        "message": view.summary().get("reason", ""),
+        "preparing": _preparing(timing),
     }
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def _called(run: Run, place: int, names: Mapping[str, str] | None) -> dict[str, str]:
+def _preparing(timing: Mapping[str, Any]) -> str | None:
+    """How far something is that has to be there before training begins: `features 40%`."""
+    if not timing.get("preparing") or not timing.get("of"):
+        return None
+    return f"{timing['preparing']} {timing.get('done', 0) / timing['of']:.0%}"
+
+
+def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[str, str]:
     """The colour and the name of the run at this place, where the runs have names of their own."""
     if names is None:
         return {}
-    return {"role": ROLES[place] if place < len(ROLES) else "run", "name": names.get(run.id) or run.name}
+    return {"role": ROLES[place] if place < len(ROLES) else "run", "name": names.get(view.run.id) or view.name}
 
 
 def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> diagnosis.Diagnosis:
