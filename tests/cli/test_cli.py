@@ -7,14 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import zlib
-from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import QUICK, ROOT, environment, reglab
-from PIL import Image
+from refusals import refused_here
 
 from reglab.cli import main as cli
 from reglab.config import RunConfig, flag
@@ -31,16 +27,6 @@ test_loss ece parameters device precision seconds images_per_second best last
 @pytest.fixture
 def runs(tmp_path) -> Store:
     return Store(tmp_path / "runs")
-
-
-@pytest.fixture
-def picture(tmp_path) -> Path:
-    path = tmp_path / "seven.png"
-    pixels = np.zeros((40, 40), np.uint8)
-    pixels[5:10, 8:32] = 255
-    pixels[10:36, 26:32] = 255
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 # ---- train -------------------------------------------------------------------------------------------------------
@@ -92,14 +78,12 @@ def test_a_signal_stops_the_run_so_that_it_can_be_resumed(number, runs):
         if line.split()[:1] == ["1"]:
             break
     process.send_signal(number)
-    began = time.monotonic()
     _, stderr = process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
     run = runs.runs()[0]
     assert run.status() == "stopped" and "Traceback" not in stderr
     assert f"--resume {run.id}" in stderr and len(stderr.splitlines()) == 1
     resume = run.resume()
-    assert resume is not None and resume.state["epoch"] >= 1
+    assert resume is not None and 1 <= resume.state["epoch"] < 1000
 
 
 # ---- what cannot be ----------------------------------------------------------------------------------------------
@@ -110,18 +94,6 @@ def refused(*arguments: object, **how: str) -> str:
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr[-500:]
     return done.stderr.strip()
-
-
-def refused_here(arguments: str, capsys) -> str:
-    """The same without a process of its own, for there are many."""
-    try:
-        status = cli.main(arguments.split())
-    except SystemExit as exit:
-        status = exit.code
-    printed = capsys.readouterr()
-    assert (status, printed.out) == (2, ""), printed.err
-    assert len(printed.err.splitlines()) == 1
-    return printed.err.strip()
 
 
 BAD = {
@@ -242,175 +214,16 @@ def test_a_run_that_another_process_trains_is_in_use(finished):
         assert "in use" in refused("train", "--resume", finished.id, "--runs", finished.path.parent)
 
 
-# ---- predict -----------------------------------------------------------------------------------------------------
-def test_a_picture_gets_probabilities(finished, picture):
-    done = reglab("predict", picture, picture, "--checkpoint", finished.id, "--runs", finished.path.parent, "--json")
-    assert done.returncode == 0, done.stderr
-    first, second = (json.loads(line) for line in done.stdout.splitlines())
-    assert {**first, "seconds": 0} == {**second, "seconds": 0} and first["checkpoint"] == finished.id
-    probabilities = first["probabilities"]
-    assert set(probabilities) == set("0123456789") and sum(probabilities.values()) == pytest.approx(1)
-    assert first["label"] == max(probabilities, key=probabilities.get)
-
-
-def test_for_a_person_the_likeliest_classes_are_named(finished, picture, capsys):
-    assert cli.main(["predict", str(picture), "--checkpoint", finished.id, "--top", "2"]) == 0
-    line = capsys.readouterr().out
-    assert line.startswith(f"{picture}: ") and line.count("%") == 2
-
-
-def test_a_test_picture_gets_the_answer_that_training_counted(finished, tmp_path, capsys):
-    """Accuracy over pictures written to files is the test accuracy of the best epoch."""
-    from reglab import data
-    from reglab.analysis.predict import answer, answer_file
-
-    digits = data.load("digits")
-    right = [
-        answer(str(finished.path), image, cam=False).label == str(label)
-        for image, label in zip(digits.test_images, digits.test_labels, strict=True)
-    ]
-    assert np.mean(right) == pytest.approx(finished.summary()["best"]["test_accuracy"], abs=0.005)
-    Image.fromarray(digits.test_images[3]).save(tmp_path / "three.png")
-    from_file, seen = answer_file(str(finished.path), str(tmp_path / "three.png"))
-    assert np.array_equal(seen, digits.test_images[3])
-    assert from_file == answer(str(finished.path), digits.test_images[3])
-
-
-def hundred_megapixels() -> bytes:
-    """A PNG of 10,000 x 10,000 black pixels in some 100 kB."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    squeeze = zlib.compressobj(9)
-    row = bytes(1 + 10_000)
-    body = b"".join(squeeze.compress(row) for _ in range(10_000)) + squeeze.flush()
-    head = (10_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-PICTURES = {
-    "empty.png": (b"", "is empty"),
-    "text.png": (b"not a picture\n" * 20, "not a picture"),
-    "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
-    "huge.png": (hundred_megapixels, "10,000 x 10,000 pixels"),
-    "missing.png": (None, "cannot be read"),
-}
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_what_is_no_picture_is_refused_in_words(name, finished, picture, tmp_path, capsys):
-    content, words = PICTURES[name]
-    if content is not None:
-        (tmp_path / name).write_bytes(content() if callable(content) else content)
-    began = time.process_time()
-    sentence = refused_here(f"predict {picture} {tmp_path / name} --checkpoint {finished.id}", capsys)
-    assert name in sentence and words in sentence
-    assert time.process_time() - began < 2
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_damaged_picture_is_refused_or_read_but_never_a_traceback(format, tmp_path):
-    import io
-    import random
-
-    from reglab.analysis.pictures import open_picture
-    from reglab.errors import ConfigError
-
-    file = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
-    Image.fromarray(pixels).save(file, format)
-    whole, rng = file.getvalue(), random.Random(0)
-    for _ in range(300):
-        damaged = bytearray(whole[: rng.choice([len(whole), rng.randrange(1, len(whole))])])
-        for _ in range(rng.randrange(1, 6)):
-            damaged[min(len(damaged) - 1, int(rng.expovariate(1 / 60)))] = rng.randrange(256)
-        try:
-            picture = open_picture(bytes(damaged))
-        except ConfigError as refusal:
-            assert "\n" not in str(refusal)
-        else:
-            assert picture.mode == "RGB"
-
-
-def test_a_run_without_weights_is_refused(runs, picture, capsys):
-    run = runs.create(RunConfig(dataset="digits"))
-    assert "no weights yet" in refused_here(f"predict {picture} --checkpoint {run.id}", capsys)
-
-
-def test_a_run_with_damaged_weights_is_refused(finished, picture, capsys):
-    path = finished.path / "model.safetensors"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    assert "damaged" in refused_here(f"predict {picture} --checkpoint {finished.id}", capsys)
-
-
-# ---- runs, cards -------------------------------------------------------------------------------------------------
-def test_runs_lists_what_there_is(finished, capsys):
-    assert cli.main(["runs", "--json"]) == 0
-    (summary,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert summary == finished.summary()
-    assert cli.main(["runs"]) == 0
-    line = capsys.readouterr().out
-    assert finished.id in line and "finished" in line and "batch_norm" in line
-
-
-def test_runs_shows_a_damaged_run_and_goes_on(finished, capsys):
-    (finished.path.parent / "damaged").mkdir()
-    (finished.path.parent / "damaged" / "config.json").write_bytes(b"\0")
-    assert cli.main(["runs"]) == 0
-    out = capsys.readouterr().out
-    assert "unreadable" in out and finished.id in out
-
-
-def test_no_runs_yet_says_how_to_begin(capsys):
-    assert cli.main(["runs"]) == 0
-    assert "Begin with" in capsys.readouterr().out
-    assert cli.main(["runs", "--json"]) == 0
-    assert capsys.readouterr().out == ""
-
-
-def test_cards_explain_every_technique(capsys):
-    assert cli.main(["cards", "--json"]) == 0
-    cards = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [card["key"] for card in cards] == list(CATALOGUE)
-    assert all(card["title"] and card["idea"] and card["paper"] and card["formula"] for card in cards)
-    assert cli.main(["cards"]) == 0
-    text = capsys.readouterr().out
-    assert all(technique.title in text for technique in CATALOGUE.values())
-
-
-def test_the_markdown_table_has_a_row_for_every_technique(capsys):
-    assert cli.main(["cards", "--markdown"]) == 0
-    head, rule, *rows = capsys.readouterr().out.partition("\n\n")[0].splitlines()
-    assert len(rows) == len(CATALOGUE)
-    assert len({row.count(" | ") for row in [head, *rows]}) == 1 and set(rule) == {"|", "-"}
-    assert all(f"`{flag(key)}`" in row for key, row in zip(CATALOGUE, rows, strict=True))
-
-
-def test_the_list_can_be_cut_short_by_a_pipe():
-    """As `reglab cards | head -1` does."""
-    python = [sys.executable, "-m", "reglab", "cards"]
-    with subprocess.Popen(
-        python, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as cards:
-        assert cards.stdout.readline()
-        cards.stdout.close()
-        assert (cards.wait(30), cards.stderr.read()) == (0, "")
-
-
 # ---- help --------------------------------------------------------------------------------------------------------
 HELP = """
-import resource, sys
+import sys
 from reglab.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as exit:
     assert exit.code == 0
-    heavy = {"torch", "gradio", "sklearn", "pyarrow", "PIL"} & set(sys.modules)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_utime, *heavy, file=sys.stderr)
+    heavy = {"torch", "gradio", "sklearn", "scipy", "pyarrow", "PIL", "timm", "matplotlib"} & set(sys.modules)
+    print(*heavy, file=sys.stderr)
 """
 
 
@@ -419,9 +232,7 @@ def test_help_waits_for_nothing_heavy(command):
     done = subprocess.run(
         [sys.executable, "-c", HELP, *command.split(), "--help"], env=environment(), capture_output=True, text=True
     )
-    seconds, *heavy = done.stderr.split()
-    assert heavy == [] and float(seconds) < 1
-    assert "usage:" in done.stdout
+    assert done.stderr.split() == [] and "usage:" in done.stdout
 
 
 def test_help_names_every_option_with_its_default():

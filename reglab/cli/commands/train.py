@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reglab.cli.options import (
@@ -24,6 +25,7 @@ from reglab.errors import ConfigError, RunError
 if TYPE_CHECKING:
     from reglab.runs.run import Run
     from reglab.runs.store import Store
+    from reglab.training.events import Event
 
 ABOUT = "train one network and write its run folder"
 
@@ -44,65 +46,24 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab import machine
+    """Exit status 1 where the training failed."""
     from reglab.experiments.tracking import tracker
-    from reglab.training.events import Epoch, Event, Failed, Preparing, Started, Stopped
+    from reglab.jobs.worker import work
 
-    store, track = store_of(args), tracker(args.track)
-    given = config_values(args)
-    if args.resume:
-        if given or args.config:
-            raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
-        run = store.open(args.resume)
-        if (status := run.status()) == "finished":
-            raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
-        if status == "running":
-            raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
-        load_with_progress(run.config)
-        run.reopen()
-    else:
-        parent = _parent(args, store)
-        config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
-        load_with_progress(config)  # before the run folder is made, so that nothing is half started
-        machine.choose_device(config.device)
-        run = store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
-
-    stop = stop_on_signals()
+    track = tracker(args.track)
+    store, given = store_of(args), config_values(args)
+    run = _reopened(args, store, given) if args.resume else _created(args, store, given)
+    tell = _in_json if args.json else _in_lines(time.monotonic())
     failed = False
-    began = time.monotonic()
 
     def listen(run: Run, event: Event) -> None:
         nonlocal failed
-        failed = failed or isinstance(event, Failed)
+        failed = failed or event.name == "failed"
         track(run, event)
-        if event.name in ("step", "snapshot"):
-            return
-        if isinstance(event, Preparing):
-            if not args.json:
-                end = "\n" if event.done == event.total else "\r"
-                print(f"{event.what}: {event.done:,} of {event.total:,} pictures", end=end, file=sys.stderr, flush=True)
-            return
-        if args.json:
-            print(json.dumps({"run": run.id, **event.to_json()}), flush=True)
-        elif isinstance(event, Started):
-            print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
-            print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
-            print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
-        elif isinstance(event, Epoch):
-            speed = run.last_timing().get("images_per_second", 0)
-            print(
-                f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
-                f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}  {time.monotonic() - began:>5.0f}s",
-                flush=True,
-            )
-        elif isinstance(event, Stopped):
-            print(f"Stopped. Go on with: python -m reglab train --resume {run.id}", file=sys.stderr)
-        elif isinstance(event, Failed):
-            print(event.reason, file=sys.stderr)
+        if event.name not in ("step", "snapshot"):
+            tell(run, event)
 
-    from reglab.jobs.worker import work
-
-    work([run], listen, stop)
+    work([run], listen, stop_on_signals())
     summary = run.summary()
     if args.json:
         print(json.dumps(summary), flush=True)
@@ -110,6 +71,32 @@ def run(args: argparse.Namespace) -> int:
         print(_in_words(summary))
         print(f"\n{run.path}")
     return 1 if failed or summary["status"] == "failed" else 0
+
+
+# ---- which run ---------------------------------------------------------------------------------------------------
+def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -> Run:
+    """The run to go on with."""
+    if given or args.config:
+        raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
+    run = store.open(args.resume)
+    if (status := run.status()) == "finished":
+        raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
+    if status == "running":
+        raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
+    load_with_progress(run.config)
+    run.reopen()
+    return run
+
+
+def _created(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -> Run:
+    """A new run, once everything that it needs is here, so that nothing is half started."""
+    from reglab import machine
+
+    parent = _parent(args, store)
+    config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
+    load_with_progress(config)
+    machine.choose_device(config.device)
+    return store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
 
 
 def _parent(args: argparse.Namespace, store: Store) -> Run | None:
@@ -121,6 +108,41 @@ def _parent(args: argparse.Namespace, store: Store) -> Run | None:
     if args.fork_of and args.config:
         raise ConfigError("--fork-of begins with the config of its run: leave --config out.")
     return find(args.fork_of, store, checkpoints_store()) if args.fork_of else None
+
+
+# ---- what is told of it ------------------------------------------------------------------------------------------
+def _in_json(run: Run, event: Event) -> None:
+    if event.name != "preparing":
+        print(json.dumps({"run": run.id, **event.to_json()}), flush=True)
+
+
+def _in_lines(began: float) -> Callable[[Run, Event], None]:
+    """Tells of each event in a line; `began` is when on the monotonic clock, in seconds."""
+    from reglab.training.events import Epoch, Failed, Preparing, Started, Stopped
+
+    def tell(run: Run, event: Event) -> None:
+        match event:
+            case Preparing():
+                end = "\n" if event.done == event.total else "\r"
+                print(f"{event.what}: {event.done:,} of {event.total:,} pictures", end=end, file=sys.stderr, flush=True)
+            case Started():
+                print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
+                print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
+                print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
+            case Epoch():
+                speed = run.last_timing().get("images_per_second", 0)
+                print(
+                    f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
+                    f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}"
+                    f"  {time.monotonic() - began:>5.0f}s",
+                    flush=True,
+                )
+            case Stopped():
+                print(f"Stopped. Go on with: python -m reglab train --resume {run.id}", file=sys.stderr)
+            case Failed():
+                print(event.reason, file=sys.stderr)
+
+    return tell
 
 
 def _in_words(summary: dict[str, Any]) -> str:
