@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from reglab.errors import PROBLEMS, ConfigError
+from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
+from reglab.teaching.links import offered
 from reglab.ui.services.lab import Lab
 
 MOST = 2**53  # the largest whole number that every JSON reader keeps whole
@@ -32,7 +34,7 @@ class Api:
         gr.api(self.runs, api_name="runs", api_description="The summaries of all runs.")
 
     def train(self, config: dict[str, Any]) -> str:
-        return _answer(lambda: self.lab.training.start(config, compare=False, owner="")[0].id)
+        return _answer(lambda: self.lab.training.start(Experiment.run(offered(config)))[0].id)
 
     def status(self, run: str, cursor: int = 0) -> dict[str, Any]:
         return _answer(lambda: self._status(run, cursor))

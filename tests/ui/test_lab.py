@@ -7,6 +7,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from conftest import tiny_config
 
@@ -17,6 +18,7 @@ from reglab.runs.recording import record
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.train import train
+from reglab.ui.api import Api
 from reglab.ui.services.files import KEPT
 from reglab.ui.services.lab import Lab
 
@@ -40,11 +42,10 @@ def finished(lab) -> Run:
 @pytest.mark.parametrize("name", ["timm/convnext_xxlarge", "timm/" + "x" * 500])
 def test_the_page_trains_only_those_networks_of_timm_that_it_offers(lab, name):
     asked = {"dataset": "digits", "model": name, "pretrained": True}
-    for refused in (
-        lambda: lab.training.start(asked, compare=False, owner="me"),
-        lambda: lab.predictions.preview(asked),
-    ):
-        with pytest.raises(ConfigError, match=r"The page does not offer 'timm/.*: choose one of its networks"):
+    for refused in (lambda: Api(lab).train(asked), lambda: lab.predictions.preview(asked)):
+        with pytest.raises(
+            (ConfigError, gr.Error), match=r"The page does not offer 'timm/.*: choose one of its networks"
+        ):
             refused()
     assert lab.stores.own.runs() == [] and name not in lab.datasets.fetches
 

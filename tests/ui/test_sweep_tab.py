@@ -9,7 +9,9 @@ from browser import LEFT, expect
 from conftest import tiny_config
 
 from reglab.errors import ConfigError
-from reglab.experiments import sweep
+from reglab.experiments.axes import axis, one_value
+from reglab.experiments.experiment import Experiment
+from reglab.experiments.sweep import sweep
 from reglab.jobs import queue as working
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
@@ -28,7 +30,7 @@ def here(tmp_path):
 
 
 def plan(*over, seeds=1, **changes):
-    return sweep.plan(tiny_config(**{**SMALL, **changes}), list(map(sweep.axis, over)), seeds)
+    return sweep(tiny_config(**{**SMALL, **changes}), list(map(axis, over)), seeds)
 
 
 def wait_until(true, seconds=90.0):
@@ -44,15 +46,15 @@ def statuses(lab, runs):
 
 # ---- what the lab does -------------------------------------------------------------------------------------------
 def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(here):
-    configs = plan("dropout.rate=0,0.5", seeds=2)
-    runs = here.training.start_plan(configs, owner="ann")
-    other = here.training.start({**SMALL, "dataset": "digits", "device": "cpu"}, compare=False, owner="bob")[0]
+    experiment = plan("dropout.rate=0,0.5", seeds=2)
+    runs = here.training.start(experiment, "ann")
+    other = here.training.start(Experiment.run(tiny_config(**SMALL)), "bob")[0]
     assert here.training.jobs.place(other.id) == 1, "bob waits for the run under way, not for the sweep"
     wait_until(lambda: set(statuses(here, [*runs, other])) == {"finished"})
     before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
-    assert here.training.start_plan(configs, owner="ann") == runs and statuses(here, runs) == ["finished"] * 4
+    assert here.training.start(experiment, "ann") == runs and statuses(here, runs) == ["finished"] * 4
     assert [(run.path / "metrics.jsonl").read_bytes() for run in runs] == before
-    group = sweep.name_of(configs)
+    group = experiment.group
     assert [name for _, name in here.results.sweeps()] == [group]
     assert here.training.together(runs[1]) == runs, "few enough to be seen together"
     g = here.results.grid(here.results.in_sweep(group), "epochs_until", 0.0)
@@ -60,34 +62,39 @@ def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(he
 
 
 def test_a_stopped_sweep_goes_on_where_it_was(here):
-    configs = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
-    runs = here.training.start_plan(configs, owner="ann")
+    experiment = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
+    runs = here.training.start(experiment, "ann")
     wait_until(lambda: len(runs[0].history()) > 1)
-    here.training.stop_group(sweep.name_of(configs))
+    here.training.stop_group(experiment.group)
     wait_until(lambda: set(statuses(here, runs)) == {"stopped"})
     assert here.training.together(runs[1]) == [runs[1]], "too many to be seen together"
     epochs = len(runs[0].history())
-    assert here.training.start_plan(configs, owner="ann") == runs
+    assert here.training.start(experiment, "ann") == runs
     wait_until(lambda: len(runs[0].history()) > epochs)
 
 
 def test_a_sweep_counts_as_one_in_the_queue_and_a_full_queue_makes_no_folder(here, monkeypatch):
     monkeypatch.setattr(working, "WAITING_PER_OWNER", 1)
-    here.training.start_plan(plan("dropout.rate=0,0.2,0.5", epochs=300), owner="ann")
+    here.training.start(plan("dropout.rate=0,0.2,0.5", epochs=300), "ann")
     with pytest.raises(ConfigError, match="waiting already"):
-        here.training.start_plan(plan("l1.strength=0,1e-5"), owner="ann")
+        here.training.start(plan("l1.strength=0,1e-5"), "ann")
     assert len(here.stores.own.runs()) == 3
 
 
 def test_too_many_runs_for_the_page_are_refused(here):
     with pytest.raises(ConfigError, match="the page takes at most 300"):
-        here.training.start_plan(plan("dropout.rate=lin:0:0.9:40", seeds=10), owner="")
+        here.training.start(plan("dropout.rate=lin:0:0.9:40", seeds=10), "")
     assert not here.stores.own.runs()
 
 
 def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
     here = Lab(Store(a_run("20240101-000000-abcdef").path.parent), Store(tmp_path / "none"))
-    parent, child = here.training.start_fork("20240101-000000-abcdef", 1, "dropout.rate", "0.5", "ann")
+    parent = here.stores.find("20240101-000000-abcdef")
+
+    def fork(epoch, name, value):
+        return here.training.start(Experiment.fork(parent, epoch, {name: one_value(name, value)}), "ann")
+
+    [child] = fork(1, "dropout.rate", "0.5")
     wait_until(lambda: statuses(here, [child]) == ["finished"])
     assert here.training.together(child) == [parent, child]
     chart = view.chart_of(
@@ -99,7 +106,7 @@ def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
         (1, "batch_norm", "off", "other weights"),
     ):
         with pytest.raises(ConfigError, match=words):
-            here.training.start_fork(parent.id, epoch, name, value, "ann")
+            fork(epoch, name, value)
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------

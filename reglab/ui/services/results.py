@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.experiments import compare, grid, reproduce, sweep
+from reglab.experiments import compare, grid, reproduce
 from reglab.experiments.compare import Comparison
+from reglab.experiments.experiment import Experiment
 from reglab.experiments.grid import Grid
+from reglab.experiments.price import price
 from reglab.experiments.publications import Publication
 from reglab.runs import index
 from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.ui.services.stores import Stores
 from reglab.ui.services.training import Training
 from reglab.ui.views import curves
 from reglab.ui.views.reproduction import Shown
 
-OWN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")  # which says nothing to anybody
-OWN_GROUP = re.compile(r"[0-9a-f]{12}")  # neither does this
 MOST_COMPARED = 300  # runs on one page
 
 
@@ -55,7 +55,7 @@ class Results:
         """(what it is, name) of every group that somebody named or that a sweep has made, newest first."""
         found: dict[str, list[dict[str, Any]]] = {}
         for s in self.summaries():
-            if (group := s.get("group", "")) and not OWN_GROUP.fullmatch(group):
+            if (group := s.get("group", "")) and self._is_named(s):
                 found.setdefault(group, []).append(s)
         return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
 
@@ -81,11 +81,15 @@ class Results:
         return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
 
     def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
-        """A group by what is trained in it; its own name where somebody gave it one."""
+        """A group by what is trained in it; its own name where that says something to people."""
         seeds = len({summary["seed"] for summary in told})
-        own = "" if OWN_GROUP.fullmatch(group) else f"{group} · "
+        own = f"{group} · " if self._is_named(told[0]) else ""
         title = self.stores.find(told[0]["run"]).config.title()
         return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+    def _is_named(self, summary: Mapping[str, Any]) -> bool:
+        run = self.stores.find(summary["run"])
+        return _is_named(self.stores.shipped if self.stores.is_shipped(run) else self.stores.own, summary["group"])
 
     def finished_in(self, group: str) -> list[str]:
         """The ids of the finished runs of a group, in the order in which they were made."""
@@ -94,7 +98,7 @@ class Results:
 
     def finished_rows(self) -> list[list[Any]]:
         """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
-        rows = [[*_what(s), s["seed"], *_numbers([s]), s["run"]] for s in self._finished()]
+        rows = [[*self._what(s), s["seed"], *_numbers([s]), s["run"]] for s in self._finished()]
         places = {tuple(row[1:4]): place for place, row in reversed(list(enumerate(rows)))}
         return sorted(rows, key=lambda row: (places[tuple(row[1:4])], row[4]))
 
@@ -104,7 +108,7 @@ class Results:
         for s in self._finished():
             found.setdefault(self._set_up(s), []).append(s)
         return [
-            [*_what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
+            [*self._what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
             for told in found.values()
         ]
 
@@ -113,6 +117,14 @@ class Results:
         told = self._finished()
         set_up = next((self._set_up(s) for s in told if s["run"] == run_id), None)
         return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if self._set_up(s) == set_up]
+
+    def _what(self, s: Mapping[str, Any]) -> list[str]:
+        """What a run is called, its network, its data and its regularizers. The id that it was given tells nobody anything."""
+        run = self.stores.find(s["run"])
+        is_unnamed = s["name"] == run.id and not self.stores.is_shipped(run) and _was_made_here(run)
+        wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
+        data = f"{s['dataset']} · {s['train_size']:,}{wrong}"
+        return ["" if is_unnamed else s["name"], s["model"], data, " ".join(s["regularizers"]) or "none"]
 
     def _set_up(self, summary: Mapping[str, Any]) -> str:
         return _config(self.stores.find(summary["run"])).set_up()
@@ -139,11 +151,11 @@ class Results:
         told = reproduce.to_json(reproduce.look(publication, recipe, runs))
         if self.training.is_live(runs):
             return Shown(told, progress=curves.progress_of(runs, jobs), live=True)
-        price = sweep.price(publication.configs(recipe), own, publication.group(recipe))
-        if not price.runs:
+        left = price(publication.experiment(recipe), own)
+        if not left.runs:
             return Shown(told, price="Every run of this recipe is finished.", done=True)
         kept = reproduce.recorded(publication.key, recipe)
-        said = f"{price} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(price)
+        said = f"{left} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(left)
         if kept and not told["runs"]:
             return Shown(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
         return Shown(told, price=said)
@@ -154,17 +166,22 @@ def _age(s: Mapping[str, Any]) -> tuple[str, str]:
     return str(s.get("created", "")), s["run"]
 
 
-def _what(s: Mapping[str, Any]) -> list[str]:
-    """What a run is called, its network, its data and its regularizers."""
-    wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
-    name = "" if s["name"] == s["run"] and OWN_ID.fullmatch(s["run"]) else s["name"]
-    return [name, s["model"], f"{s['dataset']} · {s['train_size']:,}{wrong}", " ".join(s["regularizers"]) or "none"]
-
-
 def _numbers(told: Sequence[Mapping[str, Any]]) -> list[float]:
     """The means of test accuracy (%), gap (points) and calibration error."""
     digits = {"test_accuracy": (100, 2), "gap": (100, 1), "ece": (1, 3)}
     return [round(sum(s[key] for s in told) / len(told) * scale, n) for key, (scale, n) in digits.items()]
+
+
+@lru_cache(maxsize=2_000)
+def _is_named(store: Store, group: str) -> bool:
+    """Whether people know the group by its name, which never changes."""
+    return Experiment.read(store, group).is_named
+
+
+@lru_cache(maxsize=2_000)
+def _was_made_here(run: Run) -> bool:
+    """Whether its folder has the id that it was made with; a copy is called as somebody wanted to."""
+    return bool(run.described.get("run") == run.id)
 
 
 @lru_cache(maxsize=2_000)

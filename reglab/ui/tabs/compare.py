@@ -11,6 +11,7 @@ import gradio as gr
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import sweep
 from reglab.experiments.compare import METRICS
+from reglab.experiments.experiment import Experiment
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import drawing, lead
@@ -202,7 +203,9 @@ class Fork:
         try:
             if not (isinstance(run_id, str) and run_id):
                 raise ConfigError("There is no run to fork yet: train one first.")
-            runs = self.lab.training.start_fork(run_id, epoch, str(name), str(value), owner=name_of(visitor))
+            run = self.lab.stores.find(run_id)
+            fork = Experiment.fork(run, epoch, {str(name): sweep.one_value(str(name), str(value))})
+            runs = self.lab.training.start(fork, name_of(visitor))
         except PROBLEMS as error:
             return [*self.page.unopened(), warning(str(error))]
-        return [*self.page.opened(runs, visitor), ""]
+        return [*self.page.opened([run, *runs], visitor), ""]

@@ -265,7 +265,7 @@ class LessonPage:
                 if self._is_live(self._runs(lesson, kept)):
                     raise RunError("This experiment is going on: wait for it, or stop it first.")
                 prediction = lesson.checked(self._named(answers, lesson))
-                started = lab.training.start_lesson(lesson.key, kept.attempt, owner=name_of(visitor))
+                started = lab.training.start(lesson.experiment(lab.datasets.first(), kept.attempt), name_of(visitor))
             except PROBLEMS as error:
                 return [gr.skip(), warning(str(error)), *[gr.skip() for _ in self.live], gr.skip()]
             kept = Kept(prediction, [run.id for run in started], kept.attempt + 1)

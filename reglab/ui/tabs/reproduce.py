@@ -98,9 +98,7 @@ def reproduce_tab(lab: Lab, train: Page) -> Any:
         def start(key: Any, visitor: Any) -> list[Any]:
             paper = paper_of(key)
             try:
-                configs = paper.configs(name)
-                names = reproduce.names(paper, name, configs)
-                lab.training.start_plan(configs, name_of(visitor), paper.group(name), names=names)
+                lab.training.start(paper.experiment(name), name_of(visitor))
             except PROBLEMS as error:
                 return [warning(str(error)), *[gr.skip() for _ in shown]]
             return ["", *show(paper.key, visitor)]

@@ -128,7 +128,7 @@ def runs_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
 
     def do_resume(run_id: str | None, visitor: dict[str, Any]) -> list[Any]:
         try:
-            lab.training.resume(run_id or "", owner=(visitor or {}).get("name", ""))
+            lab.training.resume(lab.stores.own.open(run_id or ""), owner=(visitor or {}).get("name", ""))
         except PROBLEMS as error:
             return [*[gr.skip() for _ in (*train.shown, *train.controls.by_name)], gr.skip(), warning(str(error))]
         return do_open(run_id, visitor)

@@ -204,7 +204,8 @@ def sweep_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
             if assignment is not None:
                 assignment.check_all(configs)
             name = sweep.name_of(configs)
-            lab.training.start_plan(configs, owner=name_of(visitor), group=name, prune=prune)
+            experiment = sweep._of(configs, name).model_copy(update={"prune": bool(prune)})
+            lab.training.start(experiment, name_of(visitor))
         except PROBLEMS as error:
             return [warning(str(error)), gr.skip(), gr.skip(), *[gr.skip() for _ in looked]]
         return ["", gr.update(choices=lab.results.sweeps(), value=name), {"group": name}, *look(name, by, aim, None)]

@@ -10,6 +10,7 @@ import gradio as gr
 
 from reglab.config import RunConfig
 from reglab.errors import PROBLEMS, ConfigError, RunError
+from reglab.experiments.experiment import Experiment
 from reglab.models import pretrained
 from reglab.teaching import cards
 from reglab.teaching.assignments import Assignment, values_of
@@ -189,10 +190,10 @@ class TrainTab:
         try:
             if self.lab.training.is_live(shown):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
-            asked = self.controls.config_values(values)
-            config = offered(asked)
+            config = offered(self.controls.config_values(values))
             told = admitted(assignment, config, visitor, predicted, why)
-            runs = self.lab.training.start(asked, compare, owner=name_of(visitor), scratch=scratch)
+            experiment = Experiment.pair(config, plain=compare, scratch=scratch)
+            runs = self.lab.training.start(experiment, name_of(visitor))
         except PROBLEMS as error:
             return self.page.follow(shown, visitor, str(error))
         if told:
