@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,9 @@ def interval(values: Sequence[float]) -> Interval:
     x = _numbers(values)
     if len(x) == 1:
         return Interval(float(x[0]), None, None, 1)
-    sd = float(x.std(ddof=1))
-    return _around(float(x.mean()), sd / math.sqrt(len(x)), len(x) - 1, len(x), sd)
+    mean, sd = float(x.mean()), float(x.std(ddof=1))
+    low, high = _around(mean, sd / math.sqrt(len(x)), len(x) - 1)
+    return Interval(mean, low, high, len(x), sd)
 
 
 @dataclass(frozen=True)
@@ -77,27 +79,34 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
 
 
 def _paired(y: np.ndarray, x: np.ndarray) -> Difference:
+    """Student's t over the differences of the pairs."""
+    from scipy.stats import ttest_rel
+
     d = _without_rounding(y - x, np.abs([*x, *y]).max())
-    n = len(d)
+    n, mean = len(d), float(d.mean())
     if n == 1:
-        return Difference(float(d[0]), None, None, 1, None, True)
-    sd = float(d.std(ddof=1)) if np.ptp(d) else 0.0
-    mean, error = float(d.mean()), sd / math.sqrt(n)
-    around = _around(mean, error, n - 1, n)
-    return Difference(mean, around.low, around.high, n, _p(mean, error, n - 1), True, sd)
+        return Difference(mean, None, None, 1, None, True)
+    if not np.ptp(d):  # where nothing varies there is nothing to tell chance by
+        return Difference(mean, mean, mean, n, float(mean == 0), True, 0.0)
+    found = ttest_rel(y, x)
+    around = found.confidence_interval(CONFIDENCE)
+    return Difference(mean, float(around.low), float(around.high), n, float(found.pvalue), True, float(d.std(ddof=1)))
 
 
 def _welch(x: np.ndarray, y: np.ndarray) -> Difference:
+    """Welch's t, for two groups that need not spread alike; its degrees of freedom are Satterthwaite's."""
+    from scipy.stats import ttest_ind
+
     mean, n = float(y.mean() - x.mean()), min(len(x), len(y))
     if n == 1:
         return Difference(mean, None, None, 1, None, False)
-    vx, vy = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
-    error = math.sqrt(vx + vy)
+    error = math.sqrt(float(x.var(ddof=1)) / len(x) + float(y.var(ddof=1)) / len(y))
     if error <= ROUNDING * float(np.abs([*x, *y]).max()):
-        return Difference(mean, mean, mean, n, _p(mean, 0.0, 1), False, 0.0)
-    df = (vx + vy) ** 2 / (vx**2 / (len(x) - 1) + vy**2 / (len(y) - 1))  # Satterthwaite's degrees of freedom
-    around = _around(mean, error, df, n)
-    return Difference(mean, around.low, around.high, n, _p(mean, error, df), False, error * math.sqrt(n))
+        return Difference(mean, mean, mean, n, float(mean == 0), False, 0.0)
+    warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)  # of a side where nothing varies
+    found = ttest_ind(y, x, equal_var=False)
+    around = found.confidence_interval(CONFIDENCE)
+    return Difference(mean, float(around.low), float(around.high), n, float(found.pvalue), False, error * math.sqrt(n))
 
 
 def _without_rounding(d: np.ndarray, size: float) -> np.ndarray:
@@ -198,8 +207,8 @@ def effects(arms: Sequence[Mapping[str, bool]], seeds: Sequence[int], values: Se
     errors = np.sqrt(np.diag(np.linalg.inv(x.T @ x)) * (residual @ residual) / df)
     found = []
     for term, b, error in zip(terms, 2 * beta, 2 * errors, strict=False):
-        around = _around(float(b), float(error), df, len(y))
-        found.append(Effect(term, around.mean, around.low, around.high, _p(float(b), float(error), df), len(y)))
+        low, high = _around(float(b), float(error), df)
+        found.append(Effect(term, float(b), low, high, float(2 * _t().sf(abs(b) / error, df)), len(y)))
     return found
 
 
@@ -218,13 +227,6 @@ def _t() -> Any:
     return stats.t
 
 
-def _around(mean: float, error: float, df: float, n: int, sd: float | None = None) -> Interval:
+def _around(mean: float, error: float, df: float) -> tuple[float, float]:
     half = float(_t().ppf((1 + CONFIDENCE) / 2, df)) * error
-    return Interval(mean, mean - half, mean + half, n, sd)
-
-
-def _p(mean: float, error: float, df: float) -> float:
-    """Two-sided; where nothing varies, 1 for no difference and 0 for any."""
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * _t().sf(abs(mean) / error, df))
+    return mean - half, mean + half

@@ -43,6 +43,25 @@ def test_nothing_to_compare_is_said(bad):
 
 
 # ---- two groups --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 7), (12, 5)])
+def test_a_difference_is_what_its_formulas_say(n, m):
+    a, b = draws(n, 0.60, 0.02), draws(m, 0.63, 0.05, seed=1)
+    variances = [np.var(x, ddof=1) / len(x) for x in (a, b)]
+    df = sum(variances) ** 2 / sum(v**2 / (len(x) - 1) for v, x in zip(variances, (a, b), strict=True))
+    half, mean = scipy_stats.t.ppf(0.975, df) * np.sqrt(sum(variances)), np.mean(b) - np.mean(a)
+    told = stats.difference(by_seed(a), by_seed(b, 100))
+    assert (told.mean, told.low, told.high) == pytest.approx((mean, mean - half, mean + half), abs=1e-9)
+    pairs = np.subtract(b[:2], a[:2])
+    half = scipy_stats.t.ppf(0.975, 1) * np.std(pairs, ddof=1) / np.sqrt(2)
+    told = stats.difference(by_seed(a[:2]), by_seed(b[:2]))
+    assert (told.low, told.high) == pytest.approx((pairs.mean() - half, pairs.mean() + half), abs=1e-9)
+
+
+def test_a_side_where_nothing_varies_warns_nobody(recwarn):
+    told = stats.difference(by_seed([0.7] * 3), by_seed([0.6, 0.7, 0.9], 100))
+    assert told.low < told.mean < told.high and not recwarn.list
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
 def test_a_paired_difference_is_that_of_scipy(n):
     a, b = draws(n, 0.60, 0.02), draws(n, 0.63, 0.02, seed=1)
