@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.experiments.compare import labels
+from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
 from reglab.runs.run import Run
 from reglab.runs.store import Store

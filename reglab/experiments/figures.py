@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 from reglab.colours import is_dashed, role
-from reglab.experiments import compare, stats
+from reglab.experiments import compare, curves, stats
 from reglab.experiments.compare import METRICS, Comparison
 
 LEVELS = 5  # lines of a grid, about
@@ -87,7 +87,7 @@ def curves_of(comparison: Comparison, metric: str, axis: str = "epoch") -> Curve
     is_share = key.endswith("accuracy") or key == "gap"
     found = []
     for place, group in enumerate(comparison.groups):
-        b = compare.band(group, key, axis)
+        b = curves.band(group, key, axis)
         mean, low, high = (tuple(y * 100 if is_share else y for y in line) for line in (b.mean, b.low, b.high))
         found.append(Curve(group.label, role(place), is_dashed(place), len(group.runs), tuple(b.x), mean, low, high))
     unit = " %" if is_share else ""

@@ -13,12 +13,12 @@ from typing import Any
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.experiments import compare, stats
+from reglab.experiments import compare, curves, labels, stats
 from reglab.experiments.compare import METRICS, Metric
 from reglab.regularizers import CATALOGUE
 from reglab.runs.run import Run
 
-UNTIL = {  # how soon validation accuracy reached a target; the axis of `compare.reached`
+UNTIL = {  # how soon validation accuracy reached a target; the axis of `curves.reached`
     "epochs_until": Metric("epochs to the target", 1.0, "epochs", 1),
     "steps_until": Metric("steps to the target", 1.0, "steps", 0),
     "seconds_until": Metric("seconds to the target", 1.0, "s", 1),
@@ -114,10 +114,10 @@ def grid(told: Sequence[tuple[RunConfig, Mapping[str, Any]]]) -> Grid:
     for config, summary in told:
         by_cell.setdefault(config.set_up(), []).append((config, summary))
     configs = [of_cell[0][0] for of_cell in by_cell.values()]
-    flat = [compare.settings(config) for config in configs]
+    flat = [labels.settings(config) for config in configs]
     axes = _axes(configs, flat)
     cells = []
-    for config, own, of_cell, label in zip(configs, flat, by_cell.values(), compare.labels(configs), strict=True):
+    for config, own, of_cell, label in zip(configs, flat, by_cell.values(), labels.labels(configs), strict=True):
         runs = {s["seed"]: s for _, s in sorted(of_cell, key=lambda pair: pair[1]["status"] == "finished")}
         place = tuple(axis.values.index(_value(own, axis.name)) for axis in axes)
         cells.append(Cell(place, config, tuple(runs[seed] for seed in sorted(runs)), label))
@@ -129,7 +129,7 @@ def _axes(configs: Sequence[RunConfig], flat: Sequence[Mapping[str, Any]]) -> tu
     """The settings that differ; those that always change together (an optimizer and its learning rate) are one axis."""
     together: dict[str, list[str]] = {}  # a setting, and those that follow it
     columns: dict[str, list[Any]] = {}
-    for name in compare.differing(configs):
+    for name in labels.differing(configs):
         columns[name] = [_value(own, name) for own in flat]
         leader = next((other for other in together if _follows(columns[name], columns[other])), "")
         together.setdefault(leader or name, []).append(name)
@@ -163,13 +163,13 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 
 def _title(name: str) -> str:
-    return CATALOGUE[name].title.lower() if name in CATALOGUE else compare.title(name)
+    return CATALOGUE[name].title.lower() if name in CATALOGUE else labels.title(name)
 
 
 def _shown(name: str, value: Any) -> str:
     if name in CATALOGUE or value is False:
         return "on" if value is True else "off" if value is False else str(value)
-    return compare.shown(name, value)
+    return labels.shown(name, value)
 
 
 def read(run: Run, summary: Mapping[str, Any], metric: str, target: float) -> Mapping[str, Any]:
@@ -180,7 +180,7 @@ def read(run: Run, summary: Mapping[str, Any], metric: str, target: float) -> Ma
     if metric not in UNTIL or summary["status"] != "finished":
         return summary
     try:
-        return {**summary, metric: compare.first_reached(run, run.history(), target, _UNTIL_AXIS[metric])}
+        return {**summary, metric: curves.first_reached(run, run.history(), target, _UNTIL_AXIS[metric])}
     except RunError:
         return summary
 

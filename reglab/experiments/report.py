@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reglab import __version__
 from reglab.errors import ConfigError
-from reglab.experiments import compare
+from reglab.experiments import compare, curves, tables
 from reglab.experiments.compare import METRICS, Comparison, Group
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def file(kind: str, comparison: Comparison, metric: str = "test_accuracy", axis:
         case "png":
             return png(comparison, metric, axis)
         case "csv":
-            return compare.to_csv(comparison).encode()
+            return tables.to_csv(comparison).encode()
         case "json":
-            return json.dumps(compare.to_json(comparison), indent=1).encode()
+            return json.dumps(tables.to_json(comparison), indent=1).encode()
     raise ConfigError(f"A comparison cannot be had as {kind[:40]!r}: choose html, png, csv or json.")
 
 
@@ -57,7 +57,7 @@ def _draw_curves(axes: Axes, comparison: Comparison, metric: str, axis: str) -> 
     key = m.curve or "val_accuracy"
     scale = 100 if key.endswith("accuracy") or key == "gap" else 1
     for group, colour in zip(comparison.groups, _colours(comparison), strict=True):
-        b = compare.band(group, key, axis)
+        b = curves.band(group, key, axis)
         axes.plot(b.x, [y * scale for y in b.mean], color=colour, label=f"{group.label} (n = {len(group.runs)})")
         if len(group.runs) > 1:
             low, high = ([y * scale for y in side] for side in (b.low, b.high))
@@ -90,7 +90,7 @@ def _colours(comparison: Comparison) -> list[str]:
 def page(comparison: Comparison, metric: str = "test_accuracy", axis: str = "epoch") -> str:
     """One HTML file with the picture, the table, what differs, the commands, and how to read it."""
     picture = base64.b64encode(png(comparison, metric, axis)).decode()
-    head, *body = compare.cells(comparison, metric)
+    head, *body = tables.cells(comparison, metric)
     told = _rows([head, *body])
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in comparison.notes)
     commands = "".join(f"<h3>{html.escape(group.label)}</h3>{_commands(group)}" for group in comparison.groups)

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.experiments.compare import settings
+from reglab.experiments.labels import settings
 from reglab.runs.run import Run
 from reglab.training.events import Epoch, Event, Failed, Finished, Started, Stopped
 

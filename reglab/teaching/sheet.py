@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from reglab import __version__, data
 from reglab.config import RunConfig, typed
 from reglab.errors import ConfigError, RunError
-from reglab.experiments.compare import cell
+from reglab.experiments.tables import cell
 from reglab.regularizers import overriding
 from reglab.runs.run import Run
 from reglab.runs.store import ID, Store

@@ -17,8 +17,10 @@ from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare as comparing
-from reglab.experiments import report, stats
-from reglab.experiments.compare import Comparison, band, compare, labels, reached, soon
+from reglab.experiments import report, stats, tables
+from reglab.experiments.compare import Comparison, compare
+from reglab.experiments.curves import band, reached, soon
+from reglab.experiments.labels import labels
 from reglab.runs.recording import record
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -120,7 +122,7 @@ def test_a_damaged_run_leaves_the_others_alone(store_of_runs, first, file, old, 
     broken.write_text(broken.read_text().replace(old, new))
     told = compare(store_of_runs.runs())
     assert f"1 run is {why} and left out." in told.notes and len(told.baseline.runs) == 2
-    json.dumps(comparing.to_json(told), allow_nan=False)
+    json.dumps(tables.to_json(told), allow_nan=False)
     with pytest.raises(ConfigError, match=why):
         compare([first])
 
@@ -219,15 +221,15 @@ def test_the_speed_to_a_target_is_where_it_was_first_reached(compared):
 
 # ---- told --------------------------------------------------------------------------------------------------------
 def test_the_table_has_a_line_for_each_group(compared):
-    lines = comparing.table(compared).splitlines()
+    lines = tables.table(compared).splitlines()
     assert len(lines) == 5 and {line.count("|") for line in lines} == {8}
     assert lines[2].endswith("| baseline |") and "3 seeds" in lines[3]
 
 
 def test_json_and_csv_hold_the_same_runs(compared):
-    told = comparing.to_json(compared)
+    told = tables.to_json(compared)
     json.dumps(told, allow_nan=False)
-    lines = list(csv.DictReader(io.StringIO(comparing.to_csv(compared))))
+    lines = list(csv.DictReader(io.StringIO(tables.to_csv(compared))))
     assert [line["run"] for line in lines] == [run for group in told["groups"] for run in group["runs"]]
     for group in told["groups"]:
         own = [float(line["test_accuracy"]) * 100 for line in lines if line["group"] == group["label"]]
@@ -239,7 +241,7 @@ def test_json_and_csv_hold_the_same_runs(compared):
 def test_a_name_is_no_formula_in_a_spreadsheet(store_of_runs, first):
     run = first
     run.rename("-1+2")
-    assert "'-1+2" in comparing.to_csv(compare(store_of_runs.runs()))
+    assert "'-1+2" in tables.to_csv(compare(store_of_runs.runs()))
 
 
 def test_the_picture_is_one_and_the_report_needs_nothing_beside_it(compared):

@@ -13,7 +13,7 @@ from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import publications, reproduce
-from reglab.experiments.compare import settings
+from reglab.experiments.labels import settings
 from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import (
     MEASURES,

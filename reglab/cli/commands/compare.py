@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab.experiments import compare, report
+    from reglab.experiments import compare, curves, report, tables
     from reglab.runs.store import checkpoints_store, find
 
     store = store_of(args)
@@ -55,13 +55,13 @@ def run(args: argparse.Namespace) -> int:
             except OSError as error:
                 raise ConfigError(f"{path} cannot be written ({error.strerror}): name another file.") from None
     if args.json:
-        print(json.dumps(compare.to_json(told)))
+        print(json.dumps(tables.to_json(told)))
         return 0
-    print(compare.table(told, args.metric))
+    print(tables.table(told, args.metric))
     for note in told.notes:
         print(note, file=sys.stderr)
     if args.target is not None:
         print(f"\nUntil {args.target:.0%} validation accuracy ({args.axis}):")
         for group in told.groups:
-            print(f"  {group.label}: {compare.soon(compare.reached(group, args.target, args.axis))}")
+            print(f"  {group.label}: {curves.soon(curves.reached(group, args.target, args.axis))}")
     return 0

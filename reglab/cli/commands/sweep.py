@@ -176,7 +176,7 @@ def _train(
 
 def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[Run]) -> None:
     """Print the comparison, and of a factorial what each technique bought."""
-    from reglab.experiments import compare, factorial
+    from reglab.experiments import compare, factorial, tables
 
     result = compare.compare(finished)
     effects: Sequence[Any] = []
@@ -186,13 +186,13 @@ def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[R
         except ConfigError as error:  # some runs are missing yet
             print(error, file=sys.stderr)
     if args.json:
-        final = {"group": experiment.group, **compare.to_json(result)}
+        final = {"group": experiment.group, **tables.to_json(result)}
         if experiment.kind == "factorial":
             final["effects"] = [vars(e) for e in effects]
         print(json.dumps(final))
         return
     print()
-    print(compare.table(result, args.metric))
+    print(tables.table(result, args.metric))
     for note in result.notes:
         print(note, file=sys.stderr)
     if experiment.kind == "factorial":

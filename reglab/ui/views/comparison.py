@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reglab.colours import role
-from reglab.experiments import compare, figures
+from reglab.experiments import curves, figures, tables
 from reglab.experiments.compare import METRICS, Comparison
 from reglab.ui.views import plane
 from reglab.ui.views.templates import render
@@ -25,7 +25,7 @@ def page(
     no times.
     """
     curves = figures.curves_of(comparison, metric, axis)
-    head, *body = compare.cells(comparison, metric)
+    head, *body = tables.cells(comparison, metric)
     return render(
         "compare.html",
         of_curve=figures.curve_title(metric).capitalize(),
@@ -61,7 +61,7 @@ class _Speed:
 def _speed(comparison: Comparison, target: float, axis: str) -> _Speed:
     unit = {"epoch": "epochs", "step": "steps", "seconds": "seconds of training"}[axis]
     rows = [
-        (role(place), group.label, compare.soon(compare.reached(group, target, axis)))
+        (role(place), group.label, curves.soon(curves.reached(group, target, axis)))
         for place, group in enumerate(comparison.groups)
     ]
     return _Speed(target, unit, rows)

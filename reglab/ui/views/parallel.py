@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reglab.experiments.compare import number
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Axis, Cell, Grid
 from reglab.experiments.stats import Interval
+from reglab.experiments.tables import number
 from reglab.ui.views.cells import ids
 
 LINES = 200  # at most; of more combinations the best

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reglab.experiments.compare import number
 from reglab.experiments.figures import Axis, Curve, Curves, up_axis
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, Grid
+from reglab.experiments.tables import number
 from reglab.ui.views import plane
 
 NAMED = 12  # values that are written below the line; of more, every second or third

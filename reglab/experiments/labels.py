@@ -1,0 +1,71 @@
+"""Labels: what a config is called among others, which is that in which it differs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reglab.config import PLAIN, RunConfig, typed
+from reglab.regularizers import CATALOGUE
+
+
+def settings(config: RunConfig) -> dict[str, Any]:
+    """Flat: field -> value, technique -> True, `technique.setting` -> value."""
+    flat = {name: getattr(config, name) for name in PLAIN if name != "seed"}
+    if config.fork is not None:
+        flat["fork"] = f"after epoch {config.fork.epoch} of {config.parent().recipe()}"
+    for key, r in config.regularizers.items():
+        flat |= {key: True} | {f"{key}.{name}": value for name, value in r.model_dump().items()}
+    return flat
+
+
+def differing(configs: Sequence[RunConfig]) -> list[str]:
+    """Settings that are not the same in all; a setting of a technique counts among the configs that have the technique."""
+    flat = [settings(config) for config in configs]
+    names = dict.fromkeys(name for each in flat for name in each)
+
+    def differ(name: str) -> bool:
+        missing = None if "." not in name else ...
+        told = [each.get(name, missing) for each in flat]
+        return len({repr(value) for value in told if value is not ...}) > 1
+
+    return [name for name in names if differ(name)]
+
+
+def labels(configs: Sequence[RunConfig]) -> list[str]:
+    """A short name for each: only that in which they differ."""
+    names = differing(configs)
+    techniques = [name for name in names if name in CATALOGUE]
+
+    def label(config: RunConfig) -> str:
+        flat = settings(config)
+        words = []
+        for name in names:
+            if name in techniques:
+                own = [n for n in names if n.startswith(f"{name}.") and n in flat]
+                words += [CATALOGUE[name].title.lower()] if name in flat and not own else []
+            elif name in flat:
+                words.append(f"{title(name)} {shown(name, flat[name])}")
+        return ", ".join(words) or ("plain" if not config.regularizers else f"without {_titles(techniques)}")
+
+    told = [label(config) for config in configs]
+    return told if len(set(told)) == len(told) else [f"{text} ({i})" for i, text in enumerate(told, 1)]
+
+
+def _titles(keys: Sequence[str]) -> str:
+    return " and ".join(CATALOGUE[key].title.lower() for key in keys) or "any difference"
+
+
+def title(name: str) -> str:
+    """A setting in words: `dropout.rate` is "dropout rate"."""
+    key, dot, setting = name.partition(".")
+    if dot:
+        return f"{CATALOGUE[key].title.lower()} {setting.replace('_', ' ')}"
+    return str(RunConfig.model_fields[name].title or name)
+
+
+def shown(name: str, value: Any) -> str:
+    """A value of a setting in words."""
+    if value is None:
+        return str((RunConfig.model_fields[name].json_schema_extra or {}).get("unset", "-"))  # type: ignore[union-attr]
+    return typed(value)
