@@ -8,7 +8,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: setup check test slow bench docs ci
+.PHONY: setup check test slow bench docs lock ci
 
 setup: ## a virtual environment with everything, and the hooks of git
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ bench: ## the quick looks at speed; the others say in benchmarks/README.md how l
 
 docs: ## generated parts of the documents, and the map
 	$(BIN)/python docs/make.py
+
+lock: ## the newest versions that are allowed into requirements.lock; needs uv
+	.ci/lock --upgrade
 
 ci: ## everything, from a clean clone to the last test
 	.ci/run
