@@ -7,13 +7,13 @@ TRACKIO_SERVER_URL). The run's own folder stays the truth: a tracker that fails 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import io
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from reglab import compat
 from reglab.errors import ConfigError
 from reglab.experiments.labels import settings
 from reglab.runs.run import Run
@@ -68,12 +68,7 @@ class Tracked:
 
 
 def opened(run: Run, resume: str) -> Any:
-    """The run in Trackio: its project is the group, its name and settings are the run's.
-
-    In a context of its own, since Trackio ends the run before in the same context, and ours go side by side.
-    """
-    import trackio
-
+    """The run in Trackio: its project is the group, its name and settings are the run's. Ours go side by side."""
     told: dict[str, Any] = {
         "project": str(run.described.get("group") or "reglab"),
         "name": run.name,
@@ -83,4 +78,4 @@ def opened(run: Run, resume: str) -> Any:
         "auto_log_gpu": False,  # the machine that trains may be another one
         "auto_log_cpu": False,
     }
-    return contextvars.copy_context().run(lambda: trackio.init(**told))
+    return compat.trackio.begin(**told)

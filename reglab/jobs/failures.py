@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reglab import compat
 from reglab.errors import ConfigError, DataError, RunError
 
 
@@ -19,7 +20,7 @@ def in_words(error: Exception) -> str:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether there was too little memory. torch says so in words alone: one sentence for GPUs, another for the CPU."""
+    """Whether there was too little memory."""
     if isinstance(error, (ConfigError, DataError, RunError)):
         return False  # the words may be those of a file's name
-    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in ("out of memory", "allocate memory"))
+    return compat.torch.lacks_memory(error)

@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from reglab import ROOT, data
+from reglab import ROOT, compat, data
 from reglab.download import Remote
 from reglab.errors import ConfigError, DataError
 from reglab.models import pretrained
@@ -196,10 +196,8 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def main(key: str) -> int:
     """Load a set, or fetch weights, and print what happens, a JSON object a line; the last one says "ready" or "failed"."""
-    from huggingface_hub import constants
-
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that `finally` clears up
-    constants.DOWNLOAD_CHUNK_SIZE = 256 * 1024  # the Hub's 10 MB would look like standstill on a slow line
+    compat.huggingface_hub.read_in_small_pieces()
     try:
         if pretrained.is_timm(key):
             pretrained.fetch(key, Telling())

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reglab import compat
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,12 +23,7 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None 
     from safetensors.torch import save
 
     plain, metadata = _plain(tensors), metadata or {}
-    data = bytes(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
-    size = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))  # safetensors writes it in any order
-    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    return data[:8] + ordered.ljust(size - 8) + data[size:]
+    return compat.safetensors.in_order(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from reglab import compat
 from reglab.config import RunConfig, flag, typed
 from reglab.errors import ConfigError
 from reglab.models import MODELS, pretrained
@@ -248,12 +249,7 @@ def _paragraphs(technique: type[Regularizer]) -> list[str]:
 
 
 def _setting(key: str, name: str, info: FieldInfo) -> Setting:
-    bounds = {
-        bound: getattr(limit, bound)
-        for limit in info.metadata
-        for bound in ("ge", "gt", "le", "lt")
-        if getattr(limit, bound, None) is not None
-    }
+    bounds = compat.pydantic.bounds_of(info)
     kind = info.annotation
     choices = get_args(kind) if get_origin(kind) is Literal else ("true", "false") if kind is bool else ()
     return Setting(

@@ -15,6 +15,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab import compat
 from reglab.ui.api import Api
 from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.page import Page
@@ -103,10 +104,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
-    # An idle queue looks for work every millisecond, which takes 6 to 8 % of a core from whoever trains.
-    for name, seconds in (("sleep_when_free", 0.02), ("progress_update_sleep_when_free", 0.05)):
-        if hasattr(page._queue, name):
-            setattr(page._queue, name, seconds)
+    compat.gradio.let_idle_queue_sleep(page)
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     return page.launch(
         theme=theme(),

@@ -212,3 +212,8 @@ def test_a_run_that_prepares_says_how_far_it_is(store):
     clock.write()
     [shown] = view.chart_of([run], Jobs(store))["runs"]
     assert shown["preparing"] == "features 9%"
+
+
+def test_json_knows_no_number_that_is_none():
+    value = {"runs": [{"name": "ä", "loss": [0.5, float("nan"), float("inf")], "nested": ({"x": float("-inf")},)}]}
+    assert json.loads(as_text(value)) == {"runs": [{"name": "ä", "loss": [0.5, None, None], "nested": [{"x": None}]}]}

@@ -24,11 +24,14 @@ styles, then a line for each run.
 
 from __future__ import annotations
 
+import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import orjson
+
+from reglab import compat
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -50,14 +53,25 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
         apply_default_css=False,
     )
     # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes
-    # thirty times as long as drawing it. Set on the instance because a subclass of a component writes a .pyi file
-    # beside this one; where Gradio makes a fresh instance (gr.update) chart.js is given the dictionary, and takes it.
-    chart.postprocess = as_text  # type: ignore[method-assign, assignment]
-    return chart
+    # thirty times as long as drawing it. Where Gradio makes a fresh instance (gr.update) chart.js is given the dictionary,
+    # and takes it.
+    return compat.gradio.shows(chart, as_text)
 
 
 def as_text(value: dict[str, Any] | None) -> str:
-    return orjson.dumps(value or EMPTY, option=orjson.OPT_SERIALIZE_NUMPY).decode()  # NaN becomes null
+    """As JSON, which knows no NaN: that becomes null, as it does in JavaScript."""
+    try:
+        return json.dumps(value or EMPTY, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_without_nan(value), allow_nan=False, separators=(",", ":"))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 # What never changes. The rows inside are made and kept by chart.js; nothing here holds a value,

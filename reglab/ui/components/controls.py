@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 from pydantic.fields import FieldInfo
 
-from reglab import data, models
+from reglab import compat, data, models
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.models import pretrained
@@ -39,11 +39,9 @@ def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] 
 def unchecked(made: Any) -> Any:
     """The component, handing its value over as it came: whoever gets it checks it, and says more than Gradio would.
 
-    Gradio would refuse what lies outside a slider, and choices that were not there yet when the page was built. Set on
-    the instance, because a subclass of a component writes a .pyi file beside its source.
+    Gradio would refuse what lies outside a slider, and choices that were not there yet when the page was built.
     """
-    made.preprocess = lambda value: value
-    return made
+    return compat.gradio.takes(made, lambda value: value)
 
 
 class Controls:

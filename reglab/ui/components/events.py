@@ -7,13 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from reglab import compat
+
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUIET: dict[str, Any] = {**PRIVATE, "queue": False}  # answered at once, whatever waits in the queue
 
 
 def told(event: gr.EventData) -> dict[str, Any]:
     """What a piece of the page's own JavaScript has sent along with its event."""
-    return dict(event._data or {})
+    return compat.gradio.told(event)
 
 
 def skipped(components: Sequence[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ import time
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from reglab import compat
 from reglab.errors import ConfigError
 
 REACH_SECONDS = 8.0
@@ -66,7 +67,7 @@ def _knock(address: str) -> str:
         try:
             grpc.channel_ready_future(channel).result(timeout=3)
             if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
-                channel.unary_unary("/ray.rpc.RayletDriver/ClusterInfo")(b"", timeout=1)
+                channel.unary_unary(compat.ray.CLUSTER_INFO)(b"", timeout=1)
         except grpc.FutureTimeoutError:
             return "something answers there, but it is not Ray"
         except grpc.RpcError as error:  # any other answer is for Ray to understand

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from reglab import data
+from reglab import compat, data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors.local import is_left
-from reglab.experiments.executors.ray.connection import connected, in_short
+from reglab.experiments.executors.ray.connection import connected
 from reglab.experiments.executors.ray.node import TELL_SECONDS
 from reglab.experiments.executors.ray.packing import packed_resume, plain, unpacked
 from reglab.experiments.executors.ray.places import needed, places_for
@@ -124,7 +124,7 @@ class Training:
             self.ray.get(self.relay.is_asked_to_stop.remote(-1), timeout=120)
         except Exception as error:
             raise ConfigError(
-                f"The head of the Ray cluster cannot load reglab ({in_short(error)}): `pip install reglab` on every node."
+                f"The head of the Ray cluster cannot load reglab ({compat.ray.last_word(error)}): `pip install reglab` on every node."
             ) from None
 
     def tell(self, run: Run, event: Event) -> None:
@@ -197,7 +197,7 @@ class Training:
             except self.ray.exceptions.GetTimeoutError:
                 continue
             except Exception as error:  # runs that are lost are told of as such: this is the head, or the way to it
-                raise Gone(in_short(error)) from None
+                raise Gone(compat.ray.last_word(error)) from None
         raise Gone("")
 
     def asked_to_stop(self, run: Run) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reglab import compat
 from reglab.experiments.executors.ray import node
-from reglab.experiments.executors.ray.connection import in_short
 
 
 class Relay:
@@ -19,10 +19,8 @@ class Relay:
         import ray
 
         me = ray.get_runtime_context().current_actor
-        # No retries by Ray: it would repeat what has been recorded. A node waits when nobody takes what it tells.
-        options = {"num_returns": "streaming", "max_retries": 0, "_generator_backpressure_num_objects": 16}
         remote: Any = ray.remote
-        task = remote(**options, **need)(node.told)
+        task = remote(**compat.ray.streaming(16), **need)(node.told)
         self.streams[number] = task.remote(me, number, config, data[0], *rest)
 
     async def next(self, number: int) -> dict[str, Any]:
@@ -34,7 +32,7 @@ class Relay:
         except StopAsyncIteration:
             last: dict[str, Any] = {}
         except ray.exceptions.RayError as error:
-            last = {"lost": f"{type(error).__name__}: {in_short(error)}"}
+            last = {"lost": f"{type(error).__name__}: {compat.ray.last_word(error)}"}
         del self.streams[number]
         self.asked.discard(number)
         return last
