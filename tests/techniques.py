@@ -19,7 +19,7 @@ def config_with(*keys: str, **changes) -> RunConfig:
     refused = None
     for name in models.MODELS:
         try:
-            return tiny_config(model=name, regularizers=dict.fromkeys(keys, True), **changes)
+            return tiny_config(**{"model": name, "width": 0.125, "regularizers": dict.fromkeys(keys, True), **changes})
         except ConfigError as error:
             refused = error
     raise refused

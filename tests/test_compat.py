@@ -170,6 +170,23 @@ def test_a_backbone_ends_in_feature_maps_and_has_no_classifier(name):
     assert compat.timm.architecture_of(backbone) == name
 
 
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", "vgg11_bn", "inception_v3", "tf_efficientnet_lite0"])
+def test_the_stages_of_a_backbone_all_come_before_its_last_maps_and_in_order(name):
+    with torch.device("meta"):
+        backbone = compat.timm.create_backbone(name, 0.0).eval()
+        stages, reached = compat.timm.stage_modules(backbone), []
+        for stage in stages:
+            stage.register_forward_hook(lambda module, inputs, maps: reached.append((module, maps.shape[2])))
+        backbone.forward_features(torch.zeros(1, 3, 96, 96))
+    assert [module for module, _ in reached] == stages and len(stages) >= 5
+    sides = [side for _, side in reached]
+    assert sides == sorted(sides, reverse=True)
+
+
+def test_a_network_that_tells_no_stages_has_none():
+    assert compat.timm.stage_modules(torch.nn.Linear(1, 1)) == []
+
+
 def test_a_backbone_drops_branches_where_timm_can():
     assert compat.timm.accepts_drop_path("test_resnet") and not compat.timm.accepts_drop_path("vgg11")
     backbone = compat.timm.create_backbone("test_resnet", 0.1)

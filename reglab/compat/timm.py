@@ -54,3 +54,12 @@ def config_of(name: str) -> Any:
 def architecture_of(network: Any) -> str:
     """The name that a network of timm was built by. It keeps it in `pretrained_cfg`, timm 1.0.31."""
     return str(network.pretrained_cfg["architecture"])
+
+
+def stage_modules(backbone: Any) -> list[Any]:
+    """The modules of a network of timm after which its maps shrink, in order, and its last; none where timm does not say.
+
+    `feature_info`, a list with the name of each such module, is what `create_model(features_only=True)` goes by; it has no
+    page in the documentation. timm 1.0.31.
+    """
+    return [backbone.get_submodule(stage["module"]) for stage in getattr(backbone, "feature_info", None) or ()]

@@ -203,7 +203,7 @@ class RunConfig(BaseModel):
                 f"finetune {self.finetune} was asked for without pretrained weights, from which all layers are trained"
                 " anyway: switch pretrained on, or leave finetune out."
             )
-        if self.on_features and (key := next((key for key, r in self.regularizers.items() if r.pictures), "")):
+        if self.on_features and (key := next((key for key, r in self.regularizers.items() if r.needs_images), "")):
             raise ConfigError(
                 f"{key} changes pictures, but the features of a frozen backbone are computed once from pictures as they"
                 " are: use finetune head_then_all or all, or switch it off."

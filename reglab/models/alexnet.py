@@ -46,6 +46,10 @@ class SmallAlexNet(nn.Module):
         logits: Tensor = self.head(self.features(images[..., 2:-2, 2:-2]))
         return logits
 
+    def hidden_layers(self) -> list[nn.Module]:
+        """Behind each block: its pooling."""
+        return [layer for layer in self.features if isinstance(layer, nn.MaxPool2d)]
+
 
 def build(spec: ModelSpec) -> nn.Module:
     return undecided_(he_(SmallAlexNet(spec)))

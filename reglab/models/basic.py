@@ -41,6 +41,10 @@ class BasicCNN(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
+    def hidden_layers(self) -> list[nn.Module]:
+        """Behind each block: its pooling."""
+        return [layer for layer in self.features if isinstance(layer, nn.MaxPool2d)]
+
 
 def build(spec: ModelSpec) -> nn.Module:
     """Glorot's initialization (as in Keras) where nothing normalizes: with torch's smaller one the signal would fade.

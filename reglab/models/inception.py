@@ -62,6 +62,10 @@ class SmallInception(nn.Module):
         logits: Tensor = self.head(self.features(images[..., 2:-2, 2:-2]).mean((2, 3)))
         return logits
 
+    def hidden_layers(self) -> list[nn.Module]:
+        """The first convolution, and every module of branches side by side."""
+        return [layer for layer in self.features if isinstance(layer, (nn.Sequential, Side))]
+
 
 def build(spec: ModelSpec) -> nn.Module:
     return he_(SmallInception(spec))

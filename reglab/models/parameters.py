@@ -21,13 +21,11 @@ def parameter_kind(parameter: Any) -> str:
 
 
 def hidden_layers(network: nn.Module) -> list[nn.Module]:
-    """The parts of a network whose outputs are its hidden layers, in order: what `Regularizer.hidden` sees.
+    """The modules whose outputs are a network's hidden layers, in order of the forward pass: what `Regularizer.hidden` sees.
 
-    A network with more than one says so in a method of that name; else it is all that stands before its head. The head
-    alone, trained on features, has none: what goes into it are the features.
+    A network says which they are in a method of that name: usually the last one of each stage. Of a network that says
+    nothing they are its parts, all but the last, which gives the logits.
     """
     own: Any = getattr(network, "hidden_layers", None)
-    if own is not None:
-        layers: list[nn.Module] = own()
-        return layers
-    return [part for name, part in network.named_children() if name == "features"]
+    layers: list[nn.Module] = [*network.children()][:-1] if own is None else own()
+    return layers

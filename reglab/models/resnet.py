@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,12 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.stages(self.stem(images)).mean((2, 3)))
         return logits
+
+    def hidden_layers(self) -> list[nn.Module]:
+        """The last block of each stage."""
+        blocks = [block for block in self.stages if isinstance(block, Block)]
+        ends = [block for block, following in pairwise(blocks) if following.stride > 1]
+        return [*ends, blocks[-1]]
 
 
 def build(spec: ModelSpec) -> nn.Module:

@@ -44,6 +44,11 @@ class SpeedCNN(nn.Module):
         logits: Tensor = self.head(self.features(self.whiten(images)))
         return logits * SCALE
 
+    def hidden_layers(self) -> list[nn.Module]:
+        """Behind each block: its last activation."""
+        activations: list[nn.Module] = [layer for layer in self.features if isinstance(layer, nn.GELU)]
+        return activations[2::2]  # the first stands behind the whitening, then there are two a block
+
     @torch.no_grad()
     def prepare(self, images: Tensor) -> None:
         """Set the first layer from normalised images (N, 3, H, W): the eigenvectors of their 2x2 patches and the negatives.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from reglab import compat
+
 STAGES = 4  # in which a backbone thaws, whatever the number of its layers
 SLOWER = 2.6  # each stage learns so many times slower than the next: Howard and Ruder 2018, section 3.2
 
@@ -25,6 +27,10 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.drop(features.flatten(1)))
         return logits
+
+    def hidden_layers(self) -> list[nn.Module]:
+        """None: what goes into it are the features."""
+        return []
 
 
 class Transfer(nn.Module):
@@ -45,6 +51,10 @@ class Transfer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(images))
         return logits
+
+    def hidden_layers(self) -> list[nn.Module]:
+        """The last module of each stage of the backbone, as timm tells them."""
+        return compat.timm.stage_modules(self.backbone)
 
     def stage_of(self) -> dict[str, int]:
         """Parameter name -> stage: 0 for the layers next to the picture, STAGES for the head."""

@@ -37,6 +37,10 @@ class VGG(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
+    def hidden_layers(self) -> list[nn.Module]:
+        """Behind each block: its pooling."""
+        return [layer for layer in self.features if isinstance(layer, nn.MaxPool2d)]
+
 
 def build(spec: ModelSpec) -> nn.Module:
     return undecided_(he_(VGG(spec)))

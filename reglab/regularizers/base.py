@@ -80,13 +80,16 @@ class Regularizer(BaseModel):
     keras: ClassVar[str] = ""
     advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on
     excludes: ClassVar[dict[str, str]] = {}  # another key -> why not both
-    pictures: ClassVar[bool] = False  # changes pictures, so that it has nothing to do where there are only features
+    off: ClassVar[dict[str, Any] | None] = None  # the settings with which it does nothing at all; None: there are none
+    needs_images: ClassVar[bool] = False  # where there are only features it is refused; see __pydantic_init_subclass__
     default_on: ClassVar[bool] = False  # switched on when the lab is opened for the first time
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.key = cls.__module__.rpartition(".")[2]
+        if "needs_images" not in vars(cls):  # what a class overrides says what it needs
+            cls.needs_images = overrides(cls, "augment") or overrides(cls, "mix")
 
     # ---- once, before training -------------------------------------------------------------------------------
     def for_dataset(self, source: Source) -> Regularizer:
@@ -166,6 +169,11 @@ def in_order(regularizers: Iterable[Regularizer]) -> list[Regularizer]:
     return sorted(regularizers, key=lambda r: (r.order, r.key))
 
 
-def overriding(regularizers: Sequence[Regularizer], hook: str) -> list[Regularizer]:
+def overriding(regularizers: Iterable[Regularizer], hook: str) -> list[Regularizer]:
     """Those that do something in a hook, in the order in which they do it."""
-    return [r for r in regularizers if getattr(type(r), hook) is not getattr(Regularizer, hook)]
+    return [r for r in regularizers if overrides(type(r), hook)]
+
+
+def overrides(technique: type[Regularizer], hook: str) -> bool:
+    """Whether a technique does something in a hook."""
+    return getattr(technique, hook) is not getattr(Regularizer, hook)

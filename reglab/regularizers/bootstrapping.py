@@ -37,6 +37,7 @@ class Bootstrapping(Regularizer):
         "confidence_penalty": "Bootstrapping rewards the low entropy that the confidence penalty charges for: they "
         "partly cancel.",
     }
+    off = {"beta": 1}
 
     beta: float = Field(
         0.95, ge=0, le=1, title="beta", description="trust in the label", json_schema_extra={"slider": [0.5, 1, 0.05]}

@@ -36,6 +36,7 @@ class ConfidencePenalty(Regularizer):
         "label_smoothing": "Confidence penalty and label smoothing both make the network modest (one is the reverse KL "
         "divergence of the other): one of them is enough."
     }
+    off = {"beta": 0}
 
     beta: float = Field(
         0.1, ge=0, le=10, title="beta", description="strength", json_schema_extra={"slider": [0, 1, 0.05]}

@@ -26,7 +26,6 @@ class CutMix(Regularizer):
 
     title = "CutMix"
     group = "Data"
-    pictures = True
     hint = "Paste part of another image, mix labels"
     paper = "Yun et al. 2019, CutMix: regularization strategy to train strong classifiers, arXiv:1905.04899"
     formula = (
@@ -36,6 +35,7 @@ class CutMix(Regularizer):
     pytorch = "images, targets = torchvision.transforms.v2.CutMix(alpha=1.0, num_classes=10)(images, labels)"
     keras = 'mixed = keras.layers.CutMix()({"images": images, "labels": one_hot})'
     advice = {"label_smoothing": "CutMix already softens the labels: smooth little on top of it."}
+    off = {"prob": 0}
 
     alpha: float = Field(
         1.0, gt=0, le=32, title="alpha", description="how evenly sized", json_schema_extra={"slider": [0.1, 4, 0.1]}

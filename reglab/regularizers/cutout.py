@@ -25,7 +25,6 @@ class Cutout(Regularizer):
 
     title = "Cutout"
     group = "Data"
-    pictures = True
     hint = "Cover a square of every image"
     paper = "DeVries and Taylor 2017, Improved regularization of CNNs with cutout, arXiv:1708.04552"
     formula = r"x \leftarrow m \odot x + (1 - m) \odot \bar{x}"
@@ -33,6 +32,7 @@ class Cutout(Regularizer):
     pytorch = "images[i, :, max(top, 0):top + 16, max(left, 0):left + 16] = 0  # normalised, another place for each"
     keras = "keras.layers.RandomErasing(factor=(1.0, 1.0), scale=(0.25, 0.25), fill_value=127)"
     advice = {"random_erasing": "Cutout and random erasing cover the image twice: one of them is enough."}
+    off = {"length": 0}
 
     length: int = Field(
         16,

@@ -33,6 +33,7 @@ class DropBlock(Regularizer):
         "spatial_dropout": "DropBlock and spatial dropout both hide parts of feature maps: together they hide a lot, so "
         "halve the rates.",
     }
+    off = {"rate": 0}
 
     rate: float = Field(
         0.1,

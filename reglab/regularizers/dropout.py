@@ -29,6 +29,7 @@ class Dropout(Regularizer):
     pytorch = "nn.Sequential(..., nn.Dropout(p=0.3), nn.Linear(128, 10))"
     keras = "x = keras.layers.Dropout(0.3)(x)  # before the last Dense"
     default_on = True
+    off = {"rate": 0}
 
     rate: float = Field(
         0.3,

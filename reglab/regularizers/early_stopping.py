@@ -34,6 +34,7 @@ class EarlyStopping(Regularizer):
     keras = (
         'keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)  # of the lowest loss'
     )
+    off = {"patience": 1000}  # no run has more epochs
 
     patience: int = Field(
         5,

@@ -28,13 +28,13 @@ class FlipCrop(Regularizer):
 
     title = "Flip and crop"
     group = "Data"
-    pictures = True
     hint = "Shift and mirror the training images at random"
     paper = "He et al. 2016, Deep residual learning for image recognition, section 4.2, arXiv:1512.03385"
     formula = r"x \leftarrow \mathrm{crop}_{32}\big(\mathrm{pad}_p(\mathrm{flip}(x))\big)"
     pytorch = "v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])  # torchvision.transforms"
     keras = 'keras.Sequential([keras.layers.RandomTranslation(1/8, 1/8, "constant"), keras.layers.RandomFlip("horizontal")])'
     default_on = True
+    off = {"padding": 0, "flip": False}
 
     padding: int = Field(
         4, ge=0, le=16, title="padding", description="largest shift", json_schema_extra={"slider": [0, 8, 1]}

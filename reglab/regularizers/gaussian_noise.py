@@ -22,13 +22,13 @@ class GaussianNoise(Regularizer):
 
     title = "Gaussian noise"
     group = "Data"
-    pictures = True
     hint = "Add noise to every pixel"
     paper = "Bishop 1995, Training with noise is equivalent to Tikhonov regularization, Neural Computation 7"
     formula = r"x \leftarrow \mathrm{clip}_{[0, 1]}\big(x + \mathcal{N}(0, \sigma^2)\big)"
     order = 3  # after everything that moves or recolours pixels, so that the noise is what the setting says
     pytorch = "torchvision.transforms.v2.GaussianNoise(mean=0.0, sigma=0.1, clip=True)"
     keras = "x = keras.layers.GaussianNoise(0.1)(x)  # active in training only"
+    off = {"sigma": 0}
 
     sigma: float = Field(
         0.1,

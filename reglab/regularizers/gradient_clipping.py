@@ -33,6 +33,7 @@ class GradientClipping(Regularizer):
     order = 1  # clips what SAM has found
     pytorch = "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # between backward and step"
     keras = "keras.optimizers.AdamW(global_clipnorm=1.0)"
+    off = {"max_norm": 1e6}  # no gradient here is ever that long
 
     max_norm: float = Field(
         1.0,

@@ -34,6 +34,7 @@ class GradientNoise(Regularizer):
     order = 2
     pytorch = "p.grad += (eta / (1 + t) ** 0.55) ** 0.5 * torch.randn_like(p.grad)  # for every parameter"
     keras = "# not in Keras; override train_step and add the noise before optimizer.apply"
+    off = {"eta": 0}
 
     # The paper tries 0.01, 0.3 and 1.0 on other tasks. Gradients of basic_cnn have components of about 0.005.
     eta: float = Field(

@@ -33,6 +33,7 @@ class L1(Regularizer):
     advice = {
         "weight_decay": "L1 with weight decay is the elastic net: both shrink the weights, so each may be weaker than alone."
     }
+    off = {"strength": 0}
 
     strength: float = Field(
         1e-5,

@@ -29,6 +29,7 @@ class LabelSmoothing(Regularizer):
     formula = r"q' = (1 - \epsilon)\,q + \epsilon / K"
     pytorch = "nn.CrossEntropyLoss(label_smoothing=0.1)"
     keras = "keras.losses.CategoricalCrossentropy(label_smoothing=0.1)"
+    off = {"smoothing": 0}
 
     smoothing: float = Field(
         0.1,

@@ -32,6 +32,7 @@ class MaxNorm(Regularizer):
         "batch_norm": "Behind batch normalization the length of a unit's weights changes nothing but its speed of "
         "learning: max norm does little there."
     }
+    off = {"max_value": 100}  # no weight of a network here is ever that long
 
     max_value: float = Field(
         1.0,

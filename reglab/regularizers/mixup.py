@@ -38,6 +38,8 @@ class Mixup(Regularizer):
         "cutmix": "With mixup and CutMix on, each batch is mixed by one of them, drawn at random.",
         "label_smoothing": "Mixup already softens the labels: smooth little on top of it.",
     }
+    off = {"alpha": 0}
+    needs_images = False  # features are blended as well as pixels
 
     alpha: float = Field(
         1.0,

@@ -35,6 +35,7 @@ class Orthogonality(Regularizer):
         "weight_decay": "Orthogonality asks filters to have length one while weight decay shrinks them: the two pull "
         "against each other."
     }
+    off = {"strength": 0}
 
     strength: float = Field(
         1e-3,

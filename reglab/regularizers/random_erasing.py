@@ -34,7 +34,6 @@ class RandomErasing(Regularizer):
 
     title = "Random erasing"
     group = "Data"
-    pictures = True
     hint = "Paint a random rectangle over with noise"
     paper = "Zhong et al. 2017, Random erasing data augmentation, arXiv:1708.04896"
     formula = (
@@ -50,6 +49,7 @@ class RandomErasing(Regularizer):
     }
     pytorch = 'torchvision.transforms.v2.RandomErasing(p=0.5, scale=(0.02, 0.4), value="random")  # N(0, 1): normalised images'
     keras = "keras.layers.RandomErasing(factor=(0.5, 0.5), scale=(0.02, 0.4), value_range=(0, 1))"
+    off = {"p": 0}
 
     p: float = Field(
         0.5,

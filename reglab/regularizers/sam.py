@@ -38,6 +38,7 @@ class SAM(Regularizer):
     )
     pytorch = "loss(model(x)).backward(); climb(rho=0.05); loss(model(x)).backward(); climb_back(); optimizer.step()  # not in torch"
     keras = "# not in Keras; override train_step with two gradient tapes"
+    off = {"rho": 0}
 
     rho: float = Field(
         0.05,

@@ -33,6 +33,7 @@ class SpatialDropout(Regularizer):
         "batch_norm": "Spatial dropout before batch normalization shifts the variance it has learned when the dropping "
         "ends (Li et al. 2019): keep the rate small.",
     }
+    off = {"rate": 0}
 
     rate: float = Field(
         0.1,

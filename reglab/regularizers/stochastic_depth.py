@@ -30,6 +30,7 @@ class StochasticDepth(Regularizer):
     formula = r"h_l = \mathrm{ReLU}\big(h_{l-1} + \tfrac{b_l}{1 - p_l} f_l(h_{l-1})\big),\quad p_l = \tfrac{l}{L}\, p"
     pytorch = "x = x + timm.layers.DropPath(drop_prob)(branch(x))"
     keras = "x = x + keras_cv.layers.DropPath(rate)(branch(x))"
+    off = {"rate": 0}
 
     rate: float = Field(
         0.2,

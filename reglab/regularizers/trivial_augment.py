@@ -35,7 +35,6 @@ class TrivialAugment(Regularizer):
 
     title = "TrivialAugment"
     group = "Data"
-    pictures = True
     hint = "One random operation on every image"
     paper = (
         "Müller and Hutter 2021, TrivialAugment: tuning-free yet state-of-the-art data augmentation, arXiv:2103.10158"

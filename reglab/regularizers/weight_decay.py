@@ -36,6 +36,7 @@ class WeightDecay(Regularizer):
     pytorch = "torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)"
     keras = "keras.optimizers.AdamW(1e-3, weight_decay=0.05)  # l2: kernel_regularizer=keras.regularizers.L2(5e-4)"
     default_on = True
+    off = {"strength": 0}
 
     strength: float = Field(
         0.05,

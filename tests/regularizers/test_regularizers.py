@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from functools import cache
-from pathlib import Path
 
 import gradio as gr
 import pytest
 import torch
-from conftest import make_split, tiny_config
+from conftest import make_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from techniques import TRAINABLE, batch, config_with, logits, rng, story, targets
@@ -102,6 +101,19 @@ def test_mixed_and_softened_targets_still_are_distributions(key, seed, n):
 
 
 @every
+@given(seed=st.integers(0, 2**31), layers=st.integers(0, 4))
+@settings(max_examples=10, deadline=None)
+def test_hidden_activations_keep_their_shape_and_their_targets_still_are_distributions(key, seed, layers):
+    technique = CATALOGUE[key]()
+    for layer in range(layers + 1):
+        activations, wanted = torch.randn(8, 4, 4, 4, generator=rng(seed)), targets(8)
+        (seen, soft), again = (technique.hidden(activations, wanted, layer, layers, rng(seed)) for _ in range(2))
+        assert seen.shape == activations.shape and seen.dtype == activations.dtype and seen.isfinite().all()
+        assert soft.shape == (8, 10) and (soft >= 0).all() and soft.sum(1).allclose(torch.ones(8))
+        assert torch.equal(seen, again[0]) and torch.equal(soft, again[1]), "the same draws give the same"
+
+
+@every
 @given(share=st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
 def test_softening_is_affine_so_that_it_commutes_with_mixing(key, share):
@@ -114,7 +126,7 @@ def test_softening_is_affine_so_that_it_commutes_with_mixing(key, share):
 @every
 def test_a_penalty_is_a_finite_number_with_a_finite_gradient(key):
     technique, state = CATALOGUE[key](), {}
-    network = models.build(config_with(key).spec(10) if key in TRAINABLE else ModelSpec())
+    network = models.build(config_with(key).spec(10) if key in TRAINABLE else ModelSpec(width=0.125))
     technique.on_train_begin(network, state)
     penalty = technique.penalty(network, network(batch(4)), state)
     if penalty is None:
@@ -126,7 +138,7 @@ def test_a_penalty_is_a_finite_number_with_a_finite_gradient(key):
 
 @every
 def test_the_optimizer_gets_every_parameter_once(key):
-    network = models.build(ModelSpec())
+    network = models.build(ModelSpec(width=0.125))
     weights = [p for p in network.parameters() if p.ndim > 1]
     vectors = [p for p in network.parameters() if p.ndim <= 1]
     kinds = {"weight": weights, "norm_and_bias": vectors}
@@ -139,7 +151,9 @@ def test_the_optimizer_gets_every_parameter_once(key):
 @every
 @pytest.mark.parametrize("name", models.MODELS)
 def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, name):
-    asked = CATALOGUE[key]().configure_model(ModelSpec(name, pretrained=True))  # l2_sp wants weights to stay near
+    asked = CATALOGUE[key]().configure_model(
+        ModelSpec(name, pretrained=True, width=0.125)
+    )  # l2_sp wants weights to stay near
     spec = replace(asked, pretrained=False)
     changed = {f.name for f in fields(spec) if f.name in models.PLACES and getattr(spec, f.name) != f.default}
     if changed <= models.MODELS[name].places:
@@ -152,7 +166,7 @@ def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, n
 @every_trainable
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_network_still_learns_with_it(key, optimizer, tiny_split):
-    config = config_with(key, epochs=5, optimizer=optimizer, lr={"adamw": 3e-3, "sgd": 0.05}[optimizer])
+    config = config_with(key, width=0.25, epochs=5, optimizer=optimizer, lr={"adamw": 3e-3, "sgd": 0.05}[optimizer])
     *events, end = train(config, tiny_split)
     untrained = next(e for e in events if isinstance(e, Epoch))
     assert isinstance(end, Finished) and end.last["train_loss"] < untrained.train_loss - 0.01
@@ -164,37 +178,9 @@ def test_the_same_seed_gives_the_same_bytes(key, tiny_split):
     assert story(config, tiny_split) == story(config, tiny_split)
 
 
-# A setting with which a technique is no technique at all: the plain run to the byte.
-NOTHING = {
-    "dropout": {"rate": 0},
-    "spatial_dropout": {"rate": 0},
-    "dropblock": {"rate": 0},
-    "stochastic_depth": {"rate": 0},
-    "weight_decay": {"strength": 0},
-    "l1": {"strength": 0},
-    "orthogonality": {"strength": 0},
-    "confidence_penalty": {"beta": 0},
-    "max_norm": {"max_value": 100},
-    "gradient_clipping": {"max_norm": 1e6},
-    "gradient_noise": {"eta": 0},
-    "flip_crop": {"padding": 0, "flip": False},
-    "cutout": {"length": 0},
-    "random_erasing": {"p": 0},
-    "mixup": {"alpha": 0},
-    "cutmix": {"prob": 0},
-    "gaussian_noise": {"sigma": 0},
-    "label_smoothing": {"smoothing": 0},
-    "bootstrapping": {"beta": 1},
-    "sam": {"rho": 0},
-    "early_stopping": {"patience": 1000},
-}
-NO_ZERO = {"batch_norm", "group_norm", "spectral_norm", "trivial_augment", "ema", "swa", "l2_sp", "layer_freezing"}
-
-
-@pytest.mark.parametrize("key", NOTHING)
-def test_at_zero_strength_it_is_the_plain_run(key, tiny_split):
-    model = config_with(key).model
-    config = tiny_config(epochs=2, model=model, regularizers={key: NOTHING[key]})
+@pytest.mark.parametrize("key", [key for key, technique in CATALOGUE.items() if technique.off is not None])
+def test_with_the_settings_that_mean_off_it_is_the_plain_run(key, tiny_split):
+    config = config_with(key, epochs=2, regularizers={key: CATALOGUE[key].off})
     assert trained_the_same(story(config, tiny_split), story(config.plain(), tiny_split))
 
 
@@ -202,10 +188,6 @@ def trained_the_same(one: list, other: list) -> bool:
     """The same events but for a penalty of zero, and the same weights."""
     weights = [{k: v for k, v in bytes_.items() if not k.startswith("memory/")} for _, bytes_ in (one, other)]
     return one[0] == other[0] and weights[0] == weights[1]
-
-
-def test_every_technique_has_a_zero_or_a_reason_to_have_none():
-    assert set(NOTHING) | NO_ZERO == set(CATALOGUE) and not set(NOTHING) & NO_ZERO
 
 
 @every_trainable
@@ -221,15 +203,16 @@ def test_in_eval_mode_nothing_random_is_left(key):
 @every_trainable
 def test_what_only_drops_is_the_plain_network_in_eval_mode(key):
     """Where a technique adds layers without weights, and the weights are the same, so is every answer."""
-    spec = config_with(key).spec(10)
-    torch.manual_seed(0)
-    plain = models.build(ModelSpec(spec.name)).eval()
-    torch.manual_seed(0)
-    network = models.build(spec).eval()
-    if [v.shape for v in plain.state_dict().values()] == [v.shape for v in network.state_dict().values()]:
-        assert torch.equal(plain(batch(4)), network(batch(4)))
-    else:
-        assert key in ("batch_norm", "group_norm", "spectral_norm")
+    config = config_with(key)
+    specs = [c.spec(10) for c in (config, config.plain())]
+    networks = []
+    for spec in specs:
+        torch.manual_seed(0)
+        networks.append(models.build(spec).eval())
+    shapes, plain_shapes = ([v.shape for v in network.state_dict().values()] for network in networks)
+    assert (shapes == plain_shapes) == specs[0].has_weights_of(specs[1])
+    if shapes == plain_shapes:
+        assert torch.equal(networks[0](batch(4)), networks[1](batch(4)))
 
 
 # ---- stopping and resuming ---------------------------------------------------------------------------------------
@@ -301,6 +284,32 @@ def test_settings_make_the_round_trip_through_json_the_command_line_and_the_scre
     assert RunConfig.parse(controls().config_values(controls().filled(config))) == config
 
 
+@every
+def test_who_changes_or_mixes_images_is_refused_where_there_are_only_features(key):
+    """By what it overrides; of those that mix, mixup says that features will do as well."""
+    technique = CATALOGUE[key]
+    acts = bool(overriding([technique()], "augment"))
+    assert technique.needs_images or not acts
+    frozen = {"model": "timm/tf_efficientnet_lite0", "pretrained": True, "regularizers": {key: True}}
+    if technique.needs_images:
+        with pytest.raises(
+            ConfigError, match=rf"^{key} changes pictures, but .*: use finetune .*, or switch it off\.$"
+        ):
+            RunConfig.parse(frozen)
+        assert RunConfig.parse({**frozen, "finetune": "all"}).regularizers
+
+
+def test_who_overrides_mix_needs_images_unless_it_says_otherwise():
+    class Mixes(Regularizer):
+        def mix(self, images, targets, rng):
+            return images, targets
+
+    class MixesAnything(Mixes):
+        needs_images = False
+
+    assert Mixes.needs_images and not MixesAnything.needs_images and not Regularizer.needs_images
+
+
 @pytest.mark.parametrize("key", sorted(set(CATALOGUE) - set(TRAINABLE)))
 def test_what_needs_a_pretrained_network_is_refused_with_the_way_out(key):
     with pytest.raises(ConfigError, match=rf"^{key} .* basic_cnn .*: .*switch it off\.$"):
@@ -313,10 +322,3 @@ def test_on_cuda_it_trains_and_tells_the_same_story_twice(key, tiny_split):
     config = config_with(key, epochs=2, device="cuda", precision="auto")
     first, second = (list(train(config, tiny_split)) for _ in range(2))
     assert isinstance(first[-1], Finished) and first[-1] == second[-1]
-
-
-@every
-def test_it_has_a_file_and_a_test_file_of_its_own(key):
-    here = Path(__file__).parent
-    assert (here.parent / "reglab" / "regularizers" / f"{key}.py").is_file()
-    assert (here / "regularizers" / f"test_{key}.py").is_file()

@@ -253,6 +253,45 @@ def test_one_mixer_is_drawn_for_each_batch(tiny_split, technique):
     assert set(drawn) == {"FirstMix", "SecondMix"}
 
 
+class FlipEarly(Regularizer):
+    """Another order of the pictures of a batch and of their labels, before the network."""
+
+    def mix(self, images, targets, rng):
+        return images.flip(0), targets.flip(0)
+
+
+class FlipInside(Regularizer):
+    """The same at the first layer of the network."""
+
+    def hidden(self, activations, targets, layer, layers, rng):
+        return (activations.flip(0), targets.flip(0)) if layer == 0 else (activations, targets)
+
+
+class FlipTwice(Regularizer):
+    """There at the second layer, and back at the third."""
+
+    def hidden(self, activations, targets, layer, layers, rng):
+        return (activations.flip(0), targets.flip(0)) if layer in (1, 2) else (activations, targets)
+
+
+def test_what_acts_on_the_first_hidden_layer_is_as_if_it_mixed(tiny_split, technique):
+    early, inside = technique(FlipEarly), technique(FlipInside)
+    stories = [
+        story(train(tiny_config(epochs=1, width=0.125, regularizers={key: True}), tiny_split))
+        for key in (early, inside)
+    ]
+    assert stories[0] == stories[1]
+
+
+def test_what_is_undone_at_the_next_layer_is_plain_training(tiny_split, technique):
+    """But for the order in which the gradients of a batch are added up."""
+    key = technique(FlipTwice)
+    config = tiny_config(epochs=1, width=0.125, regularizers={key: True})
+    flipped, plain = (epochs(train(c, tiny_split))[-1] for c in (config, config.plain()))
+    assert flipped.running_loss == pytest.approx(plain.running_loss, rel=1e-5)
+    assert flipped.val_loss == pytest.approx(plain.val_loss, rel=1e-5)
+
+
 class Twice(Regularizer):
     """Calls the closure twice, as SAM does: the second call alone must count."""
 
