@@ -7,7 +7,7 @@ import json
 import sys
 from functools import partial
 
-from reglab.cli.options import json_option, runs_option, store_of, tenths
+from reglab.cli.options import checkpoint, json_option, runs_option, tenths
 
 ABOUT = "measure a trained network on all validation and test images"
 
@@ -23,9 +23,8 @@ def run(args: argparse.Namespace) -> int:
     from reglab.analysis.evaluate import evaluate, known
     from reglab.analysis.networks import network_of
     from reglab.models import pretrained
-    from reglab.runs.store import checkpoints_store, find
 
-    run = find(args.checkpoint, store_of(args), checkpoints_store())
+    run = checkpoint(args)
     config, source = run.config, data.source(run.config.dataset)
     if config.on_features:  # the run is a head alone; otherwise its own weights are all it needs
         pretrained.fetch(config.model, tenths(pretrained.known(config.model).title))

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reglab.cli.options import json_option, runs_option, store_of
+from reglab.cli.options import checkpoint, json_option, runs_option
 from reglab.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reglab.analysis.predict import Answer
 
 ABOUT = "classify pictures with a trained network"
 
@@ -34,46 +42,44 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab.analysis.pictures import open_picture, overlay
-    from reglab.analysis.predict import Answer, answer_file
-    from reglab.runs.store import checkpoints_store, find
+    from reglab.analysis.pictures import open_picture
+    from reglab.analysis.predict import answer_file
 
-    run = find(args.checkpoint, store_of(args), checkpoints_store())
+    run = checkpoint(args)
     if args.explain and (len(args.images) > 1 or Path(args.explain).suffix.lower() != ".png"):
         raise ConfigError(f"--explain {args.explain} cannot be written: give one IMAGE and a name that ends in .png.")
     for image in args.images:
         open_picture(Path(image))  # all of them are looked at before the first is answered
-
-    def tell(image: str, answer: Answer) -> None:
-        spread = dict(zip(answer.classes, answer.spread, strict=True)) if answer.spread else {}
-        shown = [
-            f"{label} {p:.1%}" + (f" ± {spread[label]:.1%}" if spread else "") for label, p in answer.top(args.top)
-        ]
-        print(f"{image}: {', '.join(shown)}")
-        if args.dropout_passes and not spread:
-            print("  This network has no dropout to leave on: there is no spread.")
-        if answer.unlike:
-            print(f"  {answer.unlike}")
-
-    args.top = max(1, args.top)
+    answer_one = partial(
+        answer_file, how=args.how, cam=bool(args.explain), dropout_passes=args.dropout_passes, tta=args.tta
+    )
     for image in args.images:
-        answer, seen = answer_file(
-            str(run.path),
-            image,
-            args.how,
-            cam=bool(args.explain),
-            dropout_passes=args.dropout_passes,
-            tta=args.tta,
-        )
+        answer, seen = answer_one(str(run.path), image)
         if args.json:
             print(json.dumps({"image": image, "checkpoint": run.id, **answer.to_json()}))
         else:
-            tell(image, answer)
+            print("\n".join(_in_words(image, answer, max(1, args.top), args.dropout_passes)))
         if args.explain and answer.cam is not None:
-            try:
-                overlay(seen, answer.cam).save(args.explain, "PNG")
-            except OSError as error:
-                raise ConfigError(
-                    f"{args.explain} cannot be written ({error.strerror}): choose another place."
-                ) from None
+            _draw(seen, answer.cam, args.explain)
     return 0
+
+
+def _in_words(image: str, answer: Answer, top: int, passes: int) -> Iterator[str]:
+    """The likeliest classes in a line, and what there is to say about them."""
+    spread = dict(zip(answer.classes, answer.spread, strict=True)) if answer.spread else {}
+    shown = [f"{label} {p:.1%}" + (f" ± {spread[label]:.1%}" if spread else "") for label, p in answer.top(top)]
+    yield f"{image}: {', '.join(shown)}"
+    if passes and not spread:
+        yield "  This network has no dropout to leave on: there is no spread."
+    if answer.unlike:
+        yield f"  {answer.unlike}"
+
+
+def _draw(seen: np.ndarray, cam: np.ndarray, file: str) -> None:
+    """The map over the picture. Raises `ConfigError` where the file cannot be written."""
+    from reglab.analysis.pictures import overlay
+
+    try:
+        overlay(seen, cam).save(file, "PNG")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written ({error.strerror}): choose another place.") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from reglab.cli.options import json_option, runs_option, store_of
@@ -29,13 +30,14 @@ def run(args: argparse.Namespace) -> int:
     if not summaries:
         print("No runs yet. Begin with: python -m reglab train --dataset digits --train-size 300")
     for s in summaries:
-
-        def percent(key: str, s: dict[str, Any] = s) -> str:
-            return f"{s[key]:.1%}" if key in s else "-"
-
-        print(
-            f"{s['run']:<32} {s['status']:<12} {s.get('dataset', ''):<10} {s.get('model', ''):<10}"
-            f" train {percent('train_accuracy'):>6} val {percent('val_accuracy'):>6} test {percent('test_accuracy'):>6}"
-            f"  {' '.join(s.get('regularizers', {})) or 'plain'}"
-        )
+        print(_in_a_line(s))
     return 0
+
+
+def _in_a_line(s: Mapping[str, Any]) -> str:
+    accuracies = [
+        f"{split} {f'{s[key]:.1%}' if key in s else '-':>6}"
+        for split, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))
+    ]
+    what = f"{s['run']:<32} {s['status']:<12} {s.get('dataset', ''):<10} {s.get('model', ''):<10}"
+    return f"{what} {' '.join(accuracies)}  {' '.join(s.get('regularizers', {})) or 'plain'}"
