@@ -1,3 +1,5 @@
+"""`python -m reglab`: the command line."""
+
 import sys
 
 from reglab.cli.main import main

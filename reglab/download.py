@@ -24,17 +24,24 @@ class Remote(Protocol):
     """What is to be had from the Hub."""
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What the screen calls it."""
+
     @property
-    def repo(self) -> str | None: ...
+    def repo(self) -> str | None:
+        """USER/NAME on the Hub; None for what is built in."""
+
     @property
-    def repo_type(self) -> str: ...
+    def repo_type(self) -> str:
+        """`dataset` or `model`."""
+
     @property
     def files(self) -> Mapping[str, str]:
         """A name for each file -> its path in the repository."""
 
     @property
-    def megabytes(self) -> int: ...
+    def megabytes(self) -> int:
+        """How much there is to download, about."""
 
 
 @dataclass(frozen=True)

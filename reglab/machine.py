@@ -41,8 +41,11 @@ def choose_precision(asked: str, device: torch.device) -> str:
 
 
 def cpu_count() -> int:
-    """The cores this process may use. In a container with a quota that is fewer than the machine shows, and a thread
-    for each of the others would only get in the way."""
+    """The cores this process may use.
+
+    In a container with a quota that is fewer than the machine shows, and a thread for each of the others would only get
+    in the way.
+    """
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows

@@ -32,6 +32,7 @@ class Layout(Extension):
     """A line break, with the indentation after it, is nothing beside a tag or a statement, and one space between words."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Lines of the template without their indentation, which is for who reads the template."""
         page = ""
         for line in filter(None, map(str.strip, source.splitlines())):
             page += line if _are_apart(page, line) else f" {line}"

@@ -66,6 +66,7 @@ class Evaluation:
         return metrics.wilson(self.accuracy, self.test_images)
 
     def to_json(self) -> dict[str, Any]:
+        """As it is kept in `evaluation.json`; shares from 0 to 1."""
         return asdict(self)
 
 

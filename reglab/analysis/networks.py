@@ -120,6 +120,7 @@ class Networks:
         self._lock = threading.Lock()
 
     def get(self, key: tuple[str, float], load: Callable[[], Loaded]) -> Loaded:
+        """What is kept under this key, or what `load` makes, which is then kept in place of the one used longest ago."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -26,6 +26,7 @@ class Parser(argparse.ArgumentParser):
         return list(self._actions)
 
     def error(self, message: str) -> NoReturn:
+        """Ends with status 2 and one sentence on standard error."""
         known = [option for action in self.options() for option in action.option_strings]
         if message.startswith("unrecognized arguments: "):
             unknown = message.partition(": ")[2].split()[0]
@@ -38,6 +39,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status. Raises `SystemExit` for `--help` and for what cannot be read."""
     parser = build_parser()
     args, rest = parser.parse_known_args(arguments)
     if rest:
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> Parser:
+    """All commands with their options. A command's module stands in `args.run`, its parser in `args.parser`."""
     parser = Parser(prog="python -m reglab", description="See what regularization does to a convolutional network.")
     parser.add_argument("--version", action="version", version=f"reglab {__version__}")
     listed = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)

@@ -81,14 +81,17 @@ def _option(info: FieldInfo) -> dict[str, Any]:
 
 
 def runs_option(parser: argparse.ArgumentParser) -> None:
+    """`--runs DIR`, for `store_of`."""
     parser.add_argument("--runs", metavar="DIR", help="folder of the runs (default: REGLAB_RUNS, else runs/)")
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:
+    """`--json`: one object a line on standard output."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the last one the summary")
 
 
 def track_option(parser: argparse.ArgumentParser) -> None:
+    """`--track trackio`, for `tracking.tracker`."""
     parser.add_argument("--track", metavar="trackio", help="tell Trackio of every epoch too (default: nobody)")
 
 
@@ -169,6 +172,7 @@ def checkpoint(args: argparse.Namespace) -> Run:
 
 
 def in_bytes(count: int) -> str:
+    """A size in words: 12345678 -> "12.3 MB"."""
     return f"{count / 1e6:,.1f} MB" if count >= 10**5 else f"{count / 1e3:,.1f} kB"
 
 

@@ -16,8 +16,10 @@ def set_environment() -> None:
 
 
 def streaming(ahead: int) -> dict[str, Any]:
-    """Options of a task that yields what it has to tell; it waits when nobody has taken so many. No retries by Ray: it
-    would repeat what has been recorded. `_generator_backpressure_num_objects`, Ray 2.60.0."""
+    """Options of a task that yields what it has to tell; it waits when nobody has taken so many.
+
+    No retries by Ray: it would repeat what has been recorded. `_generator_backpressure_num_objects`, Ray 2.60.0.
+    """
     return {"num_returns": "streaming", "max_retries": 0, "_generator_backpressure_num_objects": ahead}
 
 

@@ -194,8 +194,10 @@ def default_cache_folder() -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Found out by writing, since permission bits say nothing of read-only mounts; but what is marked as read-only stays
-    untouched, even by root, whom the bits would not stop."""
+    """Found out by writing, since permission bits say nothing of read-only mounts.
+
+    But what is marked as read-only stays untouched, even by root, whom the bits would not stop.
+    """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.stat().st_mode & 0o222:
         return False

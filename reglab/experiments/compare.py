@@ -70,6 +70,7 @@ class Group:
         return {s["seed"]: s[metric] * scale for s in self.summaries if is_number(s.get(metric))}
 
     def mean(self, metric: str) -> stats.Interval:
+        """The mean over its seeds with its 95 % interval; shares from 0 to 1."""
         return stats.interval(list(self.values(metric).values()))
 
 
@@ -83,6 +84,7 @@ class Comparison:
 
     @property
     def baseline(self) -> Group:
+        """The group that all others are compared with."""
         return self.groups[0]
 
     def difference(self, group: Group, metric: str) -> stats.Difference:
@@ -90,6 +92,7 @@ class Comparison:
         return stats.difference(self.baseline.values(metric), group.values(metric))
 
     def verdict(self, group: Group, metric: str) -> str:
+        """Whether that difference is real, as a sentence."""
         m = METRICS[metric]
         return stats.verdict(self.difference(group, metric), m.unit, m.digits)
 

@@ -43,6 +43,7 @@ class Curve:
 
     @property
     def has_band(self) -> bool:
+        """Whether several seeds make a band around the line."""
         return self.n > 1
 
 
@@ -80,8 +81,11 @@ class Differences:
 
 
 def curves_of(comparison: Comparison, metric: str, axis: str = "epoch") -> Curves:
-    """A curve for each group. Raises `ConfigError` for a metric or an axis that there is not, and `RunError` where the axis
-    is seconds and a run has no times."""
+    """A curve for each group.
+
+    Raises `ConfigError` for a metric or an axis that there is not, and `RunError` where the axis is seconds and a run has
+    no times.
+    """
     compare.check(metric, axis)
     key = METRICS[metric].curve or "val_accuracy"
     is_share = key.endswith("accuracy") or key == "gap"

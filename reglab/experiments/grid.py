@@ -39,6 +39,7 @@ class Axis:
 
     @property
     def is_toggle(self) -> bool:
+        """Whether this is a technique, on and off."""
         return self.name in CATALOGUE
 
 
@@ -58,11 +59,13 @@ class Cell:
         return {seed: v * scale for seed, v in told.items() if compare.is_number(v)}
 
     def interval(self, metric: str) -> stats.Interval | None:
+        """The mean over the seeds with its 95 % interval; None where no run has that number."""
         values = list(self.values(metric).values())
         return stats.interval(values) if values else None
 
     @property
     def statuses(self) -> Counter[str]:
+        """How many of its runs are in which state."""
         return Counter(state(s) for s in self.runs)
 
 

@@ -18,6 +18,7 @@ class Outcome:
 
     @property
     def last(self) -> Epoch:
+        """The last epoch."""
         return self.history[-1]
 
     @property
@@ -27,6 +28,7 @@ class Outcome:
 
     @property
     def test(self) -> float:
+        """Test accuracy after the last epoch, from 0 to 1."""
         return float(self.summary["last"]["test_accuracy"])
 
     def rose(self) -> float:

@@ -104,10 +104,12 @@ class Findings:
 
     @property
     def word(self) -> str:
+        """*reproduced*, *same direction*, *not reproduced*, *unfinished* or *not run yet*."""
         return verdict(self)[0]
 
     @property
     def sentence(self) -> str:
+        """Why."""
         return verdict(self)[1]
 
 

@@ -66,8 +66,10 @@ class Difference:
 
 
 def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
-    """b minus a, both by seed: paired over the seeds they share, where these are at least half of either group; else
-    after Welch (1947), so that no run is thrown away for the sake of a few pairs.
+    """b minus a, both by seed, and whether that is real.
+
+    Paired over the seeds they share, where these are at least half of either group; else after Welch (1947), so that no
+    run is thrown away for the sake of a few pairs.
 
     With one pair only, or one run on a side, there is a mean but no interval. Raises `ConfigError` where a side is empty.
     """

@@ -80,9 +80,11 @@ def table(comparison: Comparison, metric: str = "test_accuracy") -> str:
 
 
 def number(value: float, m: Metric) -> str:
+    """A value with as many digits as its metric has, and its unit."""
     unit = "%" if m.title.endswith("accuracy") else m.unit  # points are what differences come in
     return f"{value:.{m.digits}f} {unit}".rstrip()
 
 
 def bounds(i: stats.Interval, m: Metric) -> str:
+    """The ends of an interval in the digits of its metric; a dash where there are none."""
     return "-" if i.low is None or i.high is None else f"{i.low:.{m.digits}f} .. {i.high:.{m.digits}f}"

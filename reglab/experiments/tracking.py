@@ -41,6 +41,7 @@ class Tracked:
         self.dropped = False
 
     def __call__(self, run: Run, event: Event) -> None:
+        """Tell of an event; whatever goes wrong drops the tracker with one sentence."""
         if self.dropped or not isinstance(event, (Started, Epoch, Finished, Stopped, Failed)):
             return
         said = io.StringIO()  # Trackio greets on standard output, where our own lines are read by programs
@@ -55,6 +56,7 @@ class Tracked:
             )
 
     def tell(self, run: Run, event: Event) -> None:
+        """Tell Trackio of one event. Raises whatever Trackio does."""
         if isinstance(event, (Started, Epoch)) and run.id not in self.runs:
             self.runs[run.id] = opened(run, "never" if isinstance(event, Started) else "allow")
         if isinstance(event, Epoch):

@@ -68,6 +68,7 @@ class Fetch:
 
     @property
     def state(self) -> State:
+        """`running`, `done` or `failed`."""
         return self.status.state
 
     @property
@@ -77,10 +78,12 @@ class Fetch:
 
     @property
     def done_bytes(self) -> int:
+        """Bytes that are here."""
         return self.status.done_bytes
 
     @property
     def total_bytes(self) -> int:
+        """Bytes in all; 0 while that is not known."""
         return self.status.total_bytes
 
     @property
@@ -167,9 +170,11 @@ class Clock:
         self.verdict = ""
 
     def step(self) -> None:
+        """Something came: the clock begins anew."""
         self.last = time.monotonic()
 
     def watch(self, process: subprocess.Popen[str]) -> None:
+        """End the process where nothing came for too long, or when all the time is up."""
         while process.poll() is None:
             if time.monotonic() - self.last > self.idle_seconds:
                 self.verdict = f"nothing came for {self.idle_seconds:g} seconds"
@@ -217,6 +222,7 @@ class Telling:
         self.stage, self.at = "", 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        """One line on standard output, five times a second at most."""
         now = time.monotonic()
         if stage != self.stage or done == total or now - self.at > 0.2:
             self.stage, self.at = stage, now
@@ -224,6 +230,7 @@ class Telling:
 
 
 def tell(**message: Any) -> None:
+    """One JSON object on a line of standard output, for the process that started this one."""
     print(json.dumps(message), flush=True)
 
 

@@ -52,4 +52,5 @@ class SmallAlexNet(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
     return undecided_(he_(SmallAlexNet(spec)))

@@ -68,4 +68,5 @@ class SmallInception(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
     return he_(SmallInception(spec))

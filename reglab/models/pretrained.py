@@ -80,6 +80,7 @@ OFFERED: dict[str, Pretrained] = {
 
 
 def is_timm(name: str) -> bool:
+    """Whether a network of that name comes from timm."""
     return name.startswith(PREFIX)
 
 
@@ -234,8 +235,7 @@ def imagenet(name: str) -> nn.Module:
 
 
 def eval_crop(name: str) -> tuple[int, float, str]:
-    """The side of the pictures that the weights were made for, which share of the middle square timm shows of them, and
-    how it resizes them."""
+    """What the weights were made for: the side in pixels, the share of the middle square that is seen, and the resizing."""
     cfg = compat.timm.config_of(name.removeprefix(PREFIX))
     return cfg.input_size[-1], cfg.crop_pct, cfg.interpolation
 

@@ -101,6 +101,7 @@ class ResNet(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
     network = ResNet(spec, SHAPES[spec.name])
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

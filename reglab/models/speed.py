@@ -63,6 +63,7 @@ class SpeedCNN(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
     network = SpeedCNN(spec)
     he_(network)
     for layer in network.features:

@@ -151,6 +151,7 @@ def without_parametrizations(run: Run, network: nn.Module) -> nn.Module:
 
 # ---- the formats: write a file, and answer as it does ------------------------------------------------------------
 def write_onnx(network: nn.Module, path: Path, told: dict[str, str]) -> Callable[[Tensor], Tensor]:
+    """Write the network as ONNX. Returns the file as a function of images (N, 3, H, W), to compare it with the network."""
     import onnx
     import onnxruntime
     import torch
@@ -168,6 +169,7 @@ def write_onnx(network: nn.Module, path: Path, told: dict[str, str]) -> Callable
 
 
 def write_pt2(network: nn.Module, path: Path, told: dict[str, str]) -> Callable[[Tensor], Tensor]:
+    """Write the network as torch's exported program. Returns the file as a function of images (N, 3, H, W)."""
     import torch
 
     try:

@@ -47,6 +47,7 @@ class Upload:
     advice: str = ""  # how to upload it after all
 
     def to_json(self) -> dict[str, Any]:
+        """As `push --json` prints it."""
         return {"repo": self.repo, "uploaded": bool(self.url), "url": self.url, "files": dict(self.files)}
 
 
@@ -61,6 +62,7 @@ class Repository:
 
     @property
     def title(self) -> str:
+        """What the screen calls it."""
         return self.repo
 
 
@@ -263,6 +265,7 @@ def check_metrics(path: Path) -> None:
 
 
 def finite(value: Any) -> float:
+    """The value as a float. Raises `ValueError` for what is no finite number."""
     try:
         number = float(value)
     except OverflowError:
@@ -273,6 +276,7 @@ def finite(value: Any) -> float:
 
 
 def channels(values: Any) -> list[float]:
+    """A number for each channel. Raises `ValueError` for anything else."""
     numbers = [finite(value) for value in values]
     if len(numbers) not in (1, 3):  # one for a head that was trained on features
         raise ValueError("a normalization that is not of three channels")
@@ -327,4 +331,5 @@ def within(seconds: float, work: Callable[[], Result]) -> Result:
 
 
 def too_large(repo: str, name: str) -> RunError:
+    """The error for a file that is larger than any of ours."""
     return RunError(f"{name} of {repo} is larger than {LIMITS[name] / 1e6:,.0f} MB: {INSTEAD}.")

@@ -80,6 +80,7 @@ def base_model(run: Run) -> str | None:
 
 
 def about(run: Run, s: dict[str, Any]) -> str:
+    """What the network is, and what it learned from."""
     source, parameters = (
         data.source(run.config.dataset),
         f" of {s['parameters']:,} parameters" if "parameters" in s else "",
@@ -91,6 +92,7 @@ def about(run: Run, s: dict[str, Any]) -> str:
 
 
 def conditions(run: Run, s: dict[str, Any]) -> str:
+    """What it was trained with and on."""
     versions = run.described.get("versions") or {}
     told = [f"{s[key]} threads" if key == "threads" else str(s[key]) for key in ("precision", "threads") if key in s]
     told += [f"{name} {versions[name]}" for name in ("reglab", "torch") if versions.get(name)]
@@ -116,6 +118,7 @@ def curves(run: Run, s: dict[str, Any]) -> str:
 
 
 def numbers(epoch: dict[str, Any]) -> str:
+    """The figures of an epoch as cells of a table."""
     percents = [f"{epoch[k]:.1%}" if k in epoch else "-" for k in ("train_accuracy", "val_accuracy", "test_accuracy")]
     return " | ".join([*percents, f"{epoch['gap'] * 100:.1f} points", f"{epoch['ece']:.3f}"])
 
@@ -139,6 +142,7 @@ def worth(known: Evaluation) -> str:
 
 
 def use(run: Run, repo: str) -> str:
+    """How to ask it, with the lab and without."""
     needed = "torch, safetensors, numpy and Pillow" + (", and timm" if run.config.model.startswith("timm/") else "")
     with_lab = f"With the lab: `python -m reglab predict IMAGE --checkpoint {repo.rpartition('/')[2] or run.id}`"
     with_lab += f" after `python -m reglab pull {repo}`." if repo else "."
@@ -198,4 +202,5 @@ nearly all detail. Nothing was measured about people, or about pictures other th
 
 
 def rounded(values: list[float]) -> str:
+    """Channel values as one types them."""
     return "(" + ", ".join(f"{v:.4f}" for v in values) + ")"

@@ -167,4 +167,5 @@ def in_order(imports: Iterable[str]) -> str:
 
 
 def is_self(node: ast.expr) -> bool:
+    """Whether this is the name `self`."""
     return isinstance(node, ast.Name) and node.id == "self"

@@ -70,8 +70,10 @@ class RandomErasing(Regularizer):
     value: Literal["random", "mean"] = Field("random", title="value", description="noise, or an even grey")
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
-        """Images (N, 3, H, W); in a share `p` of them one rectangle is noise from 0 to 1 (the paper's best value), or
-        the mean colour."""
+        """Images (N, 3, H, W); in a share `p` of them one rectangle is noise or the mean colour.
+
+        The noise is from 0 to 1, the paper's best value.
+        """
         import torch
 
         inside = self.rectangles(images, rng)
@@ -82,8 +84,10 @@ class RandomErasing(Regularizer):
         return torch.where(inside, noise.permute(0, 3, 1, 2), images)
 
     def rectangles(self, images: Tensor, rng: Generator) -> Tensor:
-        """Where to erase, as a mask (N, 1, H, W): all ten tries of all images are drawn at once, the first that fits
-        counts."""
+        """Where to erase, as a mask (N, 1, H, W).
+
+        All ten tries of all images are drawn at once, and the first that fits counts.
+        """
         import torch
 
         n, _, height, width = images.shape

@@ -82,6 +82,7 @@ class TrivialAugment(Regularizer):
 
 # ---- the operations: levels (n, 3, H, W), whole numbers from 0 to 255, and on the host one strength (n,) for each ----
 def identity(levels: Tensor, strength: Tensor) -> Tensor:
+    """The picture as it is."""
     return levels
 
 
@@ -91,6 +92,7 @@ def shear_x(levels: Tensor, slope: Tensor) -> Tensor:
 
 
 def shear_y(levels: Tensor, slope: Tensor) -> Tensor:
+    """Every column is moved upwards by `slope` times its place from the left; new pixels are black."""
     return _warp(levels, (1, 0, 0), (slope, 1, slope * levels.shape[3] / 2))
 
 
@@ -100,6 +102,7 @@ def translate_x(levels: Tensor, pixels: Tensor) -> Tensor:
 
 
 def translate_y(levels: Tensor, pixels: Tensor) -> Tensor:
+    """Downwards by whole pixels."""
     return _warp(levels, (1, 0, 0), (0, 1, -pixels.trunc()))
 
 
@@ -110,14 +113,17 @@ def rotate(levels: Tensor, degrees: Tensor) -> Tensor:
 
 
 def brightness(levels: Tensor, strength: Tensor) -> Tensor:
+    """Black at strength -1, the picture at 0, twice as bright at +1."""
     return _blend(levels, levels.new_zeros(()), strength)
 
 
 def color(levels: Tensor, strength: Tensor) -> Tensor:
+    """Grey at strength -1, the picture at 0, twice as colourful at +1."""
     return _blend(levels, _gray(levels), strength)
 
 
 def contrast(levels: Tensor, strength: Tensor) -> Tensor:
+    """Evenly its mean grey at strength -1, the picture at 0, twice as far from that grey at +1."""
     return _blend(levels, _gray(levels).mean((1, 2, 3), keepdim=True), strength)
 
 

@@ -70,6 +70,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.path.name
 
     # ---- what it is --------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ class Card:
     measured: Measured | None
 
     def to_json(self) -> dict[str, Any]:
+        """As `python -m reglab cards --json` prints it, with the verdicts on what was measured."""
         told = asdict(self)
         if self.measured:
             told["measured"]["effects"] = [
@@ -125,6 +126,7 @@ class Card:
 
     # ---- its parts in Markdown; empty where there is nothing to say
     def measured_markdown(self) -> str:
+        """What it did here, as verdicts and a table."""
         if not self.measured:
             return ""
         rows = ["| | seeds | test accuracy, points | gap, points | calibration error | time of an epoch |"]
@@ -145,11 +147,13 @@ class Card:
         return "\n\n".join(["\n".join(verdicts), "\n".join(rows), f"{compared} {self.measured.conditions}"])
 
     def settings_markdown(self) -> str:
+        """Its settings with defaults and bounds, and its flags."""
         rows = ["| setting | default | can be | what it does |", "|---" * 4 + "|"]
         rows += [f"| {s.title} | {s.default} | {s.range()} | {_cell(s.description)} |" for s in self.settings]
         return "\n".join([*(rows if self.settings else ()), "", f"On the command line: `{self.flags}`"])
 
     def interactions_markdown(self) -> str:
+        """What happens together with others, a line each."""
         return "\n".join(
             f"- **{'Not with' if i.refused else 'With'} {i.title}**: {i.sentence}" for i in self.interactions
         )
@@ -300,6 +304,7 @@ def _cell(text: str) -> str:
 
 
 def fenced(code: str) -> str:
+    """Python code as Markdown."""
     return f"```python\n{code}\n```"
 
 

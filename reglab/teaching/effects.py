@@ -25,6 +25,7 @@ class Figure:
     sd: float | None
 
     def text(self, scale: float = 1, digits: int = 3, sign: str = "+") -> str:
+        """`+2.3 ± 0.6`: both times `scale`, with so many digits."""
         mean = f"{self.mean * scale:{sign}.{digits}f}".replace("-", "−")
         return mean if self.sd is None else f"{mean} ± {self.sd * scale:.{digits}f}"
 
@@ -58,10 +59,12 @@ class Effect:
 
     @property
     def hurt(self) -> bool:
+        """Whether test accuracy fell by more than the choice of the seeds explains."""
         return self.test.mean < -self.margin
 
     @property
     def verdict(self) -> str:
+        """In three words."""
         if self.n < 2:
             return "One seed only, so not certain"
         return "Helped here" if self.helped else "Hurt here" if self.hurt else "No clear effect here"

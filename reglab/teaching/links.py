@@ -1,9 +1,9 @@
-"""A set-up as a link: the text behind `?cfg=` says a config, or an assignment, which is a config with rules around it,
-and what its runs are trained beside.
+"""A set-up as a link: the text behind `?cfg=`.
 
-The text is the version and then, packed, only what has to be said: what `RunConfig.parse` would put there by itself is
-left out. Whoever opens a link trusts nobody: its length is bounded before and after unpacking, and every value goes
-through `RunConfig.parse`.
+It says a config, or an assignment, which is a config with rules around it, and what its runs are trained beside. The text
+is the version and then, packed, only what has to be said: what `RunConfig.parse` would put there by itself is left out.
+Whoever opens a link trusts nobody: its length is bounded before and after unpacking, and every value goes through
+`RunConfig.parse`.
 """
 
 from __future__ import annotations

@@ -111,6 +111,7 @@ class Sheet(BaseModel):
         return float(getattr(self.result, self.prediction.of if self.prediction else "gap"))
 
     def to_json(self) -> str:
+        """The text of the file."""
         return self.model_dump_json(indent=1) + "\n"
 
 

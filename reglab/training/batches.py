@@ -51,6 +51,7 @@ class ImageSet:
 
     @classmethod
     def to_device(cls, pixels: np.ndarray, labels: np.ndarray, device: torch.device) -> ImageSet:
+        """Pixels (N, H, W, 3) as uint8 and labels (N,) as int64, copied to the device."""
         # Memory-mapped arrays are read-only and torch would warn; nothing ever writes into them here, but copying
         # costs less than explaining, and a run wants its rows together in memory anyway.
         return cls(torch.from_numpy(pixels.copy()).to(device), torch.from_numpy(labels.copy()).to(device))
@@ -73,12 +74,15 @@ class Normalize:
 
     @classmethod
     def to_device(cls, mean: ArrayLike, std: ArrayLike, device: torch.device) -> Normalize:
+        """Mean and standard deviation of each channel, for images whose values are 0..1."""
+
         def column(values: ArrayLike) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
         return cls(column(mean), column(std))
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), float, with mean 0 and standard deviation 1 in each channel."""
         return (images - self.mean) / self.std
 
 

@@ -18,6 +18,7 @@ class Diagnosis:
     text: str
 
     def to_json(self) -> dict[str, str]:
+        """As the page and the command line take it."""
         return {"kind": self.kind, "text": self.text}
 
 

@@ -23,6 +23,8 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
+    """Something that a run says, and the line of `metrics.jsonl` that it becomes."""
+
     name: ClassVar[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -107,6 +109,7 @@ class Best(Event):
     weights: Tensors = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
+        """Without the weights, which are a file of their own."""
         return {"event": self.name, "epoch": self.epoch, "val_accuracy": self.val_accuracy}
 
 

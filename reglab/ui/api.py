@@ -34,15 +34,19 @@ class Api:
         gr.api(self.runs, api_name="runs", api_description="The summaries of all runs.")
 
     def train(self, config: dict[str, Any]) -> str:
+        """Train with this RunConfig. The id of the run."""
         return _answer(lambda: self.lab.training.start(Experiment.run(offered(config)))[0].id)
 
     def status(self, run: str, cursor: int = 0) -> dict[str, Any]:
+        """A run's summary, its events since a cursor, and the next cursor."""
         return _answer(lambda: self._status(run, cursor))
 
     def stop(self, run: str) -> str:
+        """Stop a run. Its status."""
         return _answer(lambda: self._stop(run))
 
     def runs(self) -> list[dict[str, Any]]:
+        """The summaries of all runs, newest first."""
         return _answer(self.lab.results.summaries)
 
     def _status(self, run: Any, cursor: Any) -> dict[str, Any]:

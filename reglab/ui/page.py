@@ -70,10 +70,12 @@ class Page:
 
     @property
     def shown(self) -> list[Any]:
+        """What follows the visitor's runs."""
         return [self.visitor, self.stamp, self.chart, self.start, self.stop, self.notice, self.clock]
 
     @property
     def opening(self) -> list[Any]:
+        """The same, and which tab is open."""
         return [*self.shown, self.tabs]
 
     def follow(self, runs: Sequence[Run], visitor: Any, notice: str = "") -> list[Any]:
@@ -102,6 +104,7 @@ class Page:
         return skipped(self.opening)
 
     def stamp_of(self, runs: Sequence[Run]) -> str:
+        """What the chart of these runs depends on: while it is the same, so is the chart."""
         return stamp_of(curves.stamp(runs, self.lab.training.jobs))
 
     def chart_of(self, runs: Sequence[Run]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Publication:
+    """A published result: its numbers as printed, what is claimed of them, and two recipes to train it again."""
+
     key: str
     title: str
     paper: str
@@ -70,6 +72,7 @@ class Publication:
         object.__setattr__(self, "measures", tuple(dict.fromkeys(named)))
 
     def recipe(self, name: str) -> Recipe:
+        """The `full` or the `budget` one. Raises `KeyError` for any other name."""
         return {"full": self.full, "budget": self.budget}[name]
 
     def cells(self, recipe: str) -> dict[str, RunConfig]:

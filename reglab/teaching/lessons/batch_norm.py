@@ -8,6 +8,8 @@ from reglab.teaching.lessons.sentences import compared
 
 
 class BatchNormOnAndOff(Lesson):
+    """What normalization buys at learning rates that the network can bear, and at one that it cannot."""
+
     key = "batch_norm"
     title = "Batch normalization, on and off"
     background = (

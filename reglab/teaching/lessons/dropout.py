@@ -7,6 +7,8 @@ from reglab.teaching.lessons.one_dial import OneDial
 
 
 class DropoutRates(OneDial):
+    """How much dropout is too much."""
+
     key = "dropout"
     technique, strongest, too_much = "dropout", "rate 0.9", "That much dropout"
     title = "Dropout rates"

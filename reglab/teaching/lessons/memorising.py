@@ -8,6 +8,8 @@ from reglab.teaching.lessons.scoring import Mark, Outcomes, chance, guess, perce
 
 
 class Memorising(Lesson):
+    """Labels without meaning can be learned, and how much longer that takes."""
+
     key = "memorising"
     title = "Memorising random labels"
     background = (

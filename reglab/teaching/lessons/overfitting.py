@@ -9,6 +9,8 @@ from reglab.teaching.lessons.sentences import path_of_loss
 
 
 class Overfitting(Lesson):
+    """A network without regularization on a small set, and how its gap opens."""
+
     key = "overfitting"
     title = "Overfitting a small set"
     background = (

@@ -22,6 +22,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Score:
+    """What a prediction was worth, and a sentence on each of its answers."""
+
     points: int
     of: int
     sentences: tuple[str, ...]
@@ -76,13 +78,16 @@ def chance(one: float, other: float, run: Outcome, images: str = "val_images") -
 
 
 def percent(share: float) -> str:
+    """0.5 -> "50.0 %"."""
     return f"{share * 100:.1f} %"
 
 
 def points(share: float) -> str:
+    """0.031 -> "3.1 points"."""
     return f"{round(share * 100, 1) + 0.0:.1f} points".replace("-", "−")  # + 0.0: there is no minus zero
 
 
 def listed(names: list[str]) -> str:
+    """Names in quotes, with "and" before the last."""
     quoted = [f"“{name}”" for name in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

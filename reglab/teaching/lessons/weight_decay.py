@@ -7,6 +7,8 @@ from reglab.teaching.lessons.one_dial import OneDial
 
 
 class WeightDecays(OneDial):
+    """How hard weights should be pulled to zero."""
+
     key = "weight_decay"
     technique, strongest, too_much = "weight decay", "strength 10", "So strong a pull"
     title = "Weight decay values"

@@ -37,6 +37,7 @@ class Assigned:
 
     @property
     def shown(self) -> list[Any]:
+        """All components that an assignment changes."""
         around = [component for component, _ in self.around]
         return [self.state, self.panel, self.task, self.asks, *self.answers, *around]
 
@@ -68,6 +69,7 @@ def tries_under(assignment: Assignment, visitor: Any) -> list[dict[str, Any]]:
 
 
 def prediction_of(one: dict[str, Any]) -> sheet.Prediction | None:
+    """The prediction beside a try, as the browser remembers it; None where there is none."""
     try:
         return sheet.Prediction.model_validate(one["prediction"])
     except ValidationError:  # none, or what a browser's memory made of it

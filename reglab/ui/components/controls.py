@@ -52,6 +52,7 @@ class Controls:
         self._values = values_of(config)
 
     def field(self, name: str, **kwargs: Any) -> Any:
+        """The component for a field of `RunConfig`."""
         choices: dict[str, list[tuple[str, str]]] = {
             "dataset": [(source.title, key) for key, source in data.SOURCES.items()],
             "model": [(key, key) for key in models.MODELS]
@@ -101,6 +102,7 @@ class Controls:
                         )
 
     def components(self) -> list[Any]:
+        """All of them, in the order in which their values are read."""
         return list(self.by_name.values())
 
     def techniques(self) -> list[str]:

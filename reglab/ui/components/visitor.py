@@ -27,4 +27,5 @@ def tries_of(visitor: Any) -> list[dict[str, Any]]:
 
 
 def warning(sentence: str) -> str:
+    """A sentence as a warning; nothing for none."""
     return f'<p class="warning" role="alert">{html.escape(sentence)}</p>' if sentence else ""

@@ -22,6 +22,7 @@ class Datasets:
             self.fetches["cifar10"].start()
 
     def close(self) -> None:
+        """End the downloads."""
         for going in self.fetches.values():
             going.close()
 
@@ -55,6 +56,7 @@ class Datasets:
         return going.sentence, going.state == "failed"
 
     def is_fetching(self) -> bool:
+        """Whether anything is being downloaded."""
         return any(going.state == "running" for going in self.fetches.values())
 
     def ready(self, config: RunConfig) -> None:

@@ -31,6 +31,7 @@ class Files:
         self._folder = tempfile.TemporaryDirectory(prefix="reglab-")
 
     def close(self) -> None:
+        """Remove what was made to be downloaded."""
         self._folder.cleanup()
 
     def run(self, run: Run) -> Path:

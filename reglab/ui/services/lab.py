@@ -28,6 +28,7 @@ class Lab:
         self.datasets.warm()
 
     def close(self) -> None:
+        """Stop what is going on: downloads, processes, trainings with a snapshot."""
         self.datasets.close()
         self.predictions.close()
         self.training.close()

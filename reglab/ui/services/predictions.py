@@ -40,6 +40,7 @@ class Predictions:
         self._looking = threading.Lock()
 
     def close(self) -> None:
+        """End the processes that answer."""
         self.pictures.close()
         self.evaluations.close()
 

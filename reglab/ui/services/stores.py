@@ -35,6 +35,7 @@ class Stores:
         return found
 
     def is_shipped(self, run: Run) -> bool:
+        """Whether it is one of the networks that ship."""
         return run.path.parent == self.shipped.root
 
     def group(self, run: Run) -> list[Run]:

@@ -30,6 +30,7 @@ class Training:
         self.jobs.warm()
 
     def close(self) -> None:
+        """Stop the workers, with a snapshot each."""
         self.jobs.close()
 
     # ---- starting
@@ -54,6 +55,7 @@ class Training:
 
     # ---- stopping, and going on
     def stop(self, runs: Sequence[Run]) -> None:
+        """Ask these runs to stop after the step under way."""
         for run in runs:
             self.jobs.stop(run.id)
 

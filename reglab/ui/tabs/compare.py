@@ -139,6 +139,7 @@ class CompareTab:
         return {"headers": COLUMNS, "data": self.lab.results.finished_rows()}
 
     def file(self, kind: str, ids: Any, metric: Any, axis: Any, target: Any) -> Path:
+        """The comparison as a file of that kind, to download."""
         return self.lab.files.comparison(kind, ids or [], metric, axis)
 
     def refresh(self, ids: Any, to_fork: Any, by_set_up: bool) -> list[Any]:

@@ -76,6 +76,7 @@ class Kept:
 
     @classmethod
     def of(cls, memory: Any, lesson: Lesson) -> Kept:
+        """What a browser remembers of a lesson; nothing where that makes no sense."""
         told = memory.get("lessons") if isinstance(memory, dict) else None
         told = told.get(lesson.key) if isinstance(told, dict) else None
         told = told if isinstance(told, dict) else {}
@@ -200,6 +201,7 @@ class CardPage:
         try_it.click(set_up, opened_entry, [*train.controls.components(), tabs, notice], **QUIET)
 
     def filled(self, key: str) -> list[Any]:
+        """The parts of a card, as updates."""
         told = cards.card(key)
         parts = [gr.update(value=text, visible=bool(text)) for text in parts_of(told)]
         try:
@@ -361,6 +363,7 @@ class LessonPage:
 
 
 def first_lesson() -> Lesson:
+    """The one that is open at first."""
     return next(iter(LESSONS.values()))
 
 
@@ -389,6 +392,7 @@ def introduction(lesson: Lesson, arms: Mapping[str, RunConfig]) -> str:
 
 
 def setups(arms: Mapping[str, RunConfig]) -> str:
+    """The runs of a lesson as a table with their commands."""
     rows = [f"| {name} | {c.title()} | {c.recipe()} | `{c.command()}` |" for name, c in arms.items()]
     head = ["| network | learns | regularizers | the same on the command line |", "|---|---|---|---|"]
     return "\n".join([*head, *rows])

@@ -202,6 +202,7 @@ class TrainTab:
         return self.page.follow(runs, visitor)
 
     def halt(self, visitor: Any) -> list[Any]:
+        """Stop was pressed."""
         runs = self.lab.results.open(ids_of(visitor))
         self.lab.training.stop(runs)
         return self.page.follow(runs, visitor)
@@ -230,8 +231,10 @@ class TrainTab:
 
     # ---- the controls
     def tell(self, compare: bool, scratch: bool, *values: Any) -> tuple[str, str, Any, str, dict[str, Any]]:
-        """The command line of what the controls say, or why it cannot be; a word on techniques that meet; what is known
-        of the pretrained weights; and the link."""
+        """The command line of what the controls say, or why it cannot be, and what goes with it.
+
+        A word on techniques that meet; what is known of the pretrained weights; and the link.
+        """
         asked = self.controls.config_values(values)
         try:
             config = RunConfig.parse(asked)
@@ -291,6 +294,7 @@ class TrainTab:
 
     # ---- a page that opens
     def load(self, visitor: Any, request: gr.Request) -> list[Any]:
+        """The page is opened, with a link or without."""
         return self.fill(visitor, str(request.query_params.get(PARAMETER, "")))
 
     def fill(self, visitor: Any, link: str = "") -> list[Any]:

@@ -19,7 +19,7 @@ from reglab.ui.views.templates import render
 def page(
     comparison: Comparison, metric: str = "test_accuracy", axis: str = "epoch", target: float | None = None
 ) -> str:
-    """The whole page. `target` is a validation accuracy (a fraction): how soon was it reached?
+    """The whole page; `target` is the validation accuracy, from 0 to 1, of which it says how soon it was reached.
 
     Raises `ConfigError` for a metric or an axis that there is not, and `RunError` where the axis is seconds and a run has
     no times.

@@ -64,6 +64,7 @@ class Drawing:
 
     @property
     def bottom(self) -> int:
+        """Where the bars stand, in pixels from the top."""
         return self.tall - BOTTOM
 
 

@@ -39,14 +39,17 @@ class Shown:
 
     @property
     def verdict(self) -> str:
+        """The word for what came out."""
         return str(self.told["verdict"])
 
     @property
     def kind(self) -> str:
+        """The class of its colour."""
         return KINDS[self.verdict]
 
     @property
     def meaning(self) -> str:
+        """What the word means."""
         return MEANS[self.verdict]
 
 

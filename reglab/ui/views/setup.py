@@ -24,6 +24,7 @@ def machine_html(line: str) -> str:
 
 
 def recipe_html(recipe: Preset) -> str:
+    """A recipe in one line, as a paragraph."""
     return render("paragraph.html", text=f"{recipe.title}: {recipe.about}.")
 
 

@@ -128,6 +128,7 @@ class Training:
             ) from None
 
     def tell(self, run: Run, event: Event) -> None:
+        """One event at a time, whichever thread it comes from."""
         with self.telling:
             self.listen(run, event)
 
@@ -201,6 +202,7 @@ class Training:
         raise Gone("")
 
     def asked_to_stop(self, run: Run) -> bool:
+        """Whether the whole sweep, or this run, is to stop."""
         return self.stop() or run.should_stop()
 
 
@@ -210,7 +212,9 @@ class NodeClock(Clock):
     told = 0.0
 
     def spent(self, event: Event | None, seconds: float) -> None:
+        """The seconds that the node told, in place of those that passed here."""
         super().spent(event, self.told if event else 0.0)
 
     def snapshot_due(self) -> bool:
-        return True  # the node sends no more than are due
+        """Always, for the node sends no more than are due."""
+        return True

@@ -39,6 +39,7 @@ def packed_resume(run: Run) -> dict[str, Any]:
 
 
 def unpacked_resume(told: Mapping[str, Any]) -> Any:
+    """What `packed_resume` made, as the training takes it."""
     from safetensors.torch import load
 
     from reglab.training.events import epoch_from_json

@@ -16,6 +16,7 @@ class Relay:
         self.asked: set[int] = set()
 
     def begin(self, number: int, need: dict[str, float], config: dict[str, Any], data: list[Any], *rest: Any) -> None:
+        """Start the training of that run on a node that has what it needs."""
         import ray
 
         me = ray.get_runtime_context().current_actor
@@ -46,4 +47,5 @@ class Relay:
             ray.cancel(self.streams[number])
 
     def is_asked_to_stop(self, number: int) -> bool:
+        """Whether that run is to stop after the step under way."""
         return number in self.asked
