@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,12 +13,13 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
+from reglab.colours import COLOURS, ROLES, css
 from reglab.jobs.queue import Jobs
 from reglab.runs.clock import Clock
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.events import Epoch
-from reglab.ui.components.chart import STATIC, as_text
+from reglab.ui.components.chart import as_text
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
@@ -144,11 +144,9 @@ def test_a_finished_run_with_wrong_labels_tells_of_them_in_the_table(finished):
 
 
 # ---- colours -----------------------------------------------------------------------------------------------------
-def colours(theme: str) -> dict[str, np.ndarray]:
-    """The five colours of a theme in linear light, read off the style sheet."""
-    css = Path(STATIC / "chart.css").read_text("utf-8")
-    [block] = re.findall(rf"^{re.escape(theme)} {{(.*?)^}}", css, re.DOTALL | re.MULTILINE)
-    return {role: linear(value) for role, value in re.findall(r"--reglab-([a-e]): #(\w{6});", block)}
+def five_colours(theme: str) -> dict[str, np.ndarray]:
+    """The five colours of a theme, light or dark, in linear light."""
+    return {role: linear(getattr(COLOURS[role], theme)[1:]) for role in ROLES}
 
 
 def linear(code: str) -> np.ndarray:
@@ -182,9 +180,9 @@ SIGHT = {
 }
 
 
-@pytest.mark.parametrize(("theme", "ground"), [(":root", "ffffff"), (".dark", "0a0f1e")])
+@pytest.mark.parametrize(("theme", "ground"), [("light", "ffffff"), ("dark", "0a0f1e")])
 def test_the_five_colours_can_be_read_and_told_apart_by_everybody(theme, ground):
-    five = colours(theme)
+    five = five_colours(theme)
     assert sorted(five) == list("abcde")
     for role, colour in five.items():
         assert contrast(colour, linear(ground)) >= 4.5, role
@@ -193,6 +191,19 @@ def test_the_five_colours_can_be_read_and_told_apart_by_everybody(theme, ground)
         least = 0.18 if sight == "usual" else 0.1
         for one, other in combinations(seen, 2):
             assert np.linalg.norm(seen[one] - seen[other]) >= least, (sight, one, other)
+
+
+def test_the_page_has_every_colour_by_its_name():
+    sheet = css()
+    light, dark = re.findall(r"--reglab-plain: (#\w{6});", sheet)
+    assert (light, dark) == COLOURS["plain"] == COLOURS["a"]
+    assert '[data-role="e"] { --run: var(--reglab-e); }' in sheet
+
+
+def test_numbers_that_json_does_not_have_break_the_line_and_those_of_numpy_are_numbers():
+    told = {"y": [0.5, float("nan"), np.float32(0.25), np.int64(7)], "array": np.array([1.0, np.inf]), "name": "π"}
+    assert as_text(told) == '{"y":[0.5,null,0.25,7],"array":[1.0,null],"name":"π"}'
+    assert json.loads(as_text(None)) == {"runs": []}
 
 
 def test_runs_of_one_network_with_and_without_pretraining_are_called_so(store):

@@ -16,10 +16,9 @@ The dictionary is sent anew about once a second; every key may be missing. `run`
     verdict         one sentence
 
 Colour says which run, line style says which split: train dashed, validation solid, and dotted the labels that are wrong
-on purpose ("corrupted"). The colours are the custom properties `--reglab-plain`, `--reglab-regularized`, `--reglab-run`
-and, for up to five runs side by side, `--reglab-a` (the baseline) to `--reglab-e`; any tab may write
-`color: var(--reglab-plain)`. With more than two runs, or dotted curves, the legend is a table: a head with the line
-styles, then a line for each run.
+on purpose ("corrupted"). The colours are those of `reglab/colours.py`: whatever on the page says `data-role="plain"` has its
+colour as `var(--run)`; up to five runs side by side are a (the baseline) to e. With more than two runs, or dotted curves, the
+legend is a table: a head with the line styles, then a line for each run.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from typing import Any
 
 import gradio as gr
 
-from reglab import compat
+from reglab import colours, compat
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -48,7 +47,7 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
         **{"value": EMPTY, **kwargs},
         html_template=SKELETON,
         # Not `css_template`: Gradio compiles that again, and restyles the page, at every change of the value.
-        head=f"<style>{(STATIC / 'chart.css').read_text('utf-8')}</style>",
+        head=f"<style>{colours.css()}{(STATIC / 'chart.css').read_text('utf-8')}</style>",
         js_on_load=(STATIC / "chart.js").read_text("utf-8"),
         apply_default_css=False,
     )
@@ -59,18 +58,26 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
 
 
 def as_text(value: dict[str, Any] | None) -> str:
-    """As JSON, which knows no NaN: that becomes null, as it does in JavaScript."""
+    """The dictionary as JSON; numbers of numpy are numbers, and what is not finite is null."""
     try:
-        return json.dumps(value or EMPTY, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(_without_nan(value), allow_nan=False, separators=(",", ":"))
+        return _dumped(value or EMPTY)
+    except ValueError:  # a number that JSON has no word for, which is rare: only then is every number looked at
+        return _dumped(_finite(value))
 
 
-def _without_nan(value: Any) -> Any:
+def _dumped(value: Any) -> str:
+    return json.dumps(
+        value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=lambda each: each.tolist()
+    )
+
+
+def _finite(value: Any) -> Any:
+    """The same value, with None for every number that is not finite."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
