@@ -157,6 +157,6 @@ def nice(least: float) -> float:
     return next((digit * power for digit in (1, 2, 5) if digit * power >= least * 0.999), 10 * power)
 
 
-def places(axis: Axis, values: Sequence[float]) -> list[float]:
+def shares(axis: Axis, values: Sequence[float]) -> list[float]:
     """Where values lie on an axis, from 0 to 1."""
     return [(value - axis.low) / (axis.high - axis.low) for value in values]

@@ -24,14 +24,14 @@ def page(
     Raises `ConfigError` for a metric or an axis that there is not, and `RunError` where the axis is seconds and a run has
     no times.
     """
-    curves = figures.curves_of(comparison, metric, axis)
+    drawn = figures.curves_of(comparison, metric, axis)
     head, *body = tables.cells(comparison, metric)
     return render(
         "compare.html",
         of_curve=figures.curve_title(metric).capitalize(),
         how_to_read=_how_to_read(comparison),
-        curves=curves.curves,
-        drawing=plane.drawing(curves),
+        curves=drawn.curves,
+        drawing=plane.drawing(drawn),
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),

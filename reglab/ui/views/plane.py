@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reglab.experiments.figures import Axis, Curve, Curves, places
+from reglab.experiments.figures import Axis, Curve, Curves, shares
 
 WIDE, TALL = 440, 250  # of a drawing, about the pixels it gets
 LEFT, RIGHT, TOP, BOTTOM = 46, 440 - 14, 10, 250 - 40  # of the plane in it
@@ -52,9 +52,9 @@ def drawing(of: Curves) -> Drawing:
 
 
 def _line(curve: Curve, of: Curves) -> Line:
-    xs = [LEFT + share * (RIGHT - LEFT) for share in places(of.across, curve.x)]
+    xs = [LEFT + share * (RIGHT - LEFT) for share in shares(of.across, curve.x)]
     mean, low, high = (
-        list(zip(xs, (BOTTOM - share * (BOTTOM - TOP) for share in places(of.up, side)), strict=True))
+        list(zip(xs, (BOTTOM - share * (BOTTOM - TOP) for share in shares(of.up, side)), strict=True))
         for side in (curve.mean, curve.low, curve.high)
     )
     band = f"M{_path(high + low[::-1])}Z" if curve.has_band else ""
@@ -62,11 +62,11 @@ def _line(curve: Curve, of: Curves) -> Line:
 
 
 def _across(axis: Axis, value: float) -> float:
-    return LEFT + places(axis, [value])[0] * (RIGHT - LEFT)
+    return LEFT + shares(axis, [value])[0] * (RIGHT - LEFT)
 
 
 def _down(axis: Axis, value: float) -> float:
-    return BOTTOM - places(axis, [value])[0] * (BOTTOM - TOP)
+    return BOTTOM - shares(axis, [value])[0] * (BOTTOM - TOP)
 
 
 def _path(points: Iterable[Point]) -> str:
