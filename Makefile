@@ -10,9 +10,11 @@ endif
 
 .PHONY: setup check test slow bench docs lock ci
 
-setup: ## a virtual environment with everything, and the hooks of git
+setup: ## a virtual environment with the versions that CI has, and the hooks of git
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -r requirements.txt -e ".[dev]" pre-commit
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -q pre-commit
 	$(BIN)/pre-commit install
 
 check: ## what needs no test: style, types, floors

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from reglab import compat
 from reglab.analysis.evaluate import known
 from reglab.cli.commands import commands
 from reglab.cli.main import Parser
@@ -133,7 +134,7 @@ def _command(name: str, command: ModuleType) -> Iterator[str]:
     parser = Parser(prog=name)
     command.add(parser)
     of_runs, own = [], []
-    for option in parser.options():
+    for option in compat.python.options_of(parser):
         what = of_runs if option.dest.startswith("config:") else own
         if option.dest != "help" and option.dest.removeprefix("config:").partition(".")[0] not in CATALOGUE:
             what.append(f"| `{_usage(option)}` | {_cell(option.help or '')} |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import inspect
 import logging
@@ -422,3 +423,11 @@ def test_the_processes_of_a_pool_can_be_ended_whatever_they_do():
     with pytest.raises(BrokenProcessPool):
         future.result(timeout=60)
     pool.shutdown(wait=False)
+
+
+def test_the_options_of_a_command_line_are_listed_in_order():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument_group("more").add_argument("--dry-run", action="store_true", help="only say")
+    found = compat.python.options_of(parser)
+    assert [(option.dest, option.help) for option in found[1:]] == [("file", None), ("dry_run", "only say")]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from reglab import __version__
+from reglab import __version__, compat
 from reglab.cli.commands import commands
 from reglab.errors import ConfigError, DataError, RunError
 
@@ -21,13 +21,9 @@ from reglab.errors import ConfigError, DataError, RunError
 class Parser(argparse.ArgumentParser):
     """argparse that answers a mistake with one sentence instead of a page of usage."""
 
-    def options(self) -> list[argparse.Action]:
-        """Its options and arguments, in the order in which they were added."""
-        return list(self._actions)
-
     def error(self, message: str) -> NoReturn:
         """Ends with status 2 and one sentence on standard error."""
-        known = [option for action in self.options() for option in action.option_strings]
+        known = [option for action in compat.python.options_of(self) for option in action.option_strings]
         if message.startswith("unrecognized arguments: "):
             unknown = message.partition(": ")[2].split()[0]
             near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
