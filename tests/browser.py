@@ -53,6 +53,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 ]
+FAILED = pytest.StashKey[bool]()  # whether the test itself has failed; noted by conftest.py
 LEFT = "AbortError|Connection errored out"  # what a page complains of that is left while it waits for an answer
 
 
@@ -278,7 +279,7 @@ class Visitor:
         page = self.context.new_page()
         with page.expect_response(answers_loading):
             page.goto(server.url + query)
-        lab = Lab(page)
+        lab = Lab(page, self)
         expect(lab.command).to_have_value(re.compile("reglab train"))
         return lab
 
@@ -317,11 +318,42 @@ def lab_fixture(server, visitor) -> Lab:
     return visitor.open(server)
 
 
+@pytest.fixture(name="opened", scope="module")
+def opened_fixture(session_server, chromium, request) -> Iterator[list[Visitor]]:
+    """Who has the page of this file of tests open; nobody at first."""
+    session_server.emptied_for(request.module.__name__)
+    visitors: list[Visitor] = []
+    yield visitors
+    for visitor in visitors:
+        visitor.context.close()
+
+
+@pytest.fixture(name="open_lab")
+def open_lab_fixture(opened, chromium, server, request) -> Iterator[Lab]:
+    """A page that the tests of a file share, on its Train tab, else as the last of them left it.
+
+    Opening one takes a browser seconds. After a test that failed there is a new one, so that one fault is one red test.
+    """
+    if not opened:
+        opened.append(Visitor(chromium))
+        opened[0].open(server)
+    visitor = opened[0]
+    visitor.complaints.clear()
+    visitor.may_fail = ""
+    lab = Lab(visitor.context.pages[0], visitor)
+    lab.tab("Train")
+    yield lab
+    if request.node.stash.get(FAILED, False) or visitor.complaints:
+        opened.clear()
+        visitor.context.close()
+    assert not visitor.complaints, "\n".join(visitor.complaints)
+
+
 class Lab:
     """The page, by what people do with it and read off it."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, page: Page, visitor: Visitor) -> None:
+        self.page, self.visitor = page, visitor
         self.train, self.stop = page.locator("#train"), page.locator("#stop")
         self.command, self.notice = page.locator("#command textarea"), page.locator("#notice .warning")
 
@@ -343,7 +375,7 @@ class Lab:
         """Choose the digits and these numbers; returns when the page has understood."""
         if self.page.locator("#control-dataset input").input_value() != "Digits":
             self.choose("control-dataset", "Digits")
-        expect(self.command).to_have_value(re.compile("--dataset digits --train-size 300"))
+            expect(self.command).to_have_value(re.compile("--dataset digits --train-size 300"))
         for field, value in numbers.items():
             self.number(field).fill(str(value))
             self.number(field).blur()

@@ -70,6 +70,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: files.index(item.path.name) if item.path.name in files else len(files))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note which tests fail, for fixtures that must not hand on what such a test has left."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch) -> None:
     """No test reads or writes the runs of whoever runs it."""
@@ -181,10 +190,13 @@ def finished(trained, tmp_path):
 
 
 from browser import (  # noqa: E402, F401  (fixtures for all files)
+    FAILED,
     a_run_fixture,
     another_server_fixture,
     chromium_fixture,
     lab_fixture,
+    open_lab_fixture,
+    opened_fixture,
     server_fixture,
     session_server_fixture,
     visitor_fixture,

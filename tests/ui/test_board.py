@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 
-from browser import expect
+import pytest
+from browser import Lab, expect
 
 from reglab.regularizers import CATALOGUE
 from reglab.teaching.presets import PRESETS
+
+
+@pytest.fixture(name="lab")
+def lab_fixture(open_lab: Lab) -> Lab:
+    """One page for the whole file: first as a first visit finds it, later with the digits."""
+    return open_lab
 
 
 def recipe(lab, title: str) -> None:
@@ -62,19 +69,13 @@ def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
                 expect(lab.command).to_have_value(re.compile(rf"{flag}\.{name} {value}( |$)"))
         on = [w for w in lab.arguments() if w.startswith("--") and w[2:].replace("-", "_") in CATALOGUE]
         assert len(on) == len(preset.regularizers) and "--epochs 7" in lab.command.input_value()
+    lab.number("epochs").fill("20")
+    lab.number("epochs").blur()
 
 
 def test_a_recipe_says_what_it_is(lab):
     recipe(lab, "Modern")
     expect(lab.page.locator("#about")).to_contain_text("Modern: what recipes of today share")
-
-
-def test_a_toggle_clicked_while_the_first_look_is_under_way_is_seen(lab):
-    lab.digits(train_size=60, epochs=1)
-    recipe(lab, "None")
-    lab.tab("What the network sees")
-    toggle(lab, "dropblock")
-    expect(lab.page.locator(".sees .inside img")).to_have_count(2)
 
 
 def test_two_that_meet_get_a_word_of_advice(lab):
@@ -83,26 +84,6 @@ def test_two_that_meet_get_a_word_of_advice(lab):
     toggle(lab, "mixup")
     toggle(lab, "cutmix")
     expect(lab.page.locator("#advice li")).to_have_text([CATALOGUE["mixup"].advice["cutmix"]])
-
-
-def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(lab):
-    page = lab.page
-    lab.digits(train_size=60, epochs=1)
-    recipe(lab, "None")
-    lab.tab("What the network sees")
-    expect(page.locator(".sees .batch img")).to_have_count(24)
-    expect(page.locator(".sees .inside")).to_have_count(0)
-    first = page.locator(".sees img").first.get_attribute("src")
-    toggle(lab, "dropblock")
-    expect(page.locator(".sees .inside img")).to_have_count(2)
-    toggle(lab, "cutout")
-    expect(page.locator(".sees img").first).not_to_have_attribute("src", first)
-    toggle(lab, "mixup")
-    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+%, "))
-    assert lab.sideways() <= 0
-    lab.train.click()
-    expect(page.locator("#chart")).to_be_visible()
-    lab.expect_statuses("finished", "finished")
 
 
 def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
@@ -126,6 +107,7 @@ def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
 def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_use(lab, server):
     panel = lab.page.locator("#transfer")
     expect(panel).to_be_hidden()
+    recipe(lab, "None")
     for key in ("dropout", "weight_decay", "batch_norm", "flip_crop"):
         toggle(lab, key)
     lab.choose("control-model", re.compile("^resnet18 · timm"))
@@ -149,6 +131,34 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     lab.choose("control-model", "basic_cnn")
     expect(panel).to_be_hidden()
     expect(lab.command).to_have_value(re.compile(r"train --dataset cifar10 --train-size 5000 --dropout --weight-decay"))
+
+
+def test_a_toggle_clicked_while_the_first_look_is_under_way_is_seen(lab):
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    toggle(lab, "dropblock")
+    expect(lab.page.locator(".sees .inside img")).to_have_count(2)
+
+
+def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(lab):
+    page = lab.page
+    lab.digits(train_size=60, epochs=1)
+    recipe(lab, "None")
+    lab.tab("What the network sees")
+    expect(page.locator(".sees .batch img")).to_have_count(24)
+    expect(page.locator(".sees .inside")).to_have_count(0)
+    first = page.locator(".sees img").first.get_attribute("src")
+    toggle(lab, "dropblock")
+    expect(page.locator(".sees .inside img")).to_have_count(2)
+    toggle(lab, "cutout")
+    expect(page.locator(".sees img").first).not_to_have_attribute("src", first)
+    toggle(lab, "mixup")
+    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+%, "))
+    assert lab.sideways() <= 0
+    lab.train.click()
+    expect(page.locator("#chart")).to_be_visible()
+    lab.expect_statuses("finished", "finished")
 
 
 def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
