@@ -1,5 +1,8 @@
-"""Many runs that answer a question: sweeps, factorials, published results; their statistics, tables and executors.
+"""Many runs that answer a question: what is trained (`Experiment`), who trains it, and what came of it.
 
-Read first: `sweep.py`, then `compare.py`.
-May import: `jobs`, `runs`, `training`, `config` and the floors below.
+Read first: `experiment.py`, then `compare.py`. Experiments are built in `sweep.py` (`axes.py`, `price.py`), `factorial.py` and
+`publications/`, and trained by `executors/`: here, by the queue of a server, or on a Ray cluster (`executors/ray/address.py`).
+What came of one: `compare.py` with `labels.py`, `curves.py`, `tables.py` and `stats.py`; `grid.py` for sweeps; `reproduce.py`
+for published results; `figures.py` and `report.py` to look at and to take along.
+May import: `publishing`, `jobs`, `analysis`, `runs`, `training`, `config` and the floors below.
 """

@@ -157,7 +157,11 @@ class Experiment(BaseModel):
         return found
 
     def folders(self, store: Store, configs: Sequence[RunConfig] | None = None) -> list[Run]:
-        """The run of each of its configs, or of these of them, made where there is none yet. Raises `ConfigError`."""
+        """The run of each of its configs, or of these of them, made where there is none yet; one run alone is made anew.
+
+        Raises:
+            ConfigError: The folder cannot be written, or the group's name is none that a folder may have.
+        """
         with self.locked(store):
             return self.folders_while_locked(store, configs)
 

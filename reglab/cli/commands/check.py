@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +81,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if fine else 1
 
 
-def _train(found: Sheet, stop: object) -> Finding:
+def _train(found: Sheet, stop: Callable[[], bool]) -> Finding:
     """Train the set-up of a sheet in a folder that is gone afterwards."""
-    from reglab.jobs.worker import work
+    from reglab.experiments.executors import local
+    from reglab.experiments.experiment import Experiment
     from reglab.runs.store import Store
     from reglab.teaching import sheet
 
@@ -93,9 +94,8 @@ def _train(found: Sheet, stop: object) -> Finding:
     except (ConfigError, DataError) as error:
         return sheet.Finding("trained again", None, str(error))
     with tempfile.TemporaryDirectory(prefix="reglab-check-") as folder:
-        again = Store(folder).create(found.config)
-        work([again], stopped=stop)  # type: ignore[arg-type]
-        return sheet.trained_again(found, again)
+        runs = local.train(Experiment.run(found.config), Store(folder), stop=stop)
+        return sheet.trained_again(found, runs[0]) if runs else sheet.Finding("trained again", None, "It was stopped.")
 
 
 def _line(file: str, found: Sheet | None, findings: Sequence[Finding]) -> str:
