@@ -1,6 +1,6 @@
 """reglab, the CNN Regularization Lab: see what regularization does to a convolutional network.
 
-Read `train.py` first; `regularizers/` holds one technique a file.
+Read `training/train.py` first; `regularizers/` holds one technique a file. CONTRIBUTING.md has a map of the rest.
 """
 
 from pathlib import Path

@@ -113,6 +113,15 @@ def test_the_regularizer_that_the_documents_add_is_one(tmp_path):
     assert summary["status"] == "finished" and summary["regularizers"] == {"random_grayscale": {"p": 1.0}}
 
 
+def test_the_guide_to_the_code_names_files_that_are_there():
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert all((ROOT / path).exists() for path in re.findall(r"`((?:reglab|benchmarks|docs|tests)/[\w/.]+)`", guide))
+    guesses = re.findall(r"^\| .*? \| `(.*?)` \| `(.*?)` \|$", guide, re.MULTILINE)
+    assert len(guesses) == 5
+    for path, found in guesses:
+        assert found in (ROOT / path).read_text("utf-8"), path
+
+
 # ---- what a checkout does to files -------------------------------------------------------------------------------
 def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
