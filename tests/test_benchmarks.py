@@ -25,6 +25,7 @@ from reglab.runs.store import Store
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost
 import effects
+import reading
 import transfer
 
 TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
@@ -280,6 +281,13 @@ def test_sweep_compares_the_whole_with_its_runs():
     told = json.loads(printed)
     assert told["overhead"] == pytest.approx(told["whole"] / told["sum_of_runs"] - 1, abs=1e-3)
     assert told["configs"] == 2 and told["redraw_ms"] > 0
+
+
+def test_a_tick_of_the_page_reads_what_is_new_and_one_without_news_nothing():
+    told = reading.ticks(epochs=20, rounds=3)
+    known_again_by = 4 * 128  # bytes: two files of each of the two runs
+    assert all(new <= read <= new + known_again_by for new, read in zip(told["new"], told["read"], strict=True))
+    assert told["idle"] == [0, 0, 0] and told["size"] > 10 * max(told["read"])
 
 
 def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trained, tmp_path, monkeypatch):

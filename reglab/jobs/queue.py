@@ -67,6 +67,27 @@ class QueueSnapshot:
         return view.with_status(self.status(view), self.places.get(view.run.id))
 
 
+def in_turn(waiting: Sequence[Job], served: Mapping[str, int]) -> list[Job]:
+    """Waiting jobs as they are started: whoever was served longest ago first, then first come, first served.
+
+    `waiting` is in the order in which they came; `served` says at which turn an owner was served last.
+    """
+    of: dict[str, deque[Job]] = {}
+    for job in waiting:
+        of.setdefault(job.owner, deque()).append(job)
+    turn = max(served.values(), default=0)
+    first = [(served.get(owner, -1), jobs[0].number, owner) for owner, jobs in of.items()]
+    heapify(first)
+    ordered = []
+    while first:
+        _, _, owner = heappop(first)
+        ordered.append(of[owner].popleft())
+        turn += 1
+        if of[owner]:
+            heappush(first, (turn, of[owner][0].number, owner))
+    return ordered
+
+
 class Jobs:
     """The queue of one server over one folder of runs. Thread-safe."""
 
@@ -226,22 +247,9 @@ class Jobs:
 
     # ---- looking
     def order(self) -> list[Job]:
-        """The waiting jobs as they will be started: whoever was served longest ago first, then first come, first served."""
+        """The waiting jobs as they will be started."""
         with self._lock:
-            turn = max(self._served.values(), default=0)
-            waiting: dict[str, deque[Job]] = {}
-            for job in self._queue:  # in the order in which they came
-                waiting.setdefault(job.owner, deque()).append(job)
-            next_of = [(self._served.get(owner, -1), jobs[0].number, owner) for owner, jobs in waiting.items()]
-        heapify(next_of)
-        ordered = []
-        while next_of:
-            _, _, owner = heappop(next_of)
-            ordered.append(waiting[owner].popleft())
-            turn += 1
-            if waiting[owner]:
-                heappush(next_of, (turn, waiting[owner][0].number, owner))
-        return ordered
+            return in_turn(self._queue, self._served)
 
     def snapshot(self) -> QueueSnapshot:
         """The queue as it is now; the same value while it does not change."""
@@ -272,6 +280,11 @@ class Jobs:
         """Whether a job of theirs runs or waits."""
         with self._lock:
             return any(job.owner == owner for job in (*self._queue, *self._running.values()))
+
+    def running(self) -> list[Job]:
+        """The jobs that have been handed to a worker, one a device."""
+        with self._lock:
+            return list(self._running.values())
 
     def counts(self) -> tuple[int, int]:
         """Jobs that run and jobs that wait."""

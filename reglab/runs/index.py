@@ -10,6 +10,7 @@ import contextlib
 import json
 import threading
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from reglab import __version__
 from reglab.runs.files import read_json, write_bytes
@@ -19,15 +20,16 @@ from reglab.runs.store import Store
 FILE = ".index.json"
 READ = ("config.json", "metrics.jsonl", "timing.jsonl", "name")  # what a summary is made of
 
-_memory: dict[str, dict[str, Any]] = {}  # what this process has read, by folder
+_memory: WeakKeyDictionary[Store, dict[str, Any]] = (
+    WeakKeyDictionary()
+)  # what has been read, as long as its store lives
 _lock = threading.Lock()
 
 
 def summaries(store: Store) -> list[dict[str, Any]]:
     """`Run.summary()` of every run, newest first."""
-    folder = str(store.root.absolute())
     with _lock:
-        known = _memory.get(folder) or _read(store)
+        known = _memory.get(store) or _read(store)
     told, kept, news = [], {}, False
     for run in store.runs():
         stamp, before = _stamp(run), known.get(run.id)
@@ -39,7 +41,7 @@ def summaries(store: Store) -> list[dict[str, Any]]:
             kept[run.id] = before
         told.append(dict(before["summary"]))
     with _lock:
-        _memory[folder] = kept
+        _memory[store] = kept
     if news and not store.read_only:
         _write(store, kept)
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import zipfile
@@ -16,7 +17,7 @@ from reglab.runs.recording import record
 from reglab.runs.run import BEST, BEST_AT_LAST, LAST, Run
 from reglab.runs.store import Store
 from reglab.runs.tensors import read_tensors, tensor_bytes
-from reglab.training.events import Best, Epoch, best_epoch
+from reglab.training.events import Best, Epoch, Step, best_epoch
 from reglab.training.train import train
 
 
@@ -190,3 +191,57 @@ def test_what_is_kept_beside_travels_no_farther(store, config, tiny_split, tmp_p
     assert (run.path / BEST_AT_LAST).exists()
     with zipfile.ZipFile(run.zip(tmp_path)) as packed:
         assert [name for name in packed.namelist() if "last" in name] == []
+
+
+# ---- broken off, and gone on with -------------------------------------------------------------------------------
+def recorded(store: Store, split, config=None, until=lambda event: False, **how) -> Run:
+    """A run trained here and now, its recording broken off (as a crash would) after the first event that `until` is true of."""
+    run = store.create(config or tiny_config(epochs=2))
+    for event in record(run, train(run.config, split, resume=run.resume(), **how)):
+        if until(event):
+            break
+    return Run(run.path)
+
+
+def broken_off(store: Store, split, after: int, config=None) -> Run:
+    """A run whose process died after that many steps: no summary, no manifest."""
+    seen = []
+    return recorded(
+        store, split, config, until=lambda e: isinstance(e, Step) and (seen.append(e) or len(seen) == after)
+    )
+
+
+def test_a_run_that_broke_off_is_interrupted_and_goes_on_to_the_same_bytes(store, tiny_split, often):
+    whole = recorded(store, tiny_split)
+    broken = broken_off(store, tiny_split, 6)
+    assert broken.status() == "interrupted"
+    list(record(broken, train(broken.config, tiny_split, resume=broken.resume())))
+    is_as_left_alone(broken, whole)
+
+
+def test_resuming_cuts_the_metrics_back_to_the_snapshot(store, tiny_split, often):
+    broken = broken_off(store, tiny_split, 6)
+    state = json.loads((broken.path / "state.json").read_text())
+    with (broken.path / "metrics.jsonl").open("ab") as out:
+        out.write(b'{"event": "epoch", "epoch": 9')
+    (broken.path / ".model.safetensors.123.tmp").write_bytes(b"half")
+    resume = broken.resume()
+    assert (broken.path / "metrics.jsonl").stat().st_size == state["metrics_bytes"]
+    assert resume.state["epoch"] == 2 and [e.epoch for e in resume.history] == [0, 1]
+    assert not list(broken.path.glob("*.tmp")) and not list(broken.path.glob(".*.tmp"))
+
+
+def test_who_trains_a_run_leaves_alone_what_others_write_into_it(store, monkeypatch):
+    """A rename or a stop while the training process is starting: neither may lose its file to the tidying up."""
+    run = store.create(tiny_config())
+    replace = os.replace
+
+    def meanwhile(source, target):
+        Run(run.path).resume()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    run.rename("kept")
+    run.ask_to_stop()
+    assert run.name == "kept" and run.should_stop()
+    assert sorted(path.name for path in run.path.glob(".*.tmp")) == []

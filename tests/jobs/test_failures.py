@@ -1,0 +1,22 @@
+"""What goes wrong is said in one sentence, with a way out where there is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from reglab.errors import ConfigError
+from reglab.jobs.failures import in_words
+
+REFUSALS = [
+    MemoryError(),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    OSError(12, "Cannot allocate memory"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system"])
+def test_too_little_memory_is_nobodys_fault_and_has_a_way_out(refusal):
+    assert in_words(refusal).startswith("Out of memory: use a smaller batch size")
+    assert "fault of this program" in in_words(RuntimeError("size mismatch"))
+    assert in_words(ConfigError("out of memory.png is no picture.")) == "out of memory.png is no picture."

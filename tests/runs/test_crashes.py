@@ -1,0 +1,232 @@
+"""Crashes, flipped bits and full disks: a run comes to the same bytes as one that was left alone, or says why it cannot.
+
+What is exhaustive, or needs processes that are killed again and again, is slow; `test_resume.py` kills at every single place
+in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from conftest import QUICK, environment, reglab, tiny_config
+
+from reglab.jobs.worker import work
+from reglab.runs import clock
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.training.events import Step
+from reglab.training.train import train
+
+
+def recorded(store: Store, split, config=None, until=lambda event: False, **how) -> Run:
+    """A run trained here and now, its recording broken off (as a crash would) after the first event that `until` is true of."""
+    run = store.create(config or tiny_config(epochs=2))
+    for event in record(run, train(run.config, split, resume=run.resume(), **how)):
+        if until(event):
+            break
+    return Run(run.path)
+
+
+def same_bytes(one: Run, other: Run) -> None:
+    for file in ("metrics.jsonl", "model.safetensors"):
+        assert (one.path / file).read_bytes() == (other.path / file).read_bytes(), file
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A snapshot whenever there can be one, not every five seconds."""
+    monkeypatch.setattr(clock, "SNAPSHOT_SECONDS", 0.0)
+
+
+def broken_off(store: Store, split, after: int, config=None) -> Run:
+    """A run whose process died after that many steps: no summary, no manifest."""
+    seen = []
+    return recorded(
+        store, split, config, until=lambda e: isinstance(e, Step) and (seen.append(e) or len(seen) == after)
+    )
+
+
+# ---- flipped bits ----
+def trained_by_work(run: Run, split, monkeypatch) -> None:
+    """As the worker and the command line do it, under the run's lock; only the digits are replaced by the toy set."""
+    from reglab import data
+
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # as many as the run it is compared with had
+    monkeypatch.setattr(data, "load", lambda key: None)
+    monkeypatch.setattr(data, "split", lambda *settings: split)
+    work([Run(run.path)])
+
+
+EXHAUSTIVE = [
+    pytest.param(file, ending, 100, marks=pytest.mark.slow)
+    for file in ("last.safetensors", "model.safetensors")
+    for ending in ("interrupted", "stopped")
+]
+
+
+@pytest.mark.parametrize(("file", "ending", "most"), [("last.safetensors", "interrupted", 2), *EXHAUSTIVE])
+def test_a_flipped_bit_in_the_tensors_never_leads_to_another_result(
+    file, ending, most, store, tiny_split, often, monkeypatch
+):
+    """Begin again or refuse, but never go on with what is damaged: be it the header, the state or the numbers."""
+    # One step an epoch, too small to change an accuracy: the untrained network stays the best one, so that it matters
+    # to the very end whether its weights were read back as they were.
+    config = tiny_config(epochs=3, batch_size=64, lr=1e-9, width=0.25)
+    whole = recorded(store, tiny_split, config)
+    assert whole.summary()["best_epoch"] == 0
+    run = broken_off(store, tiny_split, 2, config)
+    if ending == "stopped":
+        list(record(run, train(config, tiny_split, resume=run.resume(), stop=lambda: True)))
+    assert run.status() == ending
+    kept = shutil.copytree(run.path, store.root.parent / "kept")
+    data = (kept / file).read_bytes()
+    for place in places_to_damage(data)[-most:]:
+        shutil.rmtree(run.path)
+        shutil.copytree(kept, run.path)
+        damaged = bytearray(data)
+        damaged[place] ^= 2
+        (run.path / file).write_bytes(damaged)
+        trained_by_work(run, tiny_split, monkeypatch)
+        if Run(run.path).status() == "finished":  # else it was refused
+            same_bytes_of(run, whole, place)
+
+
+def places_to_damage(data: bytes) -> list[int]:
+    """Bytes of the length, the header (each number of the state, a few of its checksum's many) and the tensors."""
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = random.Random(1)
+    stated = re.search(rb'"state":"(?:[^"\\]|\\.)*"', data[:header])
+    state: list[int] = []
+    if stated:
+        hidden = re.sub(rb"[0-9a-f]{64}", lambda m: m[0][:3] + b"x" * 61, stated[0])
+        state = [stated.start() + m.start() for m in re.finditer(rb"\d", hidden)]
+    return [0, 9, *state, *rng.sample(range(8, header), 2), *rng.sample(range(header, len(data)), 2), len(data) - 1]
+
+
+def same_bytes_of(one: Run, other: Run, place: int) -> None:
+    assert (one.path / "metrics.jsonl").read_bytes() == (other.path / "metrics.jsonl").read_bytes(), f"byte {place}"
+    assert all(torch.equal(v, other.weights()[k]) for k, v in one.weights().items()), f"byte {place}"
+
+
+# ---- kill -9 -----------------------------------------------------------------------------------------------------
+OFTEN = "import sys, reglab.runs.clock as s; s.SNAPSHOT_SECONDS = 0.0; from reglab.cli.main import main; sys.exit(main(sys.argv[1:]))"
+LONGER = [*QUICK, "--epochs", "3", "--batch-norm", "--dropout", "--flip-crop", "--weight-decay", "--label-noise", "0.2"]
+
+
+def start(*arguments: object) -> subprocess.Popen:
+    """`python -m reglab`, with a snapshot after every epoch instead of every five seconds."""
+    return subprocess.Popen(
+        [sys.executable, "-c", OFTEN, *map(str, arguments)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    process = start("train", *LONGER, "--runs", folder)
+    assert process.wait(120) == 0, process.stderr.read()
+    return Store(folder).runs()[0]
+
+
+def wait_for(condition, seconds: float = 60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def last_touched(run: Run) -> int:
+    """When anything in the folder was written last, in nanoseconds."""
+    times = [0]
+    for file in run.path.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            times.append(file.stat().st_mtime_ns)
+    return max(times)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_comes_to_the_same_bytes(uninterrupted, tmp_path):
+    """One run killed again and again, and resumed each time, against one that was left alone."""
+    store = Store(tmp_path / "killed")
+    process = start("train", *LONGER, "--runs", store.root)
+    run = wait_for(store.runs)[0]
+    before = 0
+    for _ in range(int(os.environ.get("REGLAB_KILLS", "5"))):
+        wait_for(lambda p=process, t=before: p.poll() is not None or last_touched(run) != t)  # python has started
+        time.sleep(random.uniform(0, 0.6))
+        process.kill()
+        process.wait()
+        assert run.status() in ("interrupted", "finished")
+        run.summary()
+        before = last_touched(run)
+        if run.status() == "finished":
+            break
+        process = start("train", "--resume", run.id, "--runs", store.root)
+    if run.status() != "finished":
+        assert process.wait(120) == 0, process.stderr.read()
+        assert not list(run.path.glob(".*.tmp"))
+    same_bytes(run, uninterrupted)
+
+
+# ---- a disk that is full, a folder that cannot be written ---------------------------------------------------------
+LIMITED = """
+import resource, sys
+import reglab.runs.clock as s
+s.SNAPSHOT_SECONDS = 0.0
+import torch
+from reglab.cli.main import main
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # writing beyond fails with EFBIG, as a full disk does with ENOSPC
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [1_000_000, 3_000_000])
+def test_a_full_disk_fails_the_run_and_leaves_it_resumable(limit, tmp_path, uninterrupted):
+    """The first weights need more than 1 MB, the first snapshot more than 3 MB."""
+    store = Store(tmp_path / "full")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), "train", *LONGER, "--runs", str(store.root)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "disk" in done.stderr, done.stderr
+    for run in store.runs():
+        assert run.status() in ("failed", "interrupted")
+        assert run.described == {} or run.config
+        if (run.path / "model.safetensors").exists():
+            assert run.weights()
+        assert reglab("train", "--resume", run.id, "--runs", store.root).returncode == 0
+        same_bytes(run, uninterrupted)
+    assert len(store.runs()) == 1
+
+
+def test_a_full_disk_at_the_very_beginning_leaves_no_half_run(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "100", "train", *LONGER, "--runs", str(tmp_path / "full")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr[-500:]
+    assert Store(tmp_path / "full").runs() == []
