@@ -2,24 +2,23 @@
 
 The whole loop, with the name of every hook at its line (`training/train.py` is this, spelled out):
 
-    settings = for_dataset(source)                                  # digits must not be mirrored
-    model = build(configure_model(spec))                            # give the network the layers it needs
-    on_train_begin(model, state)                                    # freeze layers, remember where weights started
-    optimizer = Optimizer(configure_optimizer(parameter_groups))
-    until stop_reason(history):                                     # asked after every epoch
+    technique = technique.for_dataset(source)                   # digits must not be mirrored
+    model = build(configure_model(spec))                        # give the network the layers it needs
+    on_train_begin(model, state)                                # freeze layers, remember where weights started
+    optimizer = Optimizer(configure_optimizer(groups))          # which parameters decay
+    while epochs are left and not stop_reason(history):         # early stopping
         for images, labels in epoch:
-            targets = one_hot(labels)
-            images = normalize(augment(images))
-            images, targets = mix(images, targets)                  # of several that mix, one is drawn for the batch
-            def closure():                                          # one forward and backward pass
-                logits = model(images)                          # hidden(activations, targets): at every layer
-                loss = cross_entropy(logits, soft_targets(targets, logits)) + penalty(model, logits, state)
-                loss.backward()
-            compute_gradients(model, closure)                       # calls the closure once, or twice (SAM)
+            images = normalize(augment(images))                 # other pictures, the same labels
+            images, targets = mix(images, one_hot(labels))      # of several that mix, one is drawn for the batch
+            def closure():                                      # one forward and one backward pass
+                logits = model(images)                          # hidden(activations, targets) at every layer
+                loss = cross_entropy(logits, soft_targets(targets, logits))
+                (loss + penalty(model, logits, state)).backward()
+            compute_gradients(model, closure)                   # calls the closure once; twice in SAM
             optimizer.lr = learning_rate(lr, peak)
             optimizer.step()
-            on_step_end(model, state)                               # average, or shorten, the weights
-        evaluate(evaluation_model(model, state))                    # an average of weights, say
+            on_step_end(model, state)                           # shorten the weights, or average them
+        evaluate(evaluation_model(model, state))                # the network, or that average
 
 A new technique is one new file in this folder with one subclass of `Regularizer`. The file's name is its name
 everywhere: the toggle on the screen, the flag, the JSON key. Its fields are its settings, its docstring is its card:
@@ -97,23 +96,36 @@ class Regularizer(BaseModel):
         return self
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
-        """The network to build: give the layers this technique lives in."""
+        """The network to build: give the layers this technique lives in.
+
+        Raises `ConfigError` where the technique makes no sense for such a network.
+        """
         return spec
 
     def on_train_begin(self, model: nn.Module, state: State) -> None:
-        """The network is built, the optimizer is not: freeze parameters, remember where they started."""
+        """The network is built, the optimizer is not: freeze parameters, remember where they started.
+
+        What is put into `state` is saved with the run, and is there again when the run is resumed.
+        """
 
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups; each has `params`, `kind` ("weight" or "norm_and_bias")."""
+        """The optimizer's parameter groups, as other dicts; each has `params` and `kind` ("weight", "norm_and_bias"),
+        `scale` (its learning rate as a share of the run's) and `weight_decay`, which is decoupled.
+        """
         return groups
 
-    # ---- every batch: images are float NCHW in 0..1 on the device, targets are distributions (N, classes) ------
+    # ---- every batch: images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes) --
+    # `rng` lives on the device of the tensors; its draws are a function of seed, epoch, batch and technique alone.
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
-        """Other pictures with the same labels."""
+        """Other pictures with the same labels: float32 of the same shape, again in 0..1."""
         return images
 
     def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
-        """Pictures and labels mixed with each other. When several techniques mix, one is drawn for each batch."""
+        """Pictures and labels mixed with each other. When several techniques mix, one is drawn for each batch.
+
+        The images are normalised by now; the targets must sum to one again. Where only a head is trained, on features
+        (N, F, 1, 1), a technique that overrides this is refused, unless it says `needs_images = False`.
+        """
         return images, targets
 
     def hidden(
@@ -128,17 +140,23 @@ class Regularizer(BaseModel):
         return activations, targets
 
     def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:
-        """Other target distributions (N, classes); must be affine in the targets, so that it commutes with mixing."""
+        """Other target distributions (N, classes); must be affine in the targets, so that it commutes with mixing.
+
+        The logits (N, classes) are float32, and gradients flow through them.
+        """
         return targets
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
-        """A scalar added to the loss, and shown apart from it."""
+        """A scalar in nats added to the loss, and shown apart from it; None where there is nothing to charge for."""
         return None
 
     def compute_gradients(
         self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
     ) -> None:
-        """Fill the parameters' gradients; `closure` does one forward and backward pass on the batch."""
+        """Fill the parameters' gradients; `closure` does one forward and backward pass on the batch.
+
+        Several techniques are wrapped around each other in their order: the closure of the last one is all the others.
+        """
         closure()
 
     def learning_rate(self, lr: float, peak: float, progress: Progress) -> float:
@@ -146,18 +164,18 @@ class Regularizer(BaseModel):
         return lr
 
     def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
-        """Change the weights after the optimizer did, or remember something about them."""
+        """Change the weights after the optimizer did, or remember something about them in `state`."""
 
     # ---- every epoch -------------------------------------------------------------------------------------------
     def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
         """The network to evaluate and save, where it is not the one being trained (an average of weights, say).
 
-        `batches` go once over a fixed slice of the training images, normalised and not augmented.
+        `batches` (n, 3, H, W) go once over a fixed slice of the training images, normalised and not augmented.
         """
         return model
 
     def stop_reason(self, history: Sequence[Epoch]) -> str:
-        """A reason ends training; the run then reports its best epoch instead of its last."""
+        """A reason ends training; the run then reports its best epoch instead of its last. Never asked of no epochs."""
         return ""
 
 

@@ -16,7 +16,7 @@ from reglab.regularizers import CATALOGUE
 
 def built(name: str = "basic_cnn", iterations: int = 1) -> nn.Module:
     torch.manual_seed(0)
-    spec = CATALOGUE["spectral_norm"](n_power_iterations=iterations).configure_model(ModelSpec(name))
+    spec = CATALOGUE["spectral_norm"](n_power_iterations=iterations).configure_model(ModelSpec(name, width=0.125))
     return models.build(spec)
 
 
@@ -54,22 +54,25 @@ def test_it_is_torchs_parametrization(iterations):
         torch.testing.assert_close(network.train()(batch(2)), twin.train()(batch(2)), rtol=0, atol=0)
 
 
+def vectors_of(layer) -> dict[str, torch.Tensor]:
+    """u and v, as they are saved with the network."""
+    return dict(layer.parametrizations.weight[0].named_buffers())
+
+
 def test_a_pass_in_training_is_one_power_iteration_and_none_when_it_is_judged():
     """Algorithm 1 of the paper, where torch begins with the other half: u = Wv / |Wv|, v = W'u / |W'u|, sigma = u'Wv."""
     layer = next(iter(models.weight_layers(built()).values()))
-    state = layer.parametrizations.weight[0]
     w = layer.parametrizations.weight.original.detach().flatten(1)
-    v = state._v.clone()
+    v = vectors_of(layer)["_v"].clone()
     u = w @ v / (w @ v).norm()
     v = w.T @ u / (w.T @ u).norm()
     seen = layer.train().weight
-    torch.testing.assert_close(state._u, u)
-    torch.testing.assert_close(state._v, v)
+    torch.testing.assert_close(vectors_of(layer), {"_u": u, "_v": v})
     torch.testing.assert_close(seen.detach().flatten(1), w / (u @ w @ v))
     layer.eval()
-    kept = state._u.clone()
+    kept = vectors_of(layer)["_u"].clone()
     torch.testing.assert_close(layer.weight, seen)
-    assert torch.equal(state._u, kept)
+    assert torch.equal(vectors_of(layer)["_u"], kept)
 
 
 def test_the_vectors_of_the_iteration_are_saved_with_the_network():
