@@ -88,10 +88,11 @@ def begin(run: Run) -> None:
 
 def tick(runs: list[Run], jobs: Jobs, before: Any) -> Any:
     """What the page does with its runs: nothing but a look where nothing is new, else the whole chart."""
-    now = curves.stamp(runs, jobs)
-    curves.is_live(runs, jobs)
+    views = [jobs.view(run) for run in runs]
+    now = curves.stamp(views)
+    curves.is_live(views)
     if now != before:
-        curves.chart_of(runs, jobs, "", curves.names_of([jobs.view(run) for run in runs]))
+        curves.chart_of(views, "", curves.names_of(views))
     return now
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.colours import ROLES
 from reglab.runs.run import Run
 from reglab.teaching.links import encode
 from reglab.ui.components.chart import lab_chart
@@ -105,16 +106,16 @@ class Page:
 
     def stamp_of(self, runs: Sequence[Run]) -> str:
         """What the chart of these runs depends on: while it is the same, so is the chart."""
-        return stamp_of(curves.stamp(runs, self.lab.training.jobs))
+        return stamp_of(curves.stamp(self.lab.training.views(runs)))
 
     def chart_of(self, runs: Sequence[Run]) -> dict[str, Any]:
         """These runs, or the first of them where there are more than colours."""
-        shown = runs[: len(curves.ROLES)]
+        shown = runs[: len(ROLES)]
         shipped = runs and all(self.lab.stores.is_shipped(run) for run in shown)
         note = "A finished example. Press Train to make your own." if shipped else ""
         if len(shown) < len(runs):
             note = f"The first {len(shown)} of {len(runs)} runs. {note}".strip()
         if not shown:
             return {"runs": []}
-        jobs = self.lab.training.jobs
-        return curves.chart_of(shown, jobs, note, curves.names_of([jobs.view(run) for run in shown]))
+        views = self.lab.training.views(shown)
+        return curves.chart_of(views, note, curves.names_of(views))

@@ -49,6 +49,10 @@ def a_history(store: Store) -> Callable[..., Run]:
     return make
 
 
+def chart_of(runs: list[Run], jobs: Jobs, **more: Any) -> dict[str, Any]:
+    return view.chart_of([jobs.view(run) for run in runs], **more)
+
+
 def curve(chart: dict[str, Any], kind: str, run: int, split: str) -> dict[str, Any]:
     [found] = [each for each in chart[kind] if (each["run"], each["split"]) == (run, split)]
     return found
@@ -57,7 +61,7 @@ def curve(chart: dict[str, Any], kind: str, run: int, split: str) -> dict[str, A
 # ---- names, colours, order ---------------------------------------------------------------------------------------
 def test_two_runs_without_names_are_plain_and_regularized_in_that_order(a_history, jobs):
     regularized, plain = a_history(regularizers={"dropout": {}}), a_history()
-    chart = view.chart_of([regularized, plain], jobs)
+    chart = chart_of([regularized, plain], jobs)
     assert [(run["role"], run["name"]) for run in chart["runs"]] == [("plain", "plain"), ("regularized", "regularized")]
 
 
@@ -65,7 +69,7 @@ def test_runs_with_names_keep_their_order_and_get_a_colour_each(a_history, jobs)
     rates = (0.5, 0.1, 0.7, 0.3, 0.2)
     runs = [a_history(regularizers={"dropout": {"rate": rate}}) for rate in rates]
     names = {run.id: f"rate {rate}" for run, rate in zip(runs, rates, strict=True)}
-    chart = view.chart_of(runs, jobs, names=names)
+    chart = chart_of(runs, jobs, names=names)
     assert [run["name"] for run in chart["runs"]] == [f"rate {rate}" for rate in rates]
     assert [run["role"] for run in chart["runs"]] == list("abcde")
     assert len(chart["accuracy"]) == len(chart["loss"]) == 10 and len(chart["gaps"]) == len(chart["diagnosis"]) == 5
@@ -99,20 +103,20 @@ def test_a_run_that_cannot_be_read_does_not_change_the_colours_of_the_others(a_h
     runs = [a_history() for _ in range(3)]
     names = {run.id: run.id for run in runs}
     (runs[0].path / "config.json").write_text("{")
-    chart = view.chart_of([Run(run.path) for run in runs], jobs, names=names)
+    chart = chart_of([Run(run.path) for run in runs], jobs, names=names)
     assert [(run["role"], run["name"]) for run in chart["runs"]] == [("b", runs[1].id), ("c", runs[2].id)]
     assert {each["run"] for each in chart["accuracy"]} == {0, 1}
 
 
 # ---- labels that are wrong on purpose ----------------------------------------------------------------------------
 def test_without_wrong_labels_there_are_two_curves_and_no_other_words(a_history, jobs):
-    chart = view.chart_of([a_history()], jobs)
+    chart = chart_of([a_history()], jobs)
     assert [(each["split"], "label" in each) for each in chart["accuracy"]] == [("train", False), ("val", False)]
     assert "memorised" not in chart
 
 
 def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, jobs):
-    chart = view.chart_of([a_history(memorised=(0.1, None, 0.9), label_noise=0.3)], jobs)
+    chart = chart_of([a_history(memorised=(0.1, None, 0.9), label_noise=0.3)], jobs)
     wrong, true = curve(chart, "accuracy", 0, "corrupted"), curve(chart, "accuracy", 0, "train")
     assert wrong["x"] == [0, 1, 2] and wrong["y"] == [0.1, None, 0.9]
     assert (wrong["label"], true["label"]) == ("wrong labels", "true labels")
@@ -123,20 +127,20 @@ def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, 
 
 
 def test_the_curves_of_a_noisy_run_are_announced_before_its_first_epoch(a_history, jobs):
-    chart = view.chart_of([a_history(memorised=(), label_noise=0.3)], jobs)
+    chart = chart_of([a_history(memorised=(), label_noise=0.3)], jobs)
     assert [(each["split"], each["y"]) for each in chart["accuracy"]] == [("train", []), ("corrupted", []), ("val", [])]
 
 
 def test_one_run_with_wrong_labels_beside_one_without(a_history, jobs):
     clean, noisy = a_history(), a_history(memorised=(0.1, 0.2, 0.3), label_noise=0.3)
-    chart = view.chart_of([clean, noisy], jobs, names={clean.id: "true", noisy.id: "30 % wrong"})
+    chart = chart_of([clean, noisy], jobs, names={clean.id: "true", noisy.id: "30 % wrong"})
     assert [each["run"] for each in chart["accuracy"] if each["split"] == "corrupted"] == [1]
     assert "label" not in curve(chart, "accuracy", 0, "train")
     assert [each["run"] for each in chart["memorised"]] == [1]
 
 
 def test_a_finished_run_with_wrong_labels_tells_of_them_in_the_table(finished):
-    chart = view.chart_of([finished], Jobs(Store(finished.path.parent)), names={finished.id: "mine"})
+    chart = chart_of([finished], Jobs(Store(finished.path.parent)), names={finished.id: "mine"})
     assert chart["table"]["columns"][-1] == "wrong labels learned"
     assert chart["table"]["rows"][0]["cells"][0] == "mine" and chart["table"]["rows"][0]["cells"][-1].endswith("%")
     shown = curve(chart, "accuracy", 0, "corrupted")["y"]
@@ -221,7 +225,7 @@ def test_a_run_that_prepares_says_how_far_it_is(store):
     clock = Clock(run)
     clock.preparing = {"preparing": "features", "done": 1_200, "of": 14_000}
     clock.write()
-    [shown] = view.chart_of([run], Jobs(store))["runs"]
+    [shown] = chart_of([run], Jobs(store))["runs"]
     assert shown["preparing"] == "features 9%"
 
 

@@ -102,12 +102,9 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
 
 
 def test_progress_names_the_run_that_is_trained(store):
-    class Statuses:
-        def view(self, run):
-            return run.view().with_status({"a": "finished", "b": "running", "c": "queued", "d": "queued"}[run.name])
-
-    runs = [store.create(tiny_config(epochs=7), name=name) for name in "abcd"]
-    said = view.progress_of(runs, Statuses())
+    told = {"a": "finished", "b": "running", "c": "queued", "d": "queued"}
+    runs = [store.create(tiny_config(epochs=7), name=name) for name in told]
+    said = view.progress_of([run.view().with_status(told[run.name]) for run in runs])
     assert said == "1 of 4 runs are finished, “b” is in epoch 0 of 7, 2 wait."
 
 

@@ -97,9 +97,8 @@ def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
     [child] = fork(1, "dropout.rate", "0.5")
     wait_until(lambda: statuses(here, [child]) == ["finished"])
     assert here.training.together(child) == [parent, child]
-    chart = view.chart_of(
-        [parent, child], here.training.jobs, names=view.names_of([run.view() for run in (parent, child)])
-    )
+    views = here.training.views([parent, child])
+    chart = view.chart_of(views, names=view.names_of(views))
     assert [r["role"] for r in chart["runs"]] == ["a", "b"]
     for epoch, name, value, words in (
         (1.5, "dropout.rate", "0.5", "whole number"),

@@ -146,11 +146,11 @@ class Results:
     # ---- published results
     def reproduction(self, publication: Publication, recipe: str) -> Shown:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
-        own, jobs = self.stores.own, self.training.jobs
+        own = self.stores.own
         runs = reproduce.runs_of(publication, recipe, own)
         told = reproduce.to_json(reproduce.look(publication, recipe, runs))
         if self.training.is_live(runs):
-            return Shown(told, progress=curves.progress_of(runs, jobs), live=True)
+            return Shown(told, progress=curves.progress_of(self.training.views(runs)), live=True)
         left = price(publication.experiment(recipe), own)
         if not left.runs:
             return Shown(told, price="Every run of this recipe is finished.", done=True)

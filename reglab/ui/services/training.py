@@ -11,6 +11,7 @@ from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
 from reglab.runs import index
 from reglab.runs.run import Run
+from reglab.runs.view import RunView
 from reglab.teaching.links import offered
 from reglab.ui.services.datasets import Datasets
 from reglab.ui.services.stores import Stores
@@ -81,6 +82,10 @@ class Training:
         return group if 1 < len(group) <= len(ROLES) else [run]
 
     # ---- looking
+    def views(self, runs: Sequence[Run]) -> list[RunView]:
+        """The runs as they are now, with what the queue knows of them."""
+        return [self.jobs.view(run) for run in runs]
+
     def is_live(self, runs: Sequence[Run]) -> bool:
         """Whether any of them is still being trained, or waits for it."""
         return any(self.jobs.status(run) in ("running", "queued") for run in runs)

@@ -339,7 +339,7 @@ class LessonPage:
 
     def _chart(self, lesson: Lesson, runs: list[Run]) -> dict[str, Any]:
         names = {run.id: name for name, run in lessons.arms_of(lesson, runs).items()}
-        chart = view.chart_of(runs, self.lab.training.jobs, names=names) if runs else {"runs": []}
+        chart = view.chart_of(self.lab.training.views(runs), names=names) if runs else {"runs": []}
         return chart | {"title": lesson.title}
 
     def _runs(self, lesson: Lesson, kept: Kept) -> list[Run]:
@@ -351,10 +351,10 @@ class LessonPage:
         return lessons.made_arms(lesson, dataset, max(kept.attempt - 1, 0))
 
     def _is_live(self, runs: list[Run]) -> bool:
-        return view.is_live(runs, self.lab.training.jobs)
+        return self.lab.training.is_live(runs)
 
     def _stamp(self, lesson: Lesson, runs: list[Run]) -> str:
-        return stamp_of(lesson.key, view.stamp(runs, self.lab.training.jobs))
+        return stamp_of(lesson.key, view.stamp(self.lab.training.views(runs)))
 
     def _named(self, answers: Any, lesson: Lesson) -> dict[str, Any]:
         """The answers to one lesson's questions, out of those to all."""

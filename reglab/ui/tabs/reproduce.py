@@ -16,7 +16,6 @@ from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.views import curves as view
 from reglab.ui.views import reproduction
 
 TICK = 2.0  # seconds between looks; a look that finds news reads every run of the recipe
@@ -87,7 +86,8 @@ def reproduce_tab(lab: Lab, train: Page) -> Any:
 
     def stamped(key: str, runs: list[Run]) -> str:
         """Changes with every epoch and every turn of the queue."""
-        return stamp_of(key, [(run.id, lab.training.jobs.status(run), view.size(run, "metrics")) for run in runs])
+        views = lab.training.views(runs)
+        return stamp_of(key, [(view.run.id, view.status, view.place, len(view.history)) for view in views])
 
     def choose(key: Any, visitor: Any) -> list[Any]:
         return ["", *(_command(paper_of(key).key, name) for name in RECIPES), *show(key, visitor)]

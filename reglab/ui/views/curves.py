@@ -1,4 +1,4 @@
-"""What the screen shows of runs, as plain values: folders in, a dictionary for the chart out. Knows nothing of Gradio."""
+"""What the live chart shows of runs, as plain values: views of runs in, the dictionary of `components/chart.py` out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from reglab.colours import ROLES
 from reglab.errors import RunError
-from reglab.jobs.queue import Jobs
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
 from reglab.training.events import Epoch
+from reglab.ui.views.numbers import points
 
 POINTS = 300  # a curve; more would cost time and show nothing
-
 
 HINTS = {
     "train": "accuracy on a fixed slice of the training images, without augmentation, against their true labels",
@@ -37,49 +36,40 @@ WRONG_LABELS = (
 )
 
 
-def chart_of(
-    runs: Sequence[Run],
-    jobs: Jobs,
-    note: str = "",
-    names: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The value of the live chart for one run, for two that are compared, or for up to five under names of their own.
 
     `names` (run id -> a short name such as "rate 0.25") keeps the runs in the order given and colours them a to e, the
     first as the baseline. Without it they are called plain and regularized, the plain one first.
     """
-    views = [jobs.view(run) for run in runs]
     if names is None:
         views = sorted(views, key=lambda view: _is_regularized(view.run))
-    runs = [view.run for view in views]
-    summaries = [view.summary() for view in views]
-    histories = [view.history for view in views]
-    readable = [i for i, s in enumerate(summaries) if s["status"] != "unreadable"]
-    if not readable:
+    coloured = [(place, view) for place, view in enumerate(views) if view.summary()["status"] != "unreadable"]
+    if not coloured:
         return {"runs": [], "note": "The run cannot be read."}
-    first = runs[readable[0]].config
+    shown = [view for _, view in coloured]
+    configs = [view.run.config for view in shown]
     chart: dict[str, Any] = {
-        "title": first.title(),
+        "title": configs[0].title(),
         "note": note,
-        "x": {"label": "epoch", "max": max(runs[i].config.epochs for i in readable)},
-        "runs": [_progress(views[i]) | _called(views[i], i, names) for i in readable],
-        "accuracy": [{"run": n} | each for n, i in enumerate(readable) for each in _accuracies(runs[i], histories[i])],
-        "loss": [{"run": n} | each for n, i in enumerate(readable) for each in _losses(runs[i], histories[i])],
+        "x": {"label": "epoch", "max": max(config.epochs for config in configs)},
+        "runs": [_progress(view) | _called(view, place, names) for place, view in coloured],
+        "accuracy": [{"run": n} | each for n, view in enumerate(shown) for each in _accuracies(view)],
+        "loss": [{"run": n} | each for n, view in enumerate(shown) for each in _losses(view)],
     }
-    told = [(n, histories[i][-1]) for n, i in enumerate(readable) if histories[i]]
-    chart["gaps"] = [{"run": n, "value": e.gap, "text": f"{e.gap * 100:.1f} points"} for n, e in told]
-    noisy = any(runs[i].config.label_noise for i in readable)
+    latest = [(n, view.history[-1]) for n, view in enumerate(shown) if view.history]
+    chart["gaps"] = [{"run": n, "value": e.gap, "text": points(e.gap)} for n, e in latest]
+    noisy = any(config.label_noise for config in configs)
     if noisy:
         chart["memorised"] = [
-            {"run": n, "value": e.memorised, "text": f"{e.memorised:.0%}"} for n, e in told if e.memorised is not None
+            {"run": n, "value": e.memorised, "text": f"{e.memorised:.0%}"} for n, e in latest if e.memorised is not None
         ]
-    chart["diagnosis"] = [
-        {"run": n} | _diagnosis(runs[i], summaries[i], histories[i]).to_json() for n, i in enumerate(readable)
-    ]
-    ended = [(n, summaries[i]) for n, i in enumerate(readable) if summaries[i]["status"] == "finished"]
+    chart["diagnosis"] = [{"run": n} | _diagnosis(view).to_json() for n, view in enumerate(shown)]
+    ended = [(n, view.summary()) for n, view in enumerate(shown) if view.status == "finished"]
     if ended:
         chart["table"] = _table(ended, chart["runs"], noisy)
-    if names is None and len(ended) == 2 and not _is_regularized(runs[0]) and _is_regularized(runs[1]):
+    is_pair = len(ended) == len(views) == 2 and [_is_regularized(view.run) for view in views] == [False, True]
+    if names is None and is_pair:
         chart["verdict"] = diagnosis.bought(ended[0][1], ended[1][1])
     return chart
 
@@ -102,35 +92,26 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     return None if len(set(kinds)) == len(kinds) else own
 
 
-def stamp(runs: Sequence[Run], jobs: Jobs) -> tuple[Any, ...]:
+def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
     """Changes when there is something new to show."""
-    return tuple(jobs.view(run).stamp for run in runs)
+    return tuple(view.stamp for view in views)
 
 
-def is_live(runs: Sequence[Run], jobs: Jobs) -> bool:
+def is_live(views: Sequence[RunView]) -> bool:
     """Whether any of them is still being trained, or waits for it."""
-    return any(jobs.view(run).is_live for run in runs)
+    return any(view.is_live for view in views)
 
 
-def progress_of(runs: Sequence[Run], jobs: Jobs) -> str:
+def progress_of(views: Sequence[RunView]) -> str:
     """How far runs are that are trained one after the other, in words."""
-    views = [jobs.view(run) for run in runs]
     told = [view.status for view in views]
-    parts = [f"{told.count('finished')} of {len(runs)} runs are finished"]
+    parts = [f"{told.count('finished')} of {len(views)} runs are finished"]
     for view in views:
         if view.status == "running":
             parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
     if waiting := told.count("queued"):
         parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     return f"{', '.join(parts)}."
-
-
-def size(run: Run, file: str) -> int:
-    """Bytes of `<file>.jsonl`, which grow with everything that a run has to say; 0 where there is none."""
-    try:
-        return (run.path / f"{file}.jsonl").stat().st_size
-    except OSError:
-        return 0
 
 
 def _is_regularized(run: Run) -> bool:
@@ -183,24 +164,24 @@ def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[
     return {"role": ROLES[place] if place < len(ROLES) else "run", "name": names.get(view.run.id) or view.name}
 
 
-def _diagnosis(run: Run, summary: dict[str, Any], history: Sequence[Epoch]) -> diagnosis.Diagnosis:
-    status = summary["status"]
-    if status == "failed":
-        return diagnosis.diagnose(history, failed=summary.get("reason", "The run failed."))
-    return diagnosis.diagnose(history, tuple(run.config.regularizers), done=status == "finished")
+def _diagnosis(view: RunView) -> diagnosis.Diagnosis:
+    if view.status == "failed":
+        return diagnosis.diagnose(view.history, failed=view.summary().get("reason", "The run failed."))
+    return diagnosis.diagnose(view.history, tuple(view.run.config.regularizers), done=view.status == "finished")
 
 
-def _accuracies(run: Run, history: Sequence[Epoch]) -> list[dict[str, Any]]:
+def _accuracies(view: RunView) -> list[dict[str, Any]]:
     """Train and validation; where labels are wrong on purpose, the wrong ones apart from the true ones."""
-    train, val = _curve("train", history, "train_accuracy"), _curve("val", history, "val_accuracy")
-    if not run.config.label_noise:
+    train, val = _curve("train", view.history, "train_accuracy"), _curve("val", view.history, "val_accuracy")
+    if not view.run.config.label_noise:
         return [train, val]
-    return [train | _words(*TRUE_LABELS), _curve("corrupted", history, "memorised") | _words(*WRONG_LABELS), val]
+    corrupted = _curve("corrupted", view.history, "memorised")
+    return [train | _words(*TRUE_LABELS), corrupted | _words(*WRONG_LABELS), val]
 
 
-def _losses(run: Run, history: Sequence[Epoch]) -> list[dict[str, Any]]:
-    train, val = _curve("train", history, "train_loss"), _curve("val", history, "val_loss")
-    return [train | _words(*TRUE_LABELS) if run.config.label_noise else train, val]
+def _losses(view: RunView) -> list[dict[str, Any]]:
+    train, val = _curve("train", view.history, "train_loss"), _curve("val", view.history, "val_loss")
+    return [train | _words(*TRUE_LABELS) if view.run.config.label_noise else train, val]
 
 
 def _words(label: str, hint: str) -> dict[str, str]:
@@ -230,7 +211,7 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
             f"{s['train_accuracy']:.1%}",
             f"{s['val_accuracy']:.1%}",
             f"{s['test_accuracy']:.1%}",
-            f"{s['gap'] * 100:.1f} points",
+            points(s["gap"]),
             f"{s['ece']:.3f}",
         ]
         rows.append(
