@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
 from reglab.ui.components.controls import Controls, unchecked
 from reglab.ui.components.visitor import tries_of, warning
+from reglab.ui.views.templates import render
 
 
 class Assigned:
@@ -113,22 +113,9 @@ def left_out(config: RunConfig, controls: Controls) -> str:
 
 def task_html(assignment: Assignment) -> str:
     """The task, what may be changed, and the budget; what the teacher wrote stays text."""
-    budget = [
-        f"{most:,} {what if most > 1 else what[:-1]}"
-        for most, what in (
-            (assignment.max_epochs, "epochs"),
-            (assignment.max_images, "training images"),
-            (assignment.max_runs, "runs"),
-        )
-        if most is not None
-    ]
-    told = [
-        rules(assignment),
-        f"At most {', '.join(budget)}." if budget else "",
-        "To hand in: Share, Lesson sheet.",
-    ]
-    task = f'<p class="task">{html.escape(assignment.task)}</p>' if assignment.task else ""
-    return f"<h4>Assignment</h4>{task}<p>{html.escape(' '.join(filter(None, told)))}</p>"
+    most = {"epoch": assignment.max_epochs, "training image": assignment.max_images, "run": assignment.max_runs}
+    budget = [f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in most.items() if n is not None]
+    return render("assignment.html", task=assignment.task, rules=rules(assignment), budget=", ".join(budget))
 
 
 def rules(assignment: Assignment) -> str:

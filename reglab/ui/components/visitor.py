@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from reglab.teaching.assignments import MOST_RUNS
+from reglab.ui.views.templates import render
 
 
 def name_of(visitor: Any) -> str:
@@ -27,5 +27,5 @@ def tries_of(visitor: Any) -> list[dict[str, Any]]:
 
 
 def warning(sentence: str) -> str:
-    """A sentence as a warning; nothing for none."""
-    return f'<p class="warning" role="alert">{html.escape(sentence)}</p>' if sentence else ""
+    """What is wrong, in a sentence; nothing where nothing is."""
+    return render("warning.html", sentence=sentence)

@@ -13,7 +13,6 @@ from typing import Any
 
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import report
-from reglab.publishing import model_card
 from reglab.runs.run import Run
 from reglab.teaching import sheet
 from reglab.ui.services.predictions import Predictions
@@ -39,7 +38,7 @@ class Files:
         target = run.zip(self._fresh())
         if not (run.path / "README.md").exists():
             with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
-                card = self.predictions.pictures.call(model_card.model_card, run)
+                card = self.predictions.card(run)
                 with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target

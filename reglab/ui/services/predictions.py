@@ -13,9 +13,12 @@ from reglab.analysis import evaluate, inside, mistakes, predict, preview
 from reglab.analysis.mistakes import Answered, Mistakes
 from reglab.analysis.predict import Answer
 from reglab.analysis.preview import Look
+from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.isolation import IsolatedProcess, Lanes
 from reglab.models import pretrained
+from reglab.publishing import model_card
+from reglab.runs import index
 from reglab.runs.run import Run
 from reglab.teaching.links import offered
 from reglab.ui.services.datasets import Datasets
@@ -32,8 +35,10 @@ class Predictions:
 
     def __init__(self, stores: Stores, datasets: Datasets) -> None:
         self.stores, self.datasets = stores, datasets
-        self.pictures = IsolatedProcess(DECODER_MEMORY)
-        self.evaluations = IsolatedProcess()  # which take minutes, so that no prediction waits for one
+        # What takes seconds (timm's import, the inside of a large network, all errors of a run) has a lane of its own, so
+        # that nobody's prediction waits for it; evaluations take minutes.
+        self.lanes = Lanes("predictions", "preview", "inside", "errors", "cards", "timm", memory=DECODER_MEMORY)
+        self.evaluations = IsolatedProcess()
         self.evaluating: set[str] = set()
         self._evaluating = threading.Lock()
         self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
@@ -41,19 +46,21 @@ class Predictions:
 
     def close(self) -> None:
         """End the processes that answer."""
-        self.pictures.close()
+        self.lanes.close()
         self.evaluations.close()
 
     # ---- answers
     def networks(self) -> list[tuple[str, str]]:
         """(what it is, id) of every network that can predict, newest first, the shipped ones last."""
         choices = []
-        for store in self.stores:
-            for run in store.runs():
-                summary = run.summary()
-                if (run.path / "model.safetensors").exists() and summary["status"] in ("finished", "stopped"):
+        for summary in (s for store in self.stores for s in index.summaries(store)):
+            if summary["status"] not in ("finished", "stopped"):
+                continue
+            for run in self.stores.open([summary["run"]]):
+                if (run.path / "model.safetensors").exists():
                     test = f" · test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
-                    choices.append((f"{run.name} · {run.config.title()} · {run.config.recipe()}{test}", run.id))
+                    what = f"{summary['name']} · {run.config.title()} · {run.config.recipe()}{test}"
+                    choices.append((what, run.id))
         return choices
 
     def predict(self, picture: str | None, run_id: str | None) -> dict[str, float]:
@@ -65,14 +72,14 @@ class Predictions:
 
     def answer(self, picture: str | None, run: Run, how: str = "crop", **asked: Any) -> tuple[Answer, Any]:
         """The network's answer and the 32 x 32 pixels it saw; `asked` as `predict.answer` takes it. Raises as above."""
-        answer_file = partial(predict.answer_file, **asked)
-        found: tuple[Answer, Any] = self.pictures.call(answer_file, str(run.path), _asked(picture), how)
+        answer_file, lane = partial(predict.answer_file, **asked), _lane("predictions", run.config)
+        found: tuple[Answer, Any] = self.lanes.call(lane, answer_file, str(run.path), _asked(picture), how)
         return found
 
     def imagenet(self, name: str, picture: str | None) -> tuple[tuple[str, float], ...]:
         """The likeliest of ImageNet's classes. Raises `ConfigError`, `DataError` or `RunError`."""
         likeliest: tuple[tuple[str, float], ...]
-        likeliest = self.pictures.call(predict.imagenet_file, name, _asked(picture), timeout=LOADING)
+        likeliest = self.lanes.call("timm", predict.imagenet_file, name, _asked(picture), timeout=LOADING)
         return likeliest
 
     def imagenet_networks(self) -> list[tuple[str, str]]:
@@ -85,7 +92,7 @@ class Predictions:
 
     def examples(self, dataset: str) -> list[tuple[Any, str]]:
         """Test pictures of the data set, or of the digits when it is not here."""
-        found: list[tuple[Any, str]] = self.pictures.call(predict.examples, dataset)
+        found: list[tuple[Any, str]] = self.lanes.call("predictions", predict.examples, dataset)
         return found
 
     # ---- before and inside
@@ -93,7 +100,7 @@ class Predictions:
         """What the network would see first with this config. Raises `ConfigError`, `DataError` or `RunError`."""
         config = offered(values)
         self.datasets.ready_to_look(config)
-        seen: Look = self.pictures.call(preview.look, config.model_dump(mode="json"))
+        seen: Look = self.lanes.call(_lane("preview", config), preview.look, config.model_dump(mode="json"))
         return seen
 
     def inside(self, run: Run) -> dict[str, Any]:
@@ -103,7 +110,7 @@ class Predictions:
             if key in self._looks:
                 self._looks.move_to_end(key)
                 return self._looks[key]
-        seen: dict[str, Any] = self.pictures.call(inside.look, str(run.path), timeout=LOADING)
+        seen: dict[str, Any] = self.lanes.call("inside", inside.look, str(run.path), timeout=LOADING)
         if "problem" not in seen:  # which may have gone by the next look
             with self._looking:
                 self._looks[key] = seen
@@ -141,13 +148,22 @@ class Predictions:
     def mistakes(self, run: Run) -> Mistakes:
         """Its wrong answers to the test images. Raises `DataError`, or `RunError` for one that was not evaluated."""
         self.datasets.ready_to_look(run.config)
-        found: Mistakes = self.pictures.call(mistakes.look, str(run.path))
+        found: Mistakes = self.lanes.call("errors", mistakes.look, str(run.path))
         return found
+
+    def card(self, run: Run) -> str:
+        """Its model card. Raises `ConfigError`, `DataError` or `RunError` where there is none: no epoch, no backbone."""
+        return str(self.lanes.call("cards", model_card.model_card, run))
 
     def taken_for(self, run: Run, true: int, predicted: int) -> tuple[Answered, ...]:
         """Test pictures of one class that are taken for another. Raises as `mistakes`, and `ConfigError`."""
-        found: tuple[Answered, ...] = self.pictures.call(mistakes.pictures, str(run.path), true, predicted)
+        found: tuple[Answered, ...] = self.lanes.call("errors", mistakes.pictures, str(run.path), true, predicted)
         return found
+
+
+def _lane(usual: str, config: RunConfig) -> str:
+    """Where to call for this network: one of timm brings the whole of timm along, which takes seconds to import."""
+    return "timm" if pretrained.is_timm(config.model) else usual
 
 
 def weights_stamp(run: Run) -> tuple[int, int]:

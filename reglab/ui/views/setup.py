@@ -25,7 +25,7 @@ def machine_html(line: str) -> str:
 
 def recipe_html(recipe: Preset) -> str:
     """A recipe in one line, as a paragraph."""
-    return render("paragraph.html", text=f"{recipe.title}: {recipe.about}.")
+    return render("paragraph.html", kind="", text=f"{recipe.title}: {recipe.about}.")
 
 
 def advice_html(sentences: Sequence[str]) -> str:
@@ -44,5 +44,7 @@ def weights_html(asked: Mapping[str, Any]) -> str:
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
     start = f"ImageNet weights: {here}. {FINETUNED[asked['finetune']]}" if asked["pretrained"] else RANDOM
     return render(
-        "paragraph.html", text=f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}."
+        "paragraph.html",
+        kind="",
+        text=f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}.",
     )
