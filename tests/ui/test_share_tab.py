@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from browser import expect, wait_until
@@ -10,12 +12,14 @@ from browser import expect, wait_until
 from reglab.config import RunConfig
 from reglab.runs.store import Store
 from reglab.teaching import sheet
-from reglab.teaching.assignments import Assignment
+from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import Beside, decode, decode_all, encode, text_of
 from reglab.teaching.sheet import Prediction
 from reglab.ui.components.assigned import admitted, tries_under
 from reglab.ui.components.visitor import tries_of
 from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.share import ShareTab
+from reglab.ui.tabs.train import TrainTab
 
 CONFIG = RunConfig.parse(
     {
@@ -173,3 +177,28 @@ def test_no_sheet_without_a_run_of_ones_own(tmp_path, trained):
     finally:
         lab.close()
         own.close()
+
+
+def test_a_sheet_is_handed_out_or_it_is_said_why_not(laid_out, here, trained):
+    tab = laid_out(ShareTab)
+    file, notice = tab.hand_out({"ids": ["nobody"]}, "Ada")
+    assert file is None and "There is no run of yours on the screen" in notice
+    shutil.copytree(trained["path"], here.stores.own.root / "a-run")
+    file, notice = tab.hand_out({"ids": ["a-run"]}, "Ada")
+    assert notice == "" and sheet.read(Path(file).read_bytes()).name == "Ada"
+
+
+def test_the_link_of_an_assignment_says_what_was_filled_in_or_what_is_wrong(laid_out):
+    _, tab = laid_out(lambda lab, page: (TrainTab(lab, page), ShareTab(lab, page)))
+    controls = [values_of(CONFIG)[name] for name in tab.page.controls.by_name]
+
+    def made(**rules):
+        given = [{"rest": "open", "predict": "", **rules}.get(key, "") for key in tab.rules]
+        return tab.assign(True, False, *given, *controls)
+
+    answer = made(task="Try.", rest="locked", open=["dropout.rate"], max_epochs="2", max_runs="")
+    assignment, beside = decode_all(answer["text"])
+    assert beside == Beside() and assignment.config == CONFIG and assignment.max_runs is None
+    assert answer["said"].endswith("2 epochs. You may change: Dropout: rate.")
+    assert "2 epochs are more than the 1 that" in made(max_epochs="1")["error"]
+    assert "error" in made(max_runs="many") and "error" in made(rest="ajar")

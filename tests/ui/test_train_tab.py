@@ -1,0 +1,216 @@
+"""The Train tab without a browser: what its handlers answer when something is pressed, chosen, or looked at again."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import gradio as gr
+import pytest
+from conftest import tiny_config
+from pages import changes
+
+from reglab.config import RunConfig
+from reglab.regularizers import CATALOGUE
+from reglab.runs.run import Run
+from reglab.teaching.assignments import Assignment, values_of
+from reglab.teaching.links import Beside, decode_all, encode
+from reglab.teaching.presets import PRESETS
+from reglab.ui.components.visitor import ids_of
+from reglab.ui.tabs.train import TrainTab
+
+SMALL = tiny_config(train_size=60, val_size=60, epochs=300, width=0.125, regularizers={"dropout": {}})
+SHOWN = ("visitor", "stamp", "chart", "start", "stop", "notice", "clock")
+
+
+@pytest.fixture
+def tab(laid_out) -> TrainTab:
+    return laid_out(TrainTab)
+
+
+@pytest.fixture
+def run(here, trained) -> Run:
+    shutil.copytree(trained["path"], here.stores.own.root / "a-run")
+    return here.stores.own.open("a-run")
+
+
+def set_to(tab: TrainTab, config: RunConfig, **other: Any) -> list[Any]:
+    """What the controls send when they say this config."""
+    values = {**values_of(config), **other}
+    return [values[name] for name in tab.controls.by_name]
+
+
+def named(updates: list[Any]) -> dict[str, Any]:
+    """Updates for what shows runs, by name."""
+    return dict(zip(SHOWN, changes(updates), strict=True))
+
+
+def begin(tab: TrainTab, config: RunConfig, visitor: Any = None, **asked: Any) -> dict[str, Any]:
+    given = {"compare": True, "scratch": False, "assignment": None, "predicted": None, "why": "", **asked}
+    return named(tab.begin(visitor, *given.values(), *set_to(tab, config)))
+
+
+# ---- training ----------------------------------------------------------------------------------------------------
+def test_a_press_trains_the_pair_until_it_is_stopped_and_a_second_press_is_refused(tab, here):
+    began = begin(tab, SMALL)
+    runs = here.results.open(ids_of(began["visitor"]))
+    assert [bool(run.config.regularizers) for run in runs] == [False, True] and began["visitor"]["name"]
+    assert began["start"] == {"interactive": False} and began["stop"] == {"interactive": True} and not began["notice"]
+    again = begin(tab, SMALL, began["visitor"])
+    assert "A run of yours is going on" in again["notice"] and again["visitor"]["ids"] == began["visitor"]["ids"]
+    assert here.stores.own.runs() == sorted(runs, key=lambda run: run.id, reverse=True)
+    stopped = named(tab.halt(began["visitor"]))
+    assert stopped["visitor"]["ids"] == began["visitor"]["ids"]
+    assert all(run.should_stop() or run.status() == "stopped" for run in runs)
+
+
+def test_one_run_is_trained_where_nothing_is_to_be_compared(tab):
+    for config, compare in ((SMALL, False), (SMALL.plain(), True)):
+        began = begin(tab, config, compare=compare)
+        assert len(began["visitor"]["ids"]) == 1
+        tab.halt(began["visitor"])
+
+
+def test_what_cannot_be_trained_is_a_sentence_and_makes_no_run(tab, here):
+    for field, value in (("lr", -1), ("batch_size", 0), ("seed", 1.5), ("epochs", 0), ("train_size", None)):
+        answer = named(tab.begin({}, True, False, None, None, "", *set_to(tab, SMALL, **{field: value})))
+        assert f"{field} is " in answer["notice"] and 'role="alert"' in answer["notice"]
+    assert here.stores.own.runs() == []
+
+
+def test_an_assignment_is_kept_to_and_its_runs_are_remembered_with_the_prediction(tab):
+    told = {"config": SMALL, "predict": "gap", "max_epochs": 300, "max_runs": 1}
+    assignment = Assignment.parse(told)
+    assert "Predict first" in begin(tab, SMALL, assignment=assignment)["notice"]
+    longer = SMALL.model_copy(update={"epochs": 301})
+    assert "301 epochs are more" in begin(tab, longer, assignment=assignment, predicted=10)["notice"]
+    began = begin(tab, SMALL, assignment=assignment, predicted=12.5, why="few images")
+    [kept] = began["visitor"]["tries"]
+    run = tab.lab.stores.own.open(kept["run"])
+    assert run.config == SMALL and kept["prediction"]["value"] == 0.125 and kept["link"] == encode(assignment)
+    tab.halt(began["visitor"])
+
+
+# ---- looking again -----------------------------------------------------------------------------------------------
+def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the_chart(tab, run):
+    visitor = {"name": "me", "ids": [run.id]}
+    stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "", "digits", "basic_cnn"))
+    assert stamp and [shown["status"] for shown in chart["runs"]] == ["finished"]
+    assert start == {"interactive": True} and stop == {"interactive": False}
+    assert changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[:4] == [None] * 4
+    run.rename("another")
+    news, chart, *_ = changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))
+    assert news != stamp and chart["runs"][0]["name"] == "another"
+
+
+def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
+    visitor = {"name": "me", "ids": [run.id]}
+    jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "", "digits", "basic_cnn")
+
+    def clock() -> Any:
+        return changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[-1]
+
+    assert clock() is None, "the machine has not been looked at yet"
+    monkeypatch.setattr(jobs, "machine", lambda: {"name": "a machine", "precision": "fp32"})
+    assert clock() == {"active": False}
+    monkeypatch.setattr(jobs, "is_busy", lambda owner: owner == "me")
+    assert clock() is None, "a job of this visitor's is under way"
+
+
+# ---- the controls ------------------------------------------------------------------------------------------------
+def test_the_command_and_the_link_say_what_the_controls_say(tab):
+    command, advice, transfer, weights, link = tab.tell(False, True, *set_to(tab, SMALL))
+    assert command == SMALL.command() and not advice and not weights and changes([transfer]) == [{"visible": False}]
+    assert decode_all(link["text"]) == (SMALL.model_copy(), Beside(False, True))
+    command, *_, link = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
+    assert command.startswith("lr is 'fast'") and link == {"error": command}
+    _, advice, *_ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
+    assert advice.count("<li>") == 1
+
+
+def test_a_network_of_timm_tells_of_its_weights(tab):
+    *_, transfer, weights, _ = tab.tell(True, False, *set_to(tab, SMALL, model="timm/resnet18", pretrained=True))
+    assert changes([transfer]) == [{"visible": True}]
+    assert "MB" in weights or "already on this machine" in weights
+    assert "96 x 96, mean 0.485 0.456 0.406" in weights
+
+
+@pytest.mark.parametrize("recipe", PRESETS, ids=lambda recipe: recipe.title)
+def test_a_recipe_sets_the_toggles_and_says_what_it_is(tab, recipe):
+    *values, about, notice = tab.use(recipe, None, "digits", "basic_cnn")
+    on = {name for name, value in zip(tab.toggles, values, strict=True) if name in CATALOGUE and value}
+    assert on == set(recipe.regularizers) and recipe.title in about and not notice
+
+
+def test_a_recipe_leaves_what_an_assignment_locks(tab):
+    assignment = Assignment.parse({"config": SMALL, "rest": "locked", "open": ["dropout"]})
+    *values, _, _ = changes(tab.use(PRESETS[-1], assignment, "digits", "basic_cnn"))
+    touched = {name for name, value in zip(tab.toggles, values, strict=True) if value is not None}
+    assert touched == {"dropout", "dropout.rate"}
+
+
+def test_another_data_set_brings_its_preset(tab):
+    *values, said, again, clock = changes(tab.choose_dataset(None, "digits"))
+    told = dict(zip(tab.controls.by_name, values, strict=True))
+    assert told["dataset"] == "digits" and told["train_size"] == 300 and clock == {"active": True}
+    assert isinstance(said, str) and set(again) == {"visible"}
+
+
+def test_a_network_switches_off_what_it_cannot_use(tab):
+    asked = set_to(tab, SMALL, model="timm/resnet18", batch_norm=True)
+    *values, said = tab.fit("model", None, *asked)
+    told = dict(zip(tab.controls.by_name, values, strict=True))
+    assert told["pretrained"] and told["dropout"] and not told["batch_norm"]
+    assert "cannot use them here: batch normalization." in said
+
+
+def test_nobody_computes_what_nobody_looks_at(tab, monkeypatch):
+    monkeypatch.setattr(tab.lab.predictions, "preview", lambda values: pytest.fail("computed"))
+    assert changes([tab.see(False, *set_to(tab, SMALL))]) == [None]
+    monkeypatch.undo()
+    assert "lr is" in tab.see(True, *set_to(tab, SMALL, lr=-1))
+
+
+# ---- a page that opens -------------------------------------------------------------------------------------------
+def opened(tab: TrainTab, visitor: Any, link: str = "") -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
+    """What shows runs and the controls, by name, and the rest."""
+    updates = changes(tab.fill(visitor, link))
+    assert len(updates) == len(tab.loaded)
+    controls = updates[len(SHOWN) : len(SHOWN) + len(tab.inputs)]
+    shown = dict(zip(SHOWN, updates, strict=False))
+    return shown, dict(zip(tab.controls.by_name, controls, strict=True)), updates[len(SHOWN) + len(tab.inputs) :]
+
+
+@pytest.mark.parametrize("memory", [None, [], 7, {"ids": 3}, {"ids": [7, None, "gone", "../.."]}, {"name": []}])
+def test_whatever_a_browser_remembers_the_page_opens(tab, memory):
+    shown, controls, _ = opened(tab, memory)
+    assert shown["visitor"]["ids"] == [] and shown["chart"] == {"runs": []} and controls["dataset"] == "digits"
+
+
+def test_a_reload_finds_the_run_again_and_the_controls_say_it(tab, run):
+    shown, controls, _ = opened(tab, {"name": "me", "ids": ["gone", run.id]})
+    assert shown["visitor"] == {"name": "me", "ids": [run.id], "tries": []}
+    assert controls["train_size"] == run.config.train_size and shown["chart"]["runs"][0]["status"] == "finished"
+
+
+def test_a_link_sets_the_controls_and_the_switches(tab):
+    _, controls, (plain, scratch, *_) = opened(tab, {}, encode(SMALL, Beside(False, True)))
+    assert controls["epochs"] == 300 and controls["dropout"] is True and (plain, scratch) == (False, True)
+
+
+def test_a_damaged_link_is_a_sentence_and_changes_nothing(tab):
+    _, controls, rest = opened(tab, {}, "1<img src=x>")
+    assert controls["dataset"] == "digits" and any("damaged or not whole" in str(each) for each in rest)
+    assert "<img" not in str(rest)
+
+
+def test_the_link_of_an_assignment_locks_and_hides(tab):
+    assignment = Assignment.parse({"config": SMALL, "task": "<b>Try</b>", "rest": "locked", "hidden": ["seed"]})
+    _, controls, rest = opened(tab, {}, encode(assignment))
+    assert controls["seed"]["visible"] is False and controls["lr"] == {**controls["lr"], "interactive": False}
+    assert "&lt;b&gt;Try&lt;/b&gt;" in str(rest)
+
+
+def test_the_link_is_read_off_the_address(tab):
+    request = gr.Request(query_params={"cfg": encode(SMALL)})
+    assert changes(tab.load({}, request))[1:] == changes(tab.fill({}, encode(SMALL)))[1:]
