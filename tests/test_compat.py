@@ -236,6 +236,38 @@ def test_components_hand_values_over_in_their_own_way():
     assert answer["data"] == ["[7]"]
 
 
+def test_a_file_that_nobody_uploaded_is_not_handed_over(tmp_path, monkeypatch):
+    import gradio as gr
+    from gradio.data_classes import ImageData
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    with gr.Blocks():
+        picture = compat.gradio.takes_uploads(gr.Image(), "Upload it.")
+    inside, outside = tmp_path / "cache" / "a.png", tmp_path / "b.png"
+    assert picture.preprocess(ImageData(path=str(inside))) == str(inside)
+    assert picture.preprocess(None) is picture.preprocess(ImageData(url="http://localhost")) is None
+    for path in (outside, tmp_path / "cache" / ".." / "b.png"):
+        with pytest.raises(gr.Error, match="Upload it"):
+            picture.preprocess(ImageData(path=str(path)))
+
+
+def test_values_that_do_not_fit_an_endpoint_are_answered_in_words():
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        picture, text = gr.Image(), gr.Textbox()
+        gr.Button().click(lambda *values: "", [picture, text], text, api_name="told")
+        gr.Button().click(lambda *values: "", [picture, text], text, api_visibility="private")
+    compat.gradio.answer_in_words(page, "Two values.")
+    told, private = page.fns.values()
+    for values in ([], [7, "a"], [["a"], "b"], ["a", "b"]):
+        with pytest.raises(gr.Error, match="Two values"):
+            asyncio.run(page.process_api(told, values))
+    with pytest.raises(ValueError, match="didn't receive enough"):
+        asyncio.run(page.process_api(private, []))
+    assert asyncio.run(page.process_api(told, [None, "a"]))["data"] == [""]
+
+
 # ---- the Hub -----------------------------------------------------------------------------------------------------
 def test_what_the_hub_read_when_it_was_imported_is_where_it_looks(monkeypatch, tmp_path):
     from huggingface_hub import constants, try_to_load_from_cache

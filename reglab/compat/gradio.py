@@ -6,6 +6,7 @@ Methods are set on instances, because Gradio writes a .pyi file beside the sourc
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -35,3 +36,44 @@ def shows(component: Any, function: Callable[[Any], Any]) -> Any:
     """The component, making what the page gets out of a handler's value by `function`. `postprocess`, Gradio 6.31.0."""
     component.postprocess = function
     return component
+
+
+def takes_uploads(component: Any, sentence: str) -> Any:
+    """The component, handing over the path of the file that was uploaded, or None. `GRADIO_CACHE`, Gradio 6.31.0.
+
+    Gradio looks where a file lies only if what is sent calls itself a file; a program that leaves that word out would have
+    any file of the server opened. It is told the sentence. Nor does Gradio open the file in this process.
+    """
+
+    def path_of(payload: Any) -> str | None:
+        path = getattr(payload, "path", None)
+        if path and not Path(path).resolve().is_relative_to(Path(component.GRADIO_CACHE).resolve()):
+            raise _refusal(sentence)
+        return path or None
+
+    return takes(component, path_of)
+
+
+def answer_in_words(page: Any, sentence: str) -> None:
+    """Tell the sentence to programs whose values do not fit an endpoint, which else get `null` and leave a traceback.
+
+    Too few values, or a number where a file should be: `Blocks.preprocess_data` raises what is no `gr.Error`, Gradio 6.31.0.
+    What the page itself sends always fits, and is left alone.
+    """
+    plain = page.preprocess_data
+
+    async def preprocess_data(block_fn: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await plain(block_fn, *args, **kwargs)
+        except (ValueError, TypeError, AttributeError) as error:
+            if block_fn.api_visibility != "public":
+                raise
+            raise _refusal(sentence) from error
+
+    page.preprocess_data = preprocess_data
+
+
+def _refusal(sentence: str) -> Exception:
+    import gradio as gr
+
+    return gr.Error(sentence, print_exception=False)
