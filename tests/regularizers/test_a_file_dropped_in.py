@@ -16,7 +16,6 @@ from reglab.models import pretrained
 
 KEY = "random_grayscale"
 PRETRAINED = ["--model", "timm/tf_efficientnet_lite0", "--pretrained", "--random-grayscale"]
-NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "runs", "*.egg-info")
 
 
 def example() -> str:
@@ -28,11 +27,17 @@ def example() -> str:
     raise AssertionError("no document has the example")
 
 
+def not_copied(folder: str, names: list[str]) -> set[str]:
+    """What is no part of the project: caches, environments, and what was trained or built in the checkout."""
+    made = {"build", "runs"} if Path(folder) == ROOT else set()
+    return {name for name in names if name.startswith(".") or name == "__pycache__" or name in made}
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Path:
     """A copy of the project with one file more."""
     copy = tmp_path_factory.mktemp("project") / "reglab"
-    shutil.copytree(ROOT, copy, ignore=NOT_COPIED)
+    shutil.copytree(ROOT, copy, ignore=not_copied)
     (copy / "reglab" / "regularizers" / f"{KEY}.py").write_text(example(), encoding="utf-8")
     return copy
 
