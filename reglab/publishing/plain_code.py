@@ -142,9 +142,9 @@ def call(before: str, parts: list[str], after: str) -> str:
 
 
 def import_lines(source: str) -> dict[str, str]:
-    """Name -> the line that imports it, for the imports at the top of a file.
+    r"""Name -> the line that imports it, for the imports at the top of a file.
 
-    >>> import_lines("import torch\\nfrom torch.nn.functional import pad, relu")["relu"]
+    >>> import_lines("import torch\nfrom torch.nn.functional import pad, relu")["relu"]
     'from torch.nn.functional import relu'
     """
     lines = {}

@@ -109,8 +109,10 @@ class Regularizer(BaseModel):
         """
 
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups, as other dicts; each has `params` and `kind` ("weight", "norm_and_bias"),
-        `scale` (its learning rate as a share of the run's) and `weight_decay`, which is decoupled.
+        """The optimizer's parameter groups, as other dicts.
+
+        Each has `params` and `kind` ("weight", "norm_and_bias"), `scale` (its learning rate as a share of the run's) and
+        `weight_decay`, which is decoupled.
         """
         return groups
 
