@@ -13,6 +13,7 @@ from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import publications, reproduce
+from reglab.experiments.experiment import Experiment
 from reglab.experiments.labels import settings
 from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import (
@@ -326,6 +327,9 @@ def test_a_small_one_is_trained_judged_and_gone_on_with(toy, capsys, tmp_path):
     }
     assert lines[-1]["publication"] == "toy" and lines[-1]["seeds"] == 2 and lines[-1]["verdict"] in (SAME, NOT)
     assert {run.described["group"] for run in store.runs()} == {toy.group("budget")}
+    written = Experiment.of(store.runs()[0])
+    assert (written.kind, written.subject, written.seeds) == ("publication", "toy", (0, 1))
+    assert list(written.arms) == ["plain", "better"]
     assert reproduce.look(toy, "full", store.runs()).word == NOT_RUN  # two epochs are another experiment
 
 

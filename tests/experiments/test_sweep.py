@@ -222,11 +222,15 @@ def test_the_command_trains_compares_and_goes_on(tmp_path, capsys):
     final = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert final["group"] == planned["group"] and [group["n"] for group in final["groups"]] == [2, 2]
     assert len(Store(tmp_path).runs()) == 4
+    written = Experiment.read(Store(tmp_path), planned["group"])
+    assert (written.kind, written.axes, written.seeds) == ("sweep", ("dropout.rate",), (0, 1))
 
 
 def test_the_command_tells_what_each_technique_bought(tmp_path, capsys):
     assert main(["sweep", *OPTIONS, "--factorial", "dropout,flip-crop", "--runs", str(tmp_path)]) == 0
     assert "| dropout with flip and crop |" in capsys.readouterr().out
+    written = Experiment.of(Store(tmp_path).runs()[0])
+    assert (written.kind, written.axes) == ("factorial", ("dropout", "flip_crop"))
 
 
 @pytest.mark.parametrize(

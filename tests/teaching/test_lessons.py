@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
+from reglab.experiments.executors import local
+from reglab.experiments.experiment import Experiment
 from reglab.experiments.outcome import Outcome
 from reglab.runs.run import checked_name
 from reglab.runs.store import Store
 from reglab.teaching import lessons
 from reglab.teaching.lessons import LESSONS, arms_of, lesson, outcomes, score
+from reglab.teaching.lessons.lesson import BASE
 from reglab.teaching.lessons.scoring import chance, guess, pick
 from reglab.teaching.lessons.sentences import path_of_loss
 from reglab.training.events import Epoch, Finished, Started
@@ -316,3 +319,22 @@ def test_there_is_no_outcome_until_all_arms_are_finished(store):
     (runs[0].path / "config.json").write_text("{")
     assert outcomes(told, [type(runs[0])(run.path) for run in runs]) == {}
     assert lessons.outcomes(told, []) == {}
+
+
+def test_a_lesson_is_one_experiment_from_its_start_to_its_score(store, monkeypatch):
+    """Trained for real, on a network and a set as small as they come."""
+    monkeypatch.setitem(
+        BASE, "digits", {"train_size": 40, "val_size": 40, "epochs": 2, "batch_size": 20, "width": 0.125}
+    )
+    lessons.made_arms.cache_clear()
+    told = lesson("dropout")
+    asked = told.experiment("digits", seed=5)
+    runs = local.train(asked, store)
+    assert [run.name for run in runs] == [f"{told.title}, {arm}" for arm in told.changes]
+    assert Experiment.of(runs[0]) == asked and [asked.label_of(run) for run in runs] == list(told.changes)
+    assert (asked.subject, asked.title, asked.is_one_job, asked.is_named) == ("dropout", told.title, True, False)
+    ended = outcomes(told, runs)
+    assert list(ended) == list(told.changes) and score(told, answers("dropout"), ended).of == 6
+    assert all(sentence.endswith(".") for sentence in told.takeaway(ended))
+    assert told.experiment("digits", seed=5).group != asked.group, "every attempt is one of its own"
+    lessons.made_arms.cache_clear()
