@@ -48,7 +48,7 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
         html_template=SKELETON,
         # Not `css_template`: Gradio compiles that again, and restyles the page, at every change of the value.
         head=f"<style>{colours.css()}{(STATIC / 'chart.css').read_text('utf-8')}</style>",
-        js_on_load=(STATIC / "chart.js").read_text("utf-8"),
+        js_on_load="\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("chart*.js"))),  # chart.js first
         apply_default_css=False,
     )
     # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes
