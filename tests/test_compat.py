@@ -79,6 +79,29 @@ def test_power_iterations_find_the_largest_singular_value_and_leave_the_mode():
     assert not layer.training
 
 
+def test_hooks_are_counted_while_they_listen():
+    layer = nn.ReLU()
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_: None),
+        layer.register_forward_hook(lambda *_: None),
+        layer.register_full_backward_hook(lambda *_: None),
+    ]
+    assert compat.torch.count_hooks(layer) == 3
+    for hook in hooks:
+        hook.remove()
+    assert compat.torch.count_hooks(layer) == 0
+
+
+def test_torchvisions_operations_can_be_had_one_by_one():
+    from torchvision.transforms import v2
+
+    augment, images = v2.TrivialAugmentWide(), torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
+    assert len(compat.torchvision.operations(augment)) == 14
+    assert torch.equal(compat.torchvision.apply_operation(augment, images, "Identity", 0.0), images)
+    solarized = compat.torchvision.apply_operation(augment, images, "Solarize", 0.0)
+    assert torch.equal(solarized, 255 - images)
+
+
 def test_a_state_without_what_is_parametrized_is_that_of_the_rest():
     network = nn.Sequential(spectral_norm(nn.Linear(3, 3)), nn.BatchNorm1d(3))
     rest = compat.torch.without_parametrized(network.state_dict())

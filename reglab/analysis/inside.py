@@ -112,12 +112,12 @@ def answers_of(logits: Tensor, labels: Tensor) -> dict[str, Any]:
             "right": _counts(metrics.bin_of(confidence[right], CONFIDENCE_BINS), CONFIDENCE_BINS),
             "wrong": _counts(metrics.bin_of(confidence[~right], CONFIDENCE_BINS), CONFIDENCE_BINS),
         },
-        "logits": _histogram(logits),
+        "logits": logit_histogram(logits),
         "reliability": metrics.reliability(confidence, right),
     }
 
 
-def _histogram(logits: Tensor) -> dict[str, Any]:
+def logit_histogram(logits: Tensor) -> dict[str, Any]:
     """Bins whose width is 1, 2 or 5 times a power of ten, and which begin at a multiple of it."""
     low, high = logits.min().item(), logits.max().item()
     width = _nice((high - low) / LOGIT_BINS)

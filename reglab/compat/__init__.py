@@ -1,11 +1,22 @@
 """Every use of private or fragile parts of other packages, one function each, with the version that it was read in.
 
-One file a package: `torch`, `timm`, `gradio`, `huggingface_hub`, `ray`, `trackio`, `pydantic`, `safetensors`, and `python`
-for the standard library. When a new version breaks something, it breaks here; `tests/test_compat.py` says which function.
+One file a package, called as it is, and `python.py` for the standard library. When a new version breaks something, it
+breaks here; `tests/test_compat.py` says which function.
 Read first: `torch.py`. Packages are imported when a function runs, so that importing this one costs nothing.
 May import: `errors`. What uses it: `from reglab import compat`, then `compat.torch.channels_last(network)`.
 """
 
-from reglab.compat import gradio, huggingface_hub, pydantic, python, ray, safetensors, timm, torch, trackio
+from reglab.compat import gradio, huggingface_hub, pydantic, python, ray, safetensors, timm, torch, torchvision, trackio
 
-__all__ = ["gradio", "huggingface_hub", "pydantic", "python", "ray", "safetensors", "timm", "torch", "trackio"]
+__all__ = [
+    "gradio",
+    "huggingface_hub",
+    "pydantic",
+    "python",
+    "ray",
+    "safetensors",
+    "timm",
+    "torch",
+    "torchvision",
+    "trackio",
+]

@@ -91,6 +91,11 @@ def iterate_power(layer: nn.Module, times: int) -> None:
     layer.train(training)
 
 
+def count_hooks(module: nn.Module) -> int:
+    """How many functions listen to a module's passes, forward and backward. torch 2.11.0."""
+    return len(module._forward_pre_hooks) + len(module._forward_hooks) + len(module._backward_hooks)
+
+
 def without_parametrized(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A `state_dict()` without what stands for a parametrized weight: `NAME.parametrizations.weight...`, torch 2.11.0."""
     return {key: value for key, value in state.items() if ".parametrizations." not in f".{key}"}

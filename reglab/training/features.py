@@ -100,12 +100,12 @@ class Shelf:
             torch.manual_seed(0)
             return compat.torch.channels_last(models.build(spec).to(device)).eval()  # type: ignore[return-value]
 
-        shelf = _shelves.pop(folder, None)
+        shelf = KEPT.pop(folder, None)
         if shelf is None:
             shelf = cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))
-        _shelves[folder] = shelf  # the one asked for last comes last
-        while len(_shelves) > SHELVES:
-            del _shelves[next(iter(_shelves))]
+        KEPT[folder] = shelf  # the one asked for last comes last
+        while len(KEPT) > SHELVES:
+            del KEPT[next(iter(KEPT))]
         return shelf
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ class Shelf:
             for start in range(0, len(missing), BATCH):
                 batch = [key for key in missing[start : start + BATCH] if key not in self._rows]
                 if batch:
-                    computed = self._compute(pixels[[row_of[key] for key in batch]])
+                    computed = self.compute(pixels[[row_of[key] for key in batch]])
                     self._rows.update(zip(batch, computed, strict=True))
                     self._unsaved.update(batch)
                     new += batch
@@ -153,7 +153,7 @@ class Shelf:
             if new:
                 self._keep(new)
 
-    def _compute(self, pixels: np.ndarray) -> np.ndarray:
+    def compute(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
         from reglab.training.batches import ImageSet, Normalize
@@ -202,7 +202,7 @@ class Shelf:
         self._unsaved.difference_update(keys)
 
 
-_shelves: dict[Path, Shelf] = {}  # of this process
+KEPT: dict[Path, Shelf] = {}  # of this process
 
 
 def digests(pixels: np.ndarray) -> list[bytes]:

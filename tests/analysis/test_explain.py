@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from reglab import models
+from reglab import compat, models
 from reglab.analysis.explain import grad_cam, has_dropout, monte_carlo, tta_views
 from reglab.errors import ConfigError
 from reglab.models import MODELS, ModelSpec
@@ -121,7 +121,7 @@ def test_a_branch_beside_a_shortcut_is_not_taken_for_the_whole():
 
 def traces(network: nn.Module) -> tuple[object, ...]:
     return (
-        [(m.training, len(m._forward_hooks), len(m._backward_hooks)) for m in network.modules()],
+        [(m.training, compat.torch.count_hooks(m)) for m in network.modules()],
         [(p.requires_grad, p.grad) for p in network.parameters()],
         {k: v.numpy().tobytes() for k, v in network.state_dict().items()},
         torch.get_rng_state().tolist(),

@@ -100,7 +100,7 @@ def test_right_and_wrong_answers_are_counted_by_confidence():
 def test_every_logit_is_in_its_bin(scale):
     logits, _ = some_answers(scale=scale)
     logits = logits - 7 * scale
-    found = mechanism._histogram(logits.double())
+    found = mechanism.logit_histogram(logits.double())
     assert sum(found["all"]) == logits.numel() and sum(found["largest"]) == len(logits)
     assert found["all"][0] and found["all"][-1] and len(found["all"]) <= mechanism.LOGIT_BINS + 1
     for n, count in enumerate(found["all"]):

@@ -242,19 +242,19 @@ def test_weights_of_another_network_or_not_finite_are_refused(tmp_path, monkeypa
 # ---- features, computed once
 def counted(monkeypatch) -> list[int]:
     """How many pictures went through the backbone, call by call."""
-    seen, compute = [], Shelf._compute
+    seen, compute = [], Shelf.compute
 
     def count(self, pixels):
         seen.append(len(pixels))
         return compute(self, pixels)
 
-    monkeypatch.setattr(Shelf, "_compute", count)
+    monkeypatch.setattr(Shelf, "compute", count)
     return seen
 
 
 def another_process(monkeypatch) -> None:
     """Forget what this process knows, so that only what is on the disk counts."""
-    monkeypatch.setattr(features, "_shelves", {})
+    monkeypatch.setattr(features, "KEPT", {})
 
 
 def test_features_are_those_of_the_network_and_are_computed_once(monkeypatch):

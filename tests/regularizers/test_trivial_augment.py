@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from small import batch, levels, rng
 from torchvision.transforms import v2
 
-from reglab import data
+from reglab import compat, data
 from reglab.regularizers import CATALOGUE
 from reglab.regularizers.trivial_augment import BINS, OPERATIONS, rotate
 
 TrivialAugment = CATALOGUE["trivial_augment"]
 THEIRS = v2.TrivialAugmentWide()
-NAMES = dict(zip(OPERATIONS, THEIRS._AUGMENTATION_SPACE, strict=True))  # both list them in the paper's order
+NAMES = dict(zip(OPERATIONS, compat.torchvision.operations(THEIRS), strict=True))  # both list them in the paper's order
 BLENDS = ("brightness", "color", "contrast", "sharpness")  # fractions are cut off, so the last bit may cost a level
 
 every = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
@@ -33,9 +33,7 @@ def bins(operation) -> list[float]:
 
 def by_torchvision(operation, images: torch.Tensor, strength: float) -> torch.Tensor:
     strength = round(strength) if operation.__name__ == "posterize" else strength  # it has whole bits
-    return THEIRS._apply_image_or_video_transform(
-        images, NAMES[operation], strength, interpolation=THEIRS.interpolation, fill=THEIRS._fill
-    )
+    return compat.torchvision.apply_operation(THEIRS, images, NAMES[operation], strength)
 
 
 @every
@@ -45,7 +43,7 @@ def test_the_names_fit(operation):
 
 @every
 def test_the_strengths_are_torchvisions(operation):
-    space, signed = THEIRS._AUGMENTATION_SPACE[NAMES[operation]]
+    space, signed = compat.torchvision.operations(THEIRS)[NAMES[operation]]
     first, last, either_side = OPERATIONS[operation]
     theirs = space(31, 32, 32)
     assert BINS == 31 and either_side == signed
