@@ -33,6 +33,7 @@ from reglab.ui.tabs.train import TrainTab
 
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "20mb"
+UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
 # Gradio puts the copy button into the label of a box, which then names the button instead of the text.
 NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
   .forEach(text => text.setAttribute('aria-label', 'The same on the command line'))"""
@@ -105,6 +106,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
+    compat.gradio.answer_in_words(page, UNFIT)
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     return page.launch(
         theme=theme(),

@@ -14,6 +14,7 @@ import gradio as gr
 
 from reglab.colours import ROLES
 from reglab.runs.run import Run
+from reglab.runs.view import RunView
 from reglab.teaching.links import encode
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import Controls, preset
@@ -81,15 +82,16 @@ class Page:
 
     def follow(self, runs: Sequence[Run], visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown` that put these runs on the screen."""
-        live = self.lab.training.is_live(runs)
+        views = self.lab.training.views(runs)
+        live = any(view.is_live for view in views)
         return [
             {
                 "name": name_of(visitor) or secrets.token_hex(8),
                 "ids": [run.id for run in runs],
                 "tries": tries_of(visitor),
             },
-            self.stamp_of(runs),
-            self.chart_of(runs),
+            stamp_of(curves.stamp(views)),
+            self.chart_of(views),
             gr.update(interactive=not live),
             gr.update(interactive=live),
             warning(notice),
@@ -104,18 +106,11 @@ class Page:
         """Updates for `opening` that leave everything as it is."""
         return skipped(self.opening)
 
-    def stamp_of(self, runs: Sequence[Run]) -> str:
-        """What the chart of these runs depends on: while it is the same, so is the chart."""
-        return stamp_of(curves.stamp(self.lab.training.views(runs)))
-
-    def chart_of(self, runs: Sequence[Run]) -> dict[str, Any]:
+    def chart_of(self, views: Sequence[RunView]) -> dict[str, Any]:
         """These runs, or the first of them where there are more than colours."""
-        shown = runs[: len(ROLES)]
-        shipped = runs and all(self.lab.stores.is_shipped(run) for run in shown)
+        shown = views[: len(ROLES)]
+        shipped = shown and all(self.lab.stores.is_shipped(view.run) for view in shown)
         note = "A finished example. Press Train to make your own." if shipped else ""
-        if len(shown) < len(runs):
-            note = f"The first {len(shown)} of {len(runs)} runs. {note}".strip()
-        if not shown:
-            return {"runs": []}
-        views = self.lab.training.views(shown)
-        return curves.chart_of(views, note, curves.names_of(views))
+        if len(shown) < len(views):
+            note = f"The first {len(shown)} of {len(views)} runs. {note}".strip()
+        return curves.chart_of(shown, note, curves.names_of(shown)) if shown else {"runs": []}

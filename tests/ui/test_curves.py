@@ -87,7 +87,7 @@ def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_
         run.rename(f"rate 0.{n}")
 
     def shown(*runs: Run) -> list[tuple[str, str]]:
-        return [(run["role"], run["name"]) for run in page.chart_of(runs)["runs"]]
+        return [(run["role"], run["name"]) for run in page.chart_of(lab.training.views(runs))["runs"]]
 
     assert shown(*dropouts[:3]) == [("a", "rate 0.1"), ("b", "rate 0.2"), ("c", "rate 0.3")]
     assert shown(*dropouts[:2]) == [("a", "rate 0.1"), ("b", "rate 0.2")]
@@ -96,7 +96,7 @@ def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_
     assert shown(dropouts[0]) == [("a", "rate 0.1")]  # alone, nothing but its name tells it from the others
     assert shown(plain) == [("plain", "plain")]
     assert [role for role, _ in shown(plain, *dropouts)] == list("abcde")
-    assert page.chart_of([plain, *dropouts])["note"] == "The first 5 of 6 runs."
+    assert page.chart_of(lab.training.views([plain, *dropouts]))["note"] == "The first 5 of 6 runs."
 
 
 def test_a_run_that_cannot_be_read_does_not_change_the_colours_of_the_others(a_history, jobs):

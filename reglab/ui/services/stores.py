@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from reglab.errors import RunError
 from reglab.runs.run import Run
 from reglab.runs.store import Store, checkpoints_store, find, runs_store
+from reglab.runs.view import RunView
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Stores:
             except RunError:
                 continue
         return found
+
+    def view(self, run: Run) -> RunView:
+        """The run as its folder is now; whoever asks again gets what has come since read on."""
+        return (self.shipped if self.is_shipped(run) else self.own).view(run)
 
     def is_shipped(self, run: Run) -> bool:
         """Whether it is one of the networks that ship."""

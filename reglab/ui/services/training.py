@@ -83,12 +83,13 @@ class Training:
 
     # ---- looking
     def views(self, runs: Sequence[Run]) -> list[RunView]:
-        """The runs as they are now, with what the queue knows of them."""
-        return [self.jobs.view(run) for run in runs]
+        """The runs as they are now, with what the queue knows of them; of their files only what has come since is read."""
+        now = self.jobs.snapshot()  # before the folders: a run that is started in between is seen as running
+        return [now.view(self.stores.view(run)) for run in runs]
 
     def is_live(self, runs: Sequence[Run]) -> bool:
         """Whether any of them is still being trained, or waits for it."""
-        return any(self.jobs.status(run) in ("running", "queued") for run in runs)
+        return any(view.is_live for view in self.views(runs))
 
     def machine_line(self) -> str:
         """`AMD EPYC, 2 cores · bf16 · idle` for the top of the page."""

@@ -19,9 +19,11 @@ from reglab.teaching.presets import PRESETS, Preset
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
 from reglab.ui.components.controls import MAIN, MORE, TRANSFER, fitting, preset
 from reglab.ui.components.events import PRIVATE, QUIET, skipped
+from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, name_of, tries_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.views import curves
 from reglab.ui.views.preview import sees_html
 from reglab.ui.views.setup import advice_html, machine_html, recipe_html, weights_html
 
@@ -214,12 +216,13 @@ class TrainTab:
         clock is stopped only by a look that found nothing new, and never while this visitor has a job: the next look
         then puts the right runs on the screen.
         """
-        lab, runs = self.lab, self.lab.results.open(ids_of(visitor))
-        live, now = lab.training.is_live(runs), self.page.stamp_of(runs)
+        lab = self.lab
+        views = lab.training.views(lab.results.open(ids_of(visitor)))
+        live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
         rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line())]
         if now != before:
             buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
-            return [now, self.page.chart_of(runs), *buttons, *rest, gr.skip()]
+            return [now, self.page.chart_of(views), *buttons, *rest, gr.skip()]
         jobs = lab.training.jobs
         go_on = live or lab.datasets.is_fetching() or not jobs.machine() or jobs.is_busy(name_of(visitor))
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
