@@ -1,5 +1,7 @@
-"""The page: `app.py` is its table of contents; one file a tab in `tabs/`, whose handlers ask `services/`.
+"""The page, and what other programs may call. Read `app.py` first, its table of contents, then a tab you know.
 
-`services/` do what the tabs offer and `views/` turn values into HTML; neither has heard of Gradio. `components/` are the
-parts of Gradio that several tabs use. Only this package imports gradio.
+`tabs/` lay out components, one file a tab, and ask `services/`, which do what the page offers in plain values; `views/` turn
+values into HTML by `templates/`. `page.py` is what tabs share, `components/` are parts that several of them use, `api.py` the
+endpoints of programs, `static/` style sheets and scripts. Only this package imports gradio, and of it neither `services/` nor
+`views/`. May import everything else.
 """

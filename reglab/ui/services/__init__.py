@@ -1,6 +1,6 @@
-"""What the page does, in plain values; never imports gradio. Read `lab.py` first: a `Lab` is the five services.
+"""What the page does, in plain values. Read `lab.py` first: a `Lab` is five services over the same `stores.py`.
 
-`datasets` fetches, `training` starts, stops and resumes, `results` reads what came of the runs, `predictions` asks trained
-networks, `files` hands out downloads. `stores.py` is where all of them look for runs. Services return values and raise the
-three errors of `reglab.errors`; the tabs turn both into what is on the screen.
+`datasets` fetches, `training` starts, stops and resumes, `results` reads what came of runs, `predictions` asks networks,
+`files` hands out downloads. They return values and raise the errors of `reglab.errors`; the tabs turn both into what is on the
+screen. `Run`s travel, ids only at the page's edge. Never imports gradio, nor a tab.
 """
