@@ -27,7 +27,7 @@ class DropBlock(Regularizer):
     hint = "Hide squares of the feature maps"
     paper = "Ghiasi et al. 2018, DropBlock: a regularization method for convolutional networks, arXiv:1810.12890"
     formula = r"\gamma = \frac{p}{b^2} \cdot \frac{HW}{(H - b + 1)(W - b + 1)},\quad \tilde{h} = h \odot m\, \frac{|m|}{\sum m}"
-    pytorch = "timm.layers.DropBlock2d(drop_prob=0.1, block_size=3, couple_channels=False)"
+    pytorch = "torchvision.ops.DropBlock2d(p=0.1, block_size=3)"
     keras = "# not in Keras; keras_cv.layers.DropBlock2D(rate=0.1, block_size=3)"
     advice = {
         "spatial_dropout": "DropBlock and spatial dropout both hide parts of feature maps: together they hide a lot, so "

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import batch, rng
 from timm.layers import DropBlock2d as Timms
+from torchvision.ops import DropBlock2d as Torchvisions
 
 from reglab import models
 from reglab.models import ModelSpec
 from reglab.models.layers import DropBlock2d
+from reglab.regularizers.dropblock import DropBlock
 
 SIDE, MAPS = 12, 4_000
 
@@ -60,6 +62,20 @@ def test_far_from_the_border_it_hides_as_much_as_timms(rate, size):
     deviation = sqrt(2 * ours.mean((2, 3)).var().item() / MAPS)
     assert abs(ours.mean() - theirs.mean()) < 5 * deviation
     assert abs(ours.mean() - share) < 5 * deviation
+
+
+@pytest.mark.parametrize(("rate", "size"), [(0.1, 3), (0.3, 5)])
+def test_it_hides_as_much_as_torchvisions_which_its_card_names(rate, size):
+    """Theirs has whole blocks as well: every place of a map is hidden as often by both."""
+    ours, theirs = (hidden(kind(rate, size)).float() for kind in (DropBlock2d, Torchvisions))
+    share = (ours.mean((0, 1)) + theirs.mean((0, 1))) / 2
+    difference = (ours.mean((0, 1)) - theirs.mean((0, 1))).abs()
+    assert (difference < 5 * (2 * share * (1 - share) / MAPS).sqrt()).all()
+
+
+def test_the_line_on_its_card_is_torchvisions_layer():
+    p, size = (DropBlock().model_dump()[name] for name in ("rate", "block_size"))
+    assert DropBlock.pytorch == f"torchvision.ops.{Torchvisions.__name__}(p={p}, block_size={size})"
 
 
 def test_channels_and_images_are_hidden_in_independently():
