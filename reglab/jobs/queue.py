@@ -137,43 +137,30 @@ class Jobs:
         return here
 
     # ---- asking
-    def submit(
-        self,
-        configs: Sequence[RunConfig],
-        *,
-        owner: str = "",
-        names: Sequence[str] = (),
-        group: str = "",
-        parent: str = "",
-    ) -> list[Run]:
-        """Make the runs' folders and put them into the queue as one job.
+    def submit(self, runs: Sequence[Run], *, owner: str = "", prune: bool = False) -> None:
+        """Put runs that are not being trained into the queue, as one job that trains them side by side.
+
+        A run that waits or is being trained already, because somebody else has asked for it a moment ago, is left as it is.
 
         Raises:
             ConfigError: The queue, or this visitor's part of it, is full, or the device is not here.
             RunError: The server is shutting down.
         """
-        device = self._device(configs[0])
-        with self._lock:
-            self.admit(owner)
-            named = zip(configs, names or [""] * len(configs), strict=True)
-            runs = [self.store.create(config, name=name, group=group, parent=parent) for config, name in named]
-            self._enqueue([runs], device, owner)
-        return runs
+        self._submit([list(dict.fromkeys(runs))], owner, prune)
 
     def submit_each(self, runs: Sequence[Run], *, owner: str = "", prune: bool = False) -> None:
-        """Put runs that are not being trained into the queue as a job each, so that other visitors have turns between them.
+        """The same as a job each, so that other visitors have turns between them; they count as one when the queue is full."""
+        self._submit([[run] for run in dict.fromkeys(runs)], owner, prune)
 
-        However many they are, they count as one when the queue is full. A run that waits or is being trained already,
-        because somebody else has asked for it a moment ago, is left as it is. Raises as `submit`.
-        """
-        if not runs:
+    def _submit(self, jobs: Sequence[Sequence[Run]], owner: str, prune: bool) -> None:
+        if not any(jobs):
             return
-        device = self._device(runs[0].config)
+        device = self._device(next(run for runs in jobs for run in runs).config)
         with self._lock:
-            left = [run for run in dict.fromkeys(runs) if not self.view(run).is_live]
+            left = [waiting for runs in jobs if (waiting := [run for run in runs if not self.view(run).is_live])]
             if left:
                 self.admit(owner)
-                self._enqueue([[run] for run in left], device, owner, prune)
+                self._enqueue(left, device, owner, prune)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
         """Put runs that were stopped or interrupted back into the queue, as one job.

@@ -15,6 +15,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.jobs import queue
 from reglab.jobs.queue import Job, Jobs, in_turn
@@ -59,6 +60,14 @@ def ended(jobs: Jobs, run: Run) -> bool:
     return jobs.status(run) in ENDED
 
 
+def submit(jobs: Jobs, configs: list[RunConfig], owner: str = "", group: str = "") -> list[Run]:
+    """New runs as one job; none is made where the queue refuses."""
+    jobs.admit(owner)
+    runs = [jobs.store.create(config, group=group) for config in configs]
+    jobs.submit(runs, owner=owner)
+    return runs
+
+
 def worker_of(jobs: Jobs, run: Run) -> int:
     return next(job.process.pid for job in jobs.running() if run.id in job.ids)
 
@@ -75,7 +84,7 @@ def began_after(later: Run, earlier: Run) -> bool:
 
 
 def test_two_jobs_train_one_after_the_other(jobs):
-    first, second = (jobs.submit([quick(epochs=3, seed=seed)])[0] for seed in (0, 1))
+    first, second = (submit(jobs, [quick(epochs=3, seed=seed)])[0] for seed in (0, 1))
     assert jobs.status(second) == "queued" and jobs.place(second.id) == 1 and jobs.place(first.id) is None
     wait_for(lambda: ended(jobs, second))
     assert began_after(second, first)
@@ -92,7 +101,7 @@ def threads():
 
 def test_the_runs_of_one_job_are_trained_side_by_side_and_as_each_alone(jobs, tmp_path, threads):
     configs = [quick(epochs=3), quick(epochs=3, seed=1)]
-    pair = jobs.submit(configs, group="pair")
+    pair = submit(jobs, configs, group="pair")
     wait_for(lambda: all(ended(jobs, run) for run in pair))
     for config, run in zip(configs, pair, strict=True):
         alone = Store(tmp_path / "alone").create(config)
@@ -152,8 +161,8 @@ def test_the_queue_tells_of_all_runs_at_once_what_it_tells_of_each(jobs, store, 
 
 def test_the_queue_takes_turns_between_visitors(jobs):
     """A has three jobs before B and C come; they need not wait for all of them."""
-    (running,) = jobs.submit([long()], owner="a")
-    waiting = [jobs.submit([quick(seed=i)], owner=owner)[0] for i, owner in enumerate("aaabc")]
+    (running,) = submit(jobs, [long()], owner="a")
+    waiting = [submit(jobs, [quick(seed=i)], owner=owner)[0] for i, owner in enumerate("aaabc")]
     places = [jobs.place(run.id) for run in waiting]
     assert places == [3, 4, 5, 1, 2]
     assert [job.ids[0] for job in jobs.order()] == [waiting[i].id for i in (3, 4, 0, 1, 2)]
@@ -165,21 +174,21 @@ def test_the_queue_takes_turns_between_visitors(jobs):
 
 def test_a_full_queue_is_refused_in_words_and_makes_no_folder(jobs, store, monkeypatch):
     monkeypatch.setattr(queue, "WAITING", 4)
-    jobs.submit([long()], owner="a")
+    submit(jobs, [long()], owner="a")
     for _ in range(queue.WAITING_PER_OWNER):
-        jobs.submit([quick()], owner="a")
+        submit(jobs, [quick()], owner="a")
     before = len(store.runs())
     with pytest.raises(ConfigError, match="You have 3 jobs waiting already"):
-        jobs.submit([quick()], owner="a")
-    jobs.submit([quick()], owner="b")
+        submit(jobs, [quick()], owner="a")
+    submit(jobs, [quick()], owner="b")
     with pytest.raises(ConfigError, match="The queue is full with 4 jobs"):
-        jobs.submit([quick()], owner="c")
+        submit(jobs, [quick()], owner="c")
     assert len(store.runs()) == before + 1
 
 
 # ---- stop, resume ------------------------------------------------------------------------------------------------
 def test_a_running_job_stops_and_can_be_resumed(jobs):
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     wait_for(lambda: trains(run))
     jobs.stop(run.id)
     wait_for(lambda: run.lines()[0][-1]["event"] == "stopped", 10)
@@ -195,14 +204,14 @@ def test_a_running_job_stops_and_can_be_resumed(jobs):
 
 
 def test_stopping_right_after_starting_is_not_lost(jobs):
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     jobs.stop(run.id)
     wait_for(lambda: ended(jobs, run), 15)
     assert run.status() == "stopped"
 
 
 def test_one_of_two_runs_of_a_job_can_be_stopped(jobs):
-    stays, goes = jobs.submit([long(), long(seed=1)])
+    stays, goes = submit(jobs, [long(), long(seed=1)])
     wait_for(lambda: trains(stays) and trains(goes))
     jobs.stop(goes.id)
     wait_for(lambda: goes.lines()[0][-1]["event"] == "stopped", 10)
@@ -212,7 +221,7 @@ def test_one_of_two_runs_of_a_job_can_be_stopped(jobs):
 
 
 def test_only_what_has_stopped_can_be_resumed(jobs):
-    (run,) = jobs.submit([quick()])
+    (run,) = submit(jobs, [quick()])
     with pytest.raises(RunError, match=r"is (running|queued)"):
         jobs.resume([run])
     wait_for(lambda: ended(jobs, run))
@@ -221,8 +230,8 @@ def test_only_what_has_stopped_can_be_resumed(jobs):
 
 
 def test_a_job_that_fails_says_so_and_the_next_one_starts(jobs):
-    (bad,) = jobs.submit([quick(optimizer="sgd", lr=1e6)])
-    (good,) = jobs.submit([quick()])
+    (bad,) = submit(jobs, [quick(optimizer="sgd", lr=1e6)])
+    (good,) = submit(jobs, [quick()])
     wait_for(lambda: ended(jobs, good))
     assert bad.status() == "failed" and "Diverged" in bad.summary()["reason"]
     assert good.status() == "finished"
@@ -230,8 +239,8 @@ def test_a_job_that_fails_says_so_and_the_next_one_starts(jobs):
 
 # ---- crashes -----------------------------------------------------------------------------------------------------
 def test_a_killed_worker_leaves_an_interrupted_run_and_the_next_one_starts(jobs):
-    (killed,) = jobs.submit([long()])
-    (following,) = jobs.submit([quick()])
+    (killed,) = submit(jobs, [long()])
+    (following,) = submit(jobs, [quick()])
     wait_for(lambda: trains(killed))
     os.kill(worker_of(jobs, killed), signal.SIGKILL)
     wait_for(lambda: jobs.status(killed) == "interrupted", 10)
@@ -243,7 +252,7 @@ def test_a_killed_worker_leaves_an_interrupted_run_and_the_next_one_starts(jobs)
 
 def test_a_new_server_sees_a_running_run_and_can_stop_it(jobs, store):
     """What the new server knows it reads off the folder."""
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     wait_for(lambda: trains(run))
     restarted = Jobs(Store(store.root))
     same = restarted.store.open(run.id)
@@ -258,10 +267,10 @@ def test_a_new_server_sees_a_running_run_and_can_stop_it(jobs, store):
 
 
 def test_a_new_server_waits_for_the_worker_of_the_old_one(jobs, store):
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     wait_for(lambda: trains(run))
     restarted = Jobs(Store(store.root))
-    (second,) = restarted.submit([quick()])
+    (second,) = submit(restarted, [quick()])
     wait_for(lambda: restarted.running()[0].begun.is_set())
     assert run.is_locked() and not second.is_locked()
     jobs.stop(run.id)
@@ -271,18 +280,18 @@ def test_a_new_server_waits_for_the_worker_of_the_old_one(jobs, store):
 
 
 def test_closing_the_server_stops_its_runs_with_their_snapshots(jobs):
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     wait_for(lambda: trains(run))
     pid = worker_of(jobs, run)
     jobs.close(patience=10)
     assert run.status() == "stopped" and run.resume() is not None
     wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 5)
     with pytest.raises(RunError, match="shutting down"):
-        jobs.submit([quick()])
+        submit(jobs, [quick()])
 
 
 def test_closing_the_server_reaches_a_worker_that_is_just_starting(jobs):
-    (run,) = jobs.submit([long()])
+    (run,) = submit(jobs, [long()])
     jobs.close(patience=60)
     wait_for(lambda: not jobs.running())
     assert not run.is_locked() and jobs.status(run) in ("stopped", "interrupted")

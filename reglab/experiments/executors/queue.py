@@ -23,10 +23,8 @@ def train(experiment: Experiment, jobs: Jobs, owner: str = "") -> list[Run]:
         runs = experiment.folders_while_locked(store)
         left = [run for run in runs if is_left(run, jobs.status(run), experiment.prune)]
         try:
-            if not experiment.is_one_job:
-                jobs.submit_each(left, owner=owner, prune=experiment.prune)
-            elif left:
-                jobs.resume(left, owner=owner)
+            submit = jobs.submit if experiment.is_one_job else jobs.submit_each
+            submit(left, owner=owner, prune=experiment.prune)
         except (ConfigError, RunError):
             for run in runs:
                 if run.id not in before:
