@@ -33,7 +33,7 @@ class Bar:
     y: float
     width: float
     height: float
-    words: str = ""
+    words: str
     opacity: float | None = None
 
 
@@ -70,10 +70,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Reliability(Drawing):
-    """Bars with their claims, on three levels."""
+    """Bars and what they claim, on three levels."""
 
     ece: float = 0.0
-    pairs: Sequence[tuple[Bar | None, Claim]] = ()
+    claims: Sequence[Claim] = ()
     levels: Sequence[tuple[float, str]] = ()
 
 
@@ -172,24 +172,24 @@ def reliability(run: Shown) -> Reliability:
 
     bins = run.look["reliability"]
     most = max((b["count"] for b in bins), default=0) or 1
-    pairs: list[tuple[Bar | None, Claim]] = []
-    told = []
+    bars, claims, told = [], [], []
     for n, b in enumerate(bins):
         if not b["count"]:
             continue
         told.append(f"{b['confidence']:.0%} sure, {b['accuracy']:.0%} right, {b['count']:,} images")
         x, end = _across(n / len(bins)), _across((n + 1) / len(bins))
         opacity = 0.3 + 0.7 * (b["count"] / most) ** 0.5
-        bar = _bar("right", x, end, up(b["accuracy"]), bottom, told[-1], opacity)
-        pairs.append((bar, Claim(x, end, up(b["confidence"]))))
+        bars.append(_bar("right", x, end, up(b["accuracy"]), bottom, told[-1], opacity))
+        claims.append(Claim(x, end, up(b["confidence"])))
     ece = run.look["ece"]
     return Reliability(
         run.role,
         f"{run.name}: calibration error {ece:.3f}; {'; '.join(told)}",
         "confidence",
         PERCENT,
+        [bar for bar in bars if bar],
         tall=SQUARE,
         ece=ece,
-        pairs=pairs,
+        claims=claims,
         levels=[(up(at), f"{at * 100:.0f} %") for at in (0, 0.5, 1)],
     )
