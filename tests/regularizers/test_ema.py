@@ -86,7 +86,7 @@ def test_before_the_first_step_the_network_is_judged_as_it_is():
 
 
 def test_what_a_run_judges_is_the_average_it_remembers(tiny_split):
-    config = tiny_config(epochs=2, lr=0.01, regularizers={"ema": {"decay": 0.9}, "batch_norm": True})
+    config = tiny_config(width=0.125, epochs=2, lr=0.01, regularizers={"ema": {"decay": 0.9}, "batch_norm": True})
     events = list(train(config, tiny_split))
     snapshot = [e for e in events if isinstance(e, Snapshot)][-1]
     state = {k.removeprefix("memory/ema/"): v for k, v in snapshot.tensors.items() if k.startswith("memory/ema/")}
@@ -99,7 +99,7 @@ def test_what_a_run_judges_is_the_average_it_remembers(tiny_split):
 
 @pytest.mark.parametrize("warmup", [True, False])
 def test_at_decay_zero_it_is_the_plain_run(warmup, tiny_split):
-    config = tiny_config(epochs=2, regularizers={"ema": {"decay": 0, "warmup": warmup}})
+    config = tiny_config(width=0.125, epochs=2, regularizers={"ema": {"decay": 0, "warmup": warmup}})
     ours, theirs = (
         [e.to_json() for e in train(c, tiny_split) if isinstance(e, Epoch)] for c in (config, config.plain())
     )

@@ -164,9 +164,11 @@ def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, n
 
 
 @every_trainable
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_network_still_learns_with_it(key, optimizer, tiny_split):
-    config = config_with(key, width=0.25, epochs=5, optimizer=optimizer, lr={"adamw": 3e-3, "sgd": 0.05}[optimizer])
+@pytest.mark.parametrize(
+    ("optimizer", "lr", "width"), [("adamw", 3e-3, 0.125), pytest.param("sgd", 0.05, 0.25, marks=pytest.mark.slow)]
+)
+def test_a_network_still_learns_with_it(key, optimizer, lr, width, tiny_split):
+    config = config_with(key, epochs=5, optimizer=optimizer, lr=lr, width=width)
     *events, end = train(config, tiny_split)
     untrained = next(e for e in events if isinstance(e, Epoch))
     assert isinstance(end, Finished) and end.last["train_loss"] < untrained.train_loss - 0.01
@@ -223,7 +225,7 @@ def whole_story(key: str) -> list:
 
 
 @every_trainable
-@pytest.mark.parametrize("steps", [2, 7])
+@pytest.mark.parametrize("steps", [pytest.param(2, marks=pytest.mark.slow), 7])
 def test_stopped_after_some_steps_and_resumed_it_comes_to_the_same_bytes(key, steps, tiny_split):
     config = config_with(key, epochs=3)
     whole, taken = whole_story(key), []

@@ -91,6 +91,6 @@ def test_in_a_run_too_rho_zero_is_the_plain_run(others, tiny_split):
     """Both passes see the same images with the same units dropped."""
     curves = []
     for on in ({}, {"sam": {"rho": 0}}):
-        config = tiny_config(epochs=1, regularizers=others | on)
+        config = tiny_config(width=0.125, epochs=1, regularizers=others | on)
         curves.append([e.to_json() for e in train(config, tiny_split) if isinstance(e, Epoch)])
     assert curves[0] == curves[1]

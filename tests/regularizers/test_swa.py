@@ -94,7 +94,9 @@ def test_the_learning_rate_stays_up_while_weights_are_averaged():
 
 
 def test_a_run_trains_as_before_until_the_start_and_judges_the_average_after_it(tiny_split):
-    config = tiny_config(epochs=4, lr=0.01, regularizers={"swa": {"start": 0.5, "lr_share": 0.5}, "batch_norm": True})
+    config = tiny_config(
+        width=0.125, epochs=4, lr=0.01, regularizers={"swa": {"start": 0.5, "lr_share": 0.5}, "batch_norm": True}
+    )
     ours, theirs = (
         [e for e in train(c, tiny_split) if isinstance(e, Epoch)] for c in (config, config.override({"swa": False}))
     )
@@ -106,5 +108,7 @@ def test_a_run_trains_as_before_until_the_start_and_judges_the_average_after_it(
 def test_any_number_of_training_images_leaves_no_batch_of_one():
     """501 images judged in batches of 500 would leave one alone, which batch normalization refuses."""
     split = make_split(train=501, val=16, test=16)
-    config = tiny_config(epochs=1, batch_size=167, regularizers={"batch_norm": True, "swa": {"start": 0.0}})
+    config = tiny_config(
+        width=0.125, epochs=1, batch_size=167, regularizers={"batch_norm": True, "swa": {"start": 0.0}}
+    )
     assert isinstance(list(train(config, split))[-1], Finished)

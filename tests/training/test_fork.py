@@ -20,7 +20,7 @@ from reglab.training.events import Epoch, Failed, Finished, Stopped
 from reglab.training.fork import names, train_fork
 from reglab.training.train import train
 
-BASE = tiny_config(epochs=4, train_size=60, val_size=60, width=0.25)
+BASE = tiny_config(epochs=4, train_size=60, val_size=60, width=0.125)
 
 
 def told(events) -> list[dict]:
@@ -41,7 +41,9 @@ def test_a_fork_is_the_other_run_up_to_its_epoch_and_another_one_from_there(chan
 
 
 def test_a_technique_can_be_switched_off_and_another_continues_with_what_it_remembers(tiny_split):
-    config = tiny_config(epochs=4, regularizers={"dropout": {"rate": 0.3}, "ema": {"decay": 0.9}, "flip_crop": {}})
+    config = tiny_config(
+        width=0.125, epochs=4, regularizers={"dropout": {"rate": 0.3}, "ema": {"decay": 0.9}, "flip_crop": {}}
+    )
     fork = config.forked(2, {"dropout": False})
     assert fork.regularizers.keys() == {"ema", "flip_crop"}
     parent, after = epochs(train(config, tiny_split)), epochs(train_fork(fork, tiny_split))
@@ -50,7 +52,7 @@ def test_a_technique_can_be_switched_off_and_another_continues_with_what_it_reme
 
 def test_a_change_that_changes_nothing_leaves_every_number_as_it_was(tiny_split):
     """A penalty of strength zero: what the fork is continued with is what the other run would have continued with."""
-    config = tiny_config(epochs=3, regularizers={"dropout": {"rate": 0.3}, "ema": {"decay": 0.9}})
+    config = tiny_config(width=0.125, epochs=3, regularizers={"dropout": {"rate": 0.3}, "ema": {"decay": 0.9}})
     fork = config.forked(1, {"l1.strength": 0})
     assert told(train_fork(fork, tiny_split)) == told(train(config, tiny_split))
 
@@ -86,7 +88,7 @@ def test_stopped_in_either_part_and_resumed_it_comes_to_the_same_bytes(stop_afte
 
 
 def test_a_run_that_ended_before_cannot_be_forked_after(tiny_split):
-    config = tiny_config(epochs=8, width=0.25, regularizers={"early_stopping": {"patience": 1, "min_delta": 1}})
+    config = tiny_config(epochs=8, width=0.125, regularizers={"early_stopping": {"patience": 1, "min_delta": 1}})
     ended = list(train_fork(config.forked(6, {"early_stopping": False}), tiny_split))[-1]
     assert isinstance(ended, Failed) and "ends after epoch" in ended.reason
 
