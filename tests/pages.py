@@ -48,3 +48,28 @@ def changes(updates: Any) -> list[Any]:
         return {key: value for key, value in each.items() if key != "__type__"} or None
 
     return [of(each) for each in updates]
+
+
+def pressed(**data: str) -> Any:
+    """The event of a button that a view has drawn, with its `data-` attributes."""
+    import gradio as gr
+
+    return gr.EventData(None, data)
+
+
+def clicked(index: Any, row: list[Any] | None = None) -> Any:
+    """The event of a click on a picture of a gallery, or on a cell of a table."""
+    import gradio as gr
+
+    return gr.SelectData(None, {"index": index, "value": None, "row_value": row})
+
+
+def beside_train(tab: Callable[..., Any]) -> Callable[..., Any]:
+    """For `laid_out`: the tab on a page with the controls of the Train tab, which it reads or fills."""
+    from reglab.ui.tabs.train import TrainTab
+
+    def lay_out(lab: Lab, page: Any) -> Any:
+        TrainTab(lab, page)
+        return tab(lab, page)
+
+    return lay_out

@@ -21,14 +21,14 @@ from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.compare import CompareTab
-from reglab.ui.tabs.errors import errors_tab
-from reglab.ui.tabs.inside import inside_tab
-from reglab.ui.tabs.learn import learn_tab
-from reglab.ui.tabs.predict import predict_tab
-from reglab.ui.tabs.reproduce import reproduce_tab
-from reglab.ui.tabs.runs import runs_tab
+from reglab.ui.tabs.errors import ErrorsTab
+from reglab.ui.tabs.inside import InsideTab
+from reglab.ui.tabs.learn import LearnTab
+from reglab.ui.tabs.predict import PredictTab
+from reglab.ui.tabs.reproduce import ReproduceTab
+from reglab.ui.tabs.runs import RunsTab
 from reglab.ui.tabs.share import ShareTab
-from reglab.ui.tabs.sweep import sweep_tab
+from reglab.ui.tabs.sweep import SweepTab
 from reglab.ui.tabs.train import TrainTab
 
 STATIC = Path(__file__).parent / "static"
@@ -54,19 +54,19 @@ def build(lab: Lab) -> gr.Blocks:
             with gr.Tab("Compare", id="compare") as compared:
                 refresh_compare = CompareTab(lab, page).on_select
             with gr.Tab("Sweep", id="sweep") as swept:
-                refresh_sweep = sweep_tab(lab, page, page.tabs)
+                refresh_sweep = SweepTab(lab, page).on_select
             with gr.Tab("Reproduce", id="reproduce") as reproduced:
-                refresh_reproduce = reproduce_tab(lab, page)
+                refresh_reproduce = ReproduceTab(lab, page).on_select
             with gr.Tab("Inside", id="inside") as inside:
-                refresh_inside = inside_tab(lab, page)
+                refresh_inside = InsideTab(lab, page).on_select
             with gr.Tab("Errors", id="errors") as errors:
-                refresh_errors = errors_tab(lab, page)
+                refresh_errors = ErrorsTab(lab, page).on_select
             with gr.Tab("Predict", id="predict") as predict:
-                refresh_predict = predict_tab(lab, page)
+                refresh_predict = PredictTab(lab, page).on_select
             with gr.Tab("Learn", id="learn") as learn:
-                refresh_learn = learn_tab(lab, page, page.tabs)
+                refresh_learn = LearnTab(lab, page).on_select
             with gr.Tab("Runs", id="runs") as runs:
-                refresh_runs = runs_tab(lab, page, page.tabs)
+                refresh_runs = RunsTab(lab, page).on_select
         blocks.load(train.load, page.visitor, train.loaded, **QUIET)
         blocks.load(None, js=NAMED)
         compared.select(*refresh_compare, **PRIVATE)

@@ -8,10 +8,9 @@ import re
 import shutil
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 from browser import expect
-from pages import changes
+from pages import changes, clicked
 from PIL import Image
 
 from reglab.experiments import compare
@@ -126,7 +125,7 @@ def test_a_row_that_is_clicked_adds_its_runs_or_takes_them_out(four, laid_out):
     tab, ids = laid_out(CompareTab), [run.id for run in four]
 
     def click(chosen, by_set_up, row):
-        return tab.toggle(chosen, by_set_up, gr.SelectData(None, {"index": [0, 0], "value": "", "row_value": row}))
+        return tab.toggle(chosen, by_set_up, clicked([0, 0], row))
 
     assert click(ids, True, ["", ids[0]]) == ids[2:], "both seeds at once"
     assert click(ids[2:], True, ["", ids[0]]) == [*ids[2:], *ids[:2]], (

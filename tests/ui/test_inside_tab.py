@@ -1,20 +1,19 @@
-"""The Inside tab, and the chart with more than two runs, as visitors meet them in a real browser."""
+"""The Inside tab: its page as text, its handlers, and, with the chart of more than two runs, in a real browser."""
 
 from __future__ import annotations
 
 import os
 import re
-from types import SimpleNamespace
+import shutil
 from typing import Any
 
-import gradio as gr
 import pytest
 from browser import Lab, expect
+from pages import changes
 
 from reglab.runs.run import Run
-from reglab.runs.store import Store
-from reglab.ui.services import lab as backstage
-from reglab.ui.tabs.inside import dressed, inside_html, inside_tab
+from reglab.ui.components.networks import dressed
+from reglab.ui.tabs.inside import InsideTab
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 
@@ -71,17 +70,28 @@ def test_runs_are_dressed_as_in_the_chart(finished, tmp_path):
         (nobody, "plain"),
         (regularized, "regularized"),
     ]
-    assert "train one first" in inside_html([], lambda run: {})
 
 
-def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show(finished, tmp_path):
+# ---- the tab, without a page -------------------------------------------------------------------------------------
+def test_networks_are_looked_into_once_each_and_one_that_is_gone_is_a_sentence(finished, laid_out):
+    tab = laid_out(InsideTab)
+    assert "train one first" in tab.show(None, "") and "train one first" in tab.show("gone", 7)
+    shown = tab.show(finished.id, finished.id)
+    assert shown.count("<svg") == 3 and finished.name in shown and "60 validation images" in shown
+    assert tab.show(finished.id, "") == shown
+    (finished.path / "model.safetensors").write_bytes(b"broken")
+    assert "is damaged" in tab.show(finished.id, "") and 'class="warning"' in tab.show(finished.id, "")
+    (finished.path / "model.safetensors").unlink()
+    assert "has no weights yet" in tab.show(finished.id, "")
+
+
+def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show(finished, laid_out):
     """Gradio calls `show` when the last value of `refresh` is another than before."""
-    lab = backstage.Lab(Store(tmp_path / "runs"), Store(tmp_path / "shipped"))
-    with gr.Blocks():
-        refresh, _, (*_, wanted) = inside_tab(lab, SimpleNamespace(visitor=gr.State({})))
+    tab = laid_out(InsideTab)
+    wanted = tab.networks.wanted
 
     def asked(*chosen: Any) -> Any:
-        return refresh({}, [], *chosen)[-1]
+        return tab.refresh({}, [], *chosen)[-1]
 
     one = asked(None, None)
     assert one != wanted.value and asked(None, None) == asked(finished.id, "") == one
@@ -92,14 +102,30 @@ def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show
     assert asked(finished.id, "") == [] != wanted.value
 
 
-# ---- the tab -----------------------------------------------------------------------------------------------------
+def test_the_tab_follows_a_run_that_is_new_on_the_train_tab_until_another_is_chosen(finished, laid_out, tmp_path):
+    other = shutil.copytree(finished.path, tmp_path / "runs" / "20250101-000000-aaaaaa").name
+    tab, mine = laid_out(InsideTab), finished.id
+
+    def opened(visitor: Any, followed: list[str], *chosen: str) -> tuple[Any, Any, list[str]]:
+        first, second, there, _ = changes(tab.refresh(visitor, followed, *chosen))
+        return first["value"], second["value"], there
+
+    assert opened({"ids": [other]}, [], mine, "") == (other, "", [other])
+    assert opened({"ids": [other]}, [other], mine, "") == (mine, "", [other]), "chosen since"
+    assert opened({"ids": [other, mine]}, [other], other, "") == (other, mine, [other, mine])
+    assert opened({"ids": ["gone"]}, [], mine, "") == (mine, "", [])
+
+
+# ---- in the browser ----------------------------------------------------------------------------------------------
 def open_inside(lab: Lab) -> Any:
     lab.tab("Inside")
     return lab.page.locator("#inside-page")
 
 
-def test_opening_the_tab_shows_the_two_networks_of_the_train_tab_without_a_press(lab):
-    inside = open_inside(lab)
+def test_the_tab_shows_the_networks_of_the_train_tab_until_others_are_chosen(lab, a_run):
+    run, broken = a_run("20250102-000000-aaaaaa"), a_run("20250102-000002-cccccc")
+    (broken.path / "model.safetensors").write_bytes(b"broken")
+    inside = open_inside(lab)  # without a press
     expect(inside.locator("svg[role=img]")).to_have_count(6)
     expect(inside.locator("ul[role=img]")).to_have_count(2)
     expect(inside.locator(".warning")).to_have_count(0)
@@ -109,61 +135,47 @@ def test_opening_the_tab_shows_the_two_networks_of_the_train_tab_without_a_press
         "rgb(194, 78, 0)"
     )
 
-
-def test_another_network_is_looked_into_as_soon_as_it_is_chosen_and_stays_chosen(lab, a_run):
-    run = a_run("20250102-000000-aaaaaa")
-    inside = open_inside(lab)
-    expect(inside.locator("svg[role=img]")).to_have_count(6)
-    lab.choose("inside-second", "none")
+    lab.choose("inside-first", re.compile(broken.id))
+    expect(inside.locator(".warning")).to_contain_text("is damaged")
     expect(inside.locator("svg[role=img]")).to_have_count(3)
+    lab.choose("inside-second", "none")
     lab.choose("inside-first", re.compile(run.id))
     expect(inside.locator("thead")).to_have_text(run.id)
+    expect(inside.locator("svg[role=img]")).to_have_count(3)
     expect(inside.locator(".caption")).to_contain_text("60 validation images")
     lab.tab("Train")
     lab.tab("Inside")
     expect(lab.page.locator("#inside-first input")).to_have_value(re.compile(run.id))
     expect(inside.locator("thead")).to_have_text(run.id)
 
-
-def test_the_tab_follows_a_run_that_is_new_on_the_train_tab(lab, a_run):
-    inside = open_inside(lab)
-    expect(inside.locator("svg[role=img]")).to_have_count(6)
-    run = a_run("20250102-000001-bbbbbb")
+    new = a_run("20250102-000001-bbbbbb")
     lab.tab("Runs")
-    lab.choose("run", re.compile(run.id))
+    lab.choose("run", re.compile(new.id))
     lab.page.locator("#open-run").click()
     lab.expect_statuses("finished")
     lab.tab("Inside")
-    expect(inside.locator("thead")).to_have_text(run.id)
-    expect(inside.locator("svg[role=img]")).to_have_count(3)
-
-
-def test_a_network_that_is_gone_is_a_sentence(lab, a_run):
-    run = a_run("20250102-000002-cccccc")
-    inside = open_inside(lab)
-    expect(inside.locator("svg[role=img]")).to_have_count(6)
-    (run.path / "model.safetensors").write_bytes(b"broken")
-    lab.choose("inside-first", re.compile(run.id))
-    expect(inside.locator(".warning")).to_contain_text("is damaged")
+    expect(inside.locator("thead")).to_have_text(new.id)
     expect(inside.locator("svg[role=img]")).to_have_count(3)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_the_tab_can_be_read_on_every_screen(visitors, server, theme, width):
-    lab = visitors(viewport={"width": width, "height": 844}).open(server, f"?__theme={theme}")
+def test_the_tab_can_be_read_on_every_screen(visitors, server, theme):
+    lab = visitors(viewport={"width": 1440, "height": 844}).open(server, f"?__theme={theme}")
     inside = open_inside(lab)
     expect(inside.locator("svg[role=img]")).to_have_count(6)
-    assert lab.sideways() <= 0
-    assert inside.locator(".reglab-inside").evaluate_all(CUT_OFF) == []
-    sizes = inside.locator("svg text").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
-    assert min(sizes) >= 9
-    columns = {round(box["x"]) for box in map(lambda e: e.bounding_box(), inside.locator("section").all()) if box}
-    assert len(columns) == (2 if width > 1000 else 1)
     light = "e => { const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3 }"
     for words in ("h4", "tbody th", "em"):
         brightness = inside.locator(words).first.evaluate(light)
         assert brightness > 140 if theme == "dark" else brightness < 110, words
+    for width in (1440, 390):
+        lab.page.set_viewport_size({"width": width, "height": 844})
+        assert lab.sideways() <= 0
+        assert inside.locator(".reglab-inside").evaluate_all(CUT_OFF) == []
+        sizes = inside.locator("svg text").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+        assert min(sizes) >= 9
+        boxes = [section.bounding_box() for section in inside.locator("section").all()]
+        columns = {round(box["x"]) for box in boxes if box}
+        assert len(columns) == (2 if width > 1000 else 1)
 
 
 # ---- five runs in the chart --------------------------------------------------------------------------------------

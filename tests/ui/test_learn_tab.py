@@ -1,17 +1,28 @@
-"""The Learn tab as its visitors meet it: cards of all techniques, and a lesson from the prediction to the score."""
+"""The Learn tab: its handlers called without a page, and its cards and a lesson in a real browser."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser import LEFT, Lab, Server, expect, wait_until
+from pages import beside_train, changes, pressed
 
+from reglab import data
 from reglab.regularizers import CATALOGUE
+from reglab.runs.run import Run
+from reglab.teaching import cards
 from reglab.teaching.lessons import LESSONS, lesson
+from reglab.ui.tabs.learn import LearnTab
+from reglab.ui.tabs.learn.contents import ENTRIES, contents
+from reglab.ui.tabs.learn.kept import Kept
+from reglab.ui.tabs.learn.lesson import AGAIN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route  # which may be missing
@@ -46,29 +57,174 @@ def held(lab: Lab, text: str) -> Iterator[list[Route]]:
     lab.page.unroute("**/gradio_api/**", hold)
 
 
-# ---- cards -------------------------------------------------------------------------------------------------------
-def test_every_card_can_be_opened_and_its_formula_read(lab):
-    learn(lab)
-    page = lab.page
+# ---- without a page ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def tab(laid_out, monkeypatch) -> LearnTab:
+    """As where CIFAR-10 is not at hand."""
+    monkeypatch.setattr(data, "is_local", lambda key: key == "digits")
+    return laid_out(beside_train(LearnTab))
+
+
+def of(tab, updates: list[Any]) -> dict[str, Any]:
+    """Updates for `tab.lesson.live`, by name."""
+    return dict(zip(("stamp", "start", "stop", "arms", "chart", "result"), changes(updates), strict=True))
+
+
+def answers(tab, key: str) -> list[Any]:
+    """The first option, or 70 percent, for all questions of one lesson; None for those of others."""
+    every = [(each, q) for each in LESSONS.values() for q in each.questions]
+    return [(q.options[0] if q.options else 70) if each.key == key else None for each, q in every]
+
+
+def finished_arms(trained, folder: Path, key: str, seed: int = 0) -> list[str]:
+    """Copies of one run that say they are the arms of a lesson. Returns their ids."""
+    ids = []
+    for i, config in enumerate(lesson(key).arms("digits", seed).values()):
+        run = Run(shutil.copytree(trained["path"], folder / f"2025010{i + 1}-000000-abcde{seed}"))
+        described = {**run.described, "config": config.model_dump(mode="json"), "group": "abcabcabcabc"}
+        (run.path / "config.json").write_text(json.dumps(described))
+        ids.append(run.id)
+    return ids
+
+
+def test_every_card_is_filled_and_can_be_tried_where_its_network_is(tab):
     for key, technique in CATALOGUE.items():
-        learn(lab, key)
-        expect(page.locator("#formula .katex-html")).to_have_count(1)
-        wait_until(
-            lambda tex=technique.formula: written(lab) == tex, f"not the formula of {key}", more=lambda: written(lab)
-        )
-        expect(page.locator(".katex-error")).to_have_count(0)
-        for code in ("pytorch", "keras"):
-            expect(page.locator(f"#card-{code} pre code")).to_be_visible()
-        expect(page.locator("#try-it")).to_be_enabled()
+        title, formula, *parts, try_it, notice = changes(tab.card.filled(key))
+        assert title["value"].startswith(f"## {technique.title}\n\n") and title["visible"]
+        assert formula["visible"] == bool(cards.card(key).formula)
+        assert all(part["visible"] == bool(part["value"]) for part in parts)
+        assert try_it == {"interactive": notice == ""}
+        *values, front, notice = changes(tab.card.set_up(key))
+        if try_it == {"interactive": True}:
+            named = dict(zip(tab.card.page.controls.by_name, values, strict=True))
+            assert [k for k in CATALOGUE if named[k]] == [key] and front == {"selected": "train"} and notice == ""
+        else:
+            assert set(values) == {None} and front is None and 'class="warning"' in notice
+
+
+def test_the_list_opens_cards_and_lessons_and_a_browser_may_remember_anything(tab):
+    def pages(updates: list[Any]) -> tuple[str, bool, bool]:
+        entry, card, lesson = changes(updates)[:3]
+        return entry, card["visible"], lesson["visible"]
+
+    first = f"lesson:{next(iter(LESSONS))}"
+    assert pages(tab.choose({}, pressed(entry="mixup"))[1:]) == ("mixup", True, False)
+    assert pages(tab.choose(None, pressed(entry="lesson:dropout"))[1:]) == ("lesson:dropout", False, True)
+    for nonsense in ("no such page", 7, ["dropout"], None):
+        assert tab.choose({}, pressed(entry=nonsense))[0] == first
+        assert pages(tab.refresh(nonsense, nonsense, False)[1 + len(tab.lesson.answers) :]) == (first, False, True)
+    fn, inputs, outputs = tab.on_select
+    put_back, *updates = tab.refresh("cutout", {}, True)
+    assert put_back is True and len(updates) + 1 == len(outputs) and len(inputs) == 3 and fn == tab.refresh
+    assert set(changes(updates)[: len(tab.lesson.answers)]) == {None}, "answers are put back once"
+    assert len(tab.choose({}, pressed(entry="cutout"))) == 1 + len(tab.shown)
+
+
+def test_the_list_says_nothing_that_gradio_would_take_for_code():
+    template = str(contents().html_template)
+    assert not set("`$\\{") & set(template)
+    for entry in ENTRIES.values():
+        assert f'data-entry="{entry.key}"' in template
+
+
+def test_a_lesson_asks_for_a_prediction_first_and_runs_only_once_at_a_time(tab, here):
+    page = tab.lesson
+    memory, notice, *live, clock = changes(page.begin("lesson:dropout", {}, {}, *[None] * len(page.answers)))
+    assert "Predict first: " in notice and memory is None and set(live) == {None} and here.stores.own.runs() == []
+
+    memory, notice, *live, clock = page.begin("lesson:dropout", {}, {"name": "ann"}, *answers(tab, "dropout"))
+    begun = of(tab, live)
+    arms = list(lesson("dropout").changes)
+    assert notice == "" and changes([clock]) == [{"active": True}] and begun["stop"] == {"interactive": True}
+    assert begun["start"] == {"interactive": False, "value": AGAIN} and begun["result"] == ""
+    assert [run["name"] for run in begun["chart"]["runs"]] == arms
+    assert {run.name for run in here.stores.own.runs()} == {f"{lesson('dropout').title}, {arm}" for arm in arms}
+    _, notice, *live, _ = changes(page.begin("lesson:dropout", memory, {}, *answers(tab, "dropout")))
+    assert "is going on" in notice and set(live) == {None} and len(here.stores.own.runs()) == len(arms)
+
+    put_back = page.remembered(memory)
+    told = answers(tab, "dropout")
+    assert [a for a, given in zip(put_back, told, strict=True) if given is not None] == [
+        a for a in told if a is not None
+    ]
+    assert of(tab, page.filled("lesson:weight_decay", memory)[-7:-1])["chart"]["runs"] == [], "another lesson has none"
+    page.halt("lesson:dropout", memory)
+    runs = here.results.open(Kept.of(memory, lesson("dropout")).ids)
+    wait_until(lambda: not here.training.is_live(runs), "still live after Stop")
+    *live, clock = page.tick("lesson:dropout", memory, {"name": "ann"}, begun["stamp"])
+    ended = of(tab, live)
+    assert changes([clock]) == [None] and "nothing to score" in ended["result"]
+    assert ended["start"] == {"interactive": True, "value": AGAIN} and ended["stop"] == {"interactive": False}
+    asked = ("lesson:dropout", memory, {"name": "ann"}, ended["stamp"])
+    wait_until(lambda: changes(page.tick(*asked))[-1] == {"active": False}, "still looking though nothing is going on")
+    assert set(changes(page.tick(*asked))[:-1]) == {None}, "nothing new"
+
+
+def test_a_finished_lesson_is_scored_and_the_next_attempt_has_another_seed(tab, trained, tmp_path):
+    page, overfitting = tab.lesson, lesson("overfitting")
+    kept = Kept(
+        {q.key: q.options[0] if q.options else 70 for q in overfitting.questions},
+        finished_arms(trained, tmp_path / "runs", "overfitting"),
+        1,
+    )
+    memory = kept.into({}, overfitting)
+    told = of(tab, page.filled("lesson:overfitting", memory)[-7:-1])
+    assert "What these runs have shown" in told["result"] and re.search(
+        r"Your prediction: \d of 8 points", told["result"]
+    )
+    assert "You said 70 % training accuracy with few images; it was" in told["result"]
+    assert all(f"`{c.command()}`" in told["arms"] for c in overfitting.arms("digits", 0).values())
+    forgotten = of(tab, page.filled("lesson:overfitting", Kept({}, kept.ids, 1).into({}, overfitting))[-7:-1])
+    assert "Your prediction" not in forgotten["result"] and "What these runs have shown" in forgotten["result"]
+
+    again, _, *live, _ = page.begin("lesson:overfitting", memory, {}, *answers(tab, "overfitting"))
+    assert all(f"`{c.command()}`" in of(tab, live)["arms"] for c in overfitting.arms("digits", 1).values())
+    assert Kept.of(again, overfitting).attempt == 2
+    page.halt("lesson:overfitting", again)
+
+
+@pytest.mark.parametrize("memory", [None, 7, [], {"lessons": 7}, {"lessons": {"dropout": 7}}])
+def test_a_memory_that_is_no_memory_is_none(memory):
+    dropout = lesson("dropout")
+    assert Kept.of(memory, dropout) == Kept({}, [], 0)
+    kept = Kept({"a": 1}, ["x"], 3)
+    assert Kept.of(kept.into(memory, dropout), dropout) == kept
+    odd = {"lessons": {"dropout": {"prediction": 7, "attempt": -1, "ids": [1, "y"]}}}
+    assert Kept.of(odd, dropout) == Kept({}, ["y"], 0)
+
+
+# ---- cards, in the browser ---------------------------------------------------------------------------------------
+# What of a card can be seen, asked at once: thirty cards would else take a few hundred questions.
+CARD = """() => ({
+  title: document.querySelector("#card-title h2")?.textContent,
+  formula: document.querySelector("#formula annotation")?.textContent.trim(),
+  drawn: document.querySelectorAll("#formula .katex-html").length,
+  errors: document.querySelectorAll(".katex-error").length,
+  codes: ["pytorch", "keras"].filter(name => document.querySelector(`#card-${name} pre code`)?.checkVisibility()),
+  enabled: !document.querySelector("#try-it").disabled,
+})"""
+
+
+def test_every_card_can_be_opened_and_its_formula_read(lab):
+    def seen() -> Any:
+        return lab.page.evaluate(CARD)
+
+    learn(lab)
+    for key, technique in CATALOGUE.items():
+        card = {
+            "title": technique.title,
+            "formula": technique.formula,
+            "drawn": 1,
+            "errors": 0,
+            "codes": ["pytorch", "keras"],
+            "enabled": True,
+        }
+        lab.page.locator(f"#contents [data-entry='{key}']").click()
+        wait_until(lambda card=card: seen() == card, f"not the card of {key}", more=seen)
     assert lab.sideways() == 0
 
 
-def written(lab: Lab) -> str:
-    """The formula on the screen, as KaTeX was given it."""
-    return lab.page.locator("#formula annotation").first.text_content().strip()
-
-
-def test_search_finds_by_title_key_and_hint(lab):
+def test_pages_are_found_tried_and_open_again_after_a_reload(visitor, lab):
     learn(lab)
     search, shown = lab.page.locator("#contents input"), lab.page.locator("#contents button").filter(visible=True)
     expect(shown).to_have_count(len(LESSONS) + len(CATALOGUE))
@@ -84,9 +240,12 @@ def test_search_finds_by_title_key_and_hint(lab):
     expect(shown.first).to_have_text("Weight decay values")
     search.press("Enter")
     expect(lab.page.locator("#lesson-intro h2")).to_have_text("Weight decay values")
+    search.fill("")
 
-
-def test_try_it_sets_up_the_train_tab_with_that_technique_alone(lab):
+    with held(lab, '"cutout"') as first:  # a second click counts while the first is answered
+        lab.page.locator("#contents [data-entry=cutout]").click()
+        wait_until(lambda: first, "the first click was not sent")
+        learn(lab, "mixup")
     learn(lab, "mixup")
     lab.page.locator("#try-it").click()
     expect(lab.page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
@@ -98,25 +257,12 @@ def test_try_it_sets_up_the_train_tab_with_that_technique_alone(lab):
     expect(lab.command).to_have_value(re.compile("--stochastic-depth"))
     expect(lab.command).to_have_value(re.compile("--model resnet"))
 
-
-def test_what_was_open_is_open_again_after_a_reload(lab):
     learn(lab, "cutout")
+    visitor.may_fail = LEFT
+    lab.page.set_viewport_size({"width": 390, "height": 844})  # on a phone
     lab.page.reload()
     learn(lab)
     expect(lab.page.locator("#card-title h2")).to_have_text("Cutout")
-
-
-def test_a_second_click_in_the_list_counts_while_the_first_is_answered(lab):
-    learn(lab)
-    with held(lab, '"cutout"') as first:
-        lab.page.locator("#contents [data-entry=cutout]").click()
-        wait_until(lambda: first, "the first click was not sent")
-        learn(lab, "mixup")
-
-
-def test_on_a_phone_the_list_folds_away(visitors, server):
-    lab = visitors(viewport={"width": 390, "height": 844}).open(server)
-    learn(lab)
     expect(lab.page.locator("#contents section").first).to_be_hidden()
     lab.page.locator("#contents summary").click()
     learn(lab, "cutmix")
@@ -125,11 +271,25 @@ def test_on_a_phone_the_list_folds_away(visitors, server):
     assert lab.box("#card-title h2")["y"] < 844 / 2
 
 
-# ---- lessons -----------------------------------------------------------------------------------------------------
+# ---- lessons, in the browser -------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def digits_server(tmp_path_factory) -> Iterator[Server]:
+    """Without CIFAR-10 the lessons are of digits, which begin to be trained at once."""
+    server = Server(tmp_path_factory.mktemp("digits"), cifar10=False)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+        print(server.log())
+
+
 @pytest.fixture
-def offline(another_server) -> Server:
-    """Without CIFAR-10 the lessons are of digits, which takes seconds."""
-    return another_server(cifar10=False).start()
+def offline(digits_server) -> Iterator[Server]:
+    """That server without runs."""
+    yield digits_server
+    digits_server.stop_runs()
+    for run in digits_server.runs():
+        run.delete()
 
 
 def predict(lab: Lab, percent: int) -> None:
@@ -141,7 +301,7 @@ def predict(lab: Lab, percent: int) -> None:
         number.blur()
 
 
-def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
+def test_a_lesson_from_the_prediction_through_a_reload_to_another_attempt(offline, visitor):
     visitor.may_fail = LEFT
     lab = learn(visitor.open(offline), "lesson:overfitting")
     page, start, stop = lab.page, lab.page.locator("#lesson-start"), lab.page.locator("#lesson-stop")
@@ -175,18 +335,16 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     expect(names).to_have_text(arms)
     page.locator("#lesson-setups button").first.click()
     expect(commands).to_have_text(setups(0))  # those of the runs on the screen, not of the next
-
-    result = page.locator("#lesson-result")
-    expect(result).to_contain_text("What these runs have shown", timeout=240_000)
-    expect(result).to_contain_text(re.compile(r"Your prediction: \d of 8 points"))
-    expect(result).to_contain_text("You said 70 % training accuracy with few images; it was")
-    expect(start).to_be_enabled()
-    expect(stop).to_be_disabled()
     assert {run.name for run in offline.runs()} == {f"{lesson('overfitting').title}, {arm}" for arm in arms}
 
+    stop.click()
+    result = page.locator("#lesson-result")
+    expect(result).to_contain_text("nothing to score")
+    expect(start).to_be_enabled()
+    expect(stop).to_be_disabled()
     start.click()  # again: another seed
     expect(stop).to_be_enabled()
-    expect(result).not_to_contain_text("points")
+    expect(result).not_to_contain_text("nothing to score")
     expect(commands).to_have_text(setups(1))
     stop.click()
     expect(result).to_contain_text("nothing to score")
@@ -194,25 +352,7 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     assert sorted(run.config.seed for run in offline.runs()) == [0] * len(arms) + [1] * len(arms)
 
 
-def test_lessons_keep_apart_what_was_predicted(offline, visitor):
-    lab = learn(visitor.open(offline), "lesson:dropout")
-    page = lab.page
-    predict(lab, 30)
-    page.locator("#lesson-start").click()
-    expect(page.locator("#lesson-stop")).to_be_enabled()
-    learn(lab, "lesson:weight_decay")
-    expect(page.locator("#lesson-start")).to_be_enabled()
-    expect(page.locator("#lesson-chart [data-part=progress] .name")).to_have_count(0)
-    page.locator("#lesson-start").click()
-    expect(page.locator("#lesson-notice .warning")).to_contain_text("Predict first: ")
-    learn(lab, "lesson:dropout")
-    expect(page.locator("#lesson-chart [data-part=progress] .name")).to_have_text(list(lesson("dropout").changes))
-    page.locator("#lesson-stop").click()
-    expect(page.locator("#lesson-result")).to_contain_text("nothing to score")
-    assert len(offline.runs()) == 4
-
-
-def test_a_prediction_is_kept_when_another_page_is_asked_for_meanwhile(offline, visitor):
+def test_lessons_keep_apart_what_was_predicted_also_when_another_page_is_asked_for_meanwhile(offline, visitor):
     """The answers to a slow click in the list and to a quick start arrive the other way round."""
     lab = learn(visitor.open(offline), "lesson:dropout")
     page, names = lab.page, lab.page.locator("#lesson-chart [data-part=progress] .name")
@@ -223,7 +363,12 @@ def test_a_prediction_is_kept_when_another_page_is_asked_for_meanwhile(offline, 
         page.locator("#lesson-start").click()
         expect(names).to_have_text(list(lesson("dropout").changes))
     expect(page.locator("#lesson-intro h2")).to_have_text(lesson("weight_decay").title)
+    expect(page.locator("#lesson-start")).to_be_enabled()
+    expect(names).to_have_count(0)
+    page.locator("#lesson-start").click()
+    expect(page.locator("#lesson-notice .warning")).to_contain_text("Predict first: ")
     learn(lab, "lesson:dropout")
     expect(names).to_have_text(list(lesson("dropout").changes))
     page.locator("#lesson-stop").click()
     expect(page.locator("#lesson-result")).to_contain_text("nothing to score")
+    assert len(offline.runs()) == 4

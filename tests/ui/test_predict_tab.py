@@ -1,4 +1,4 @@
-"""The Predict and the Errors tab as visitors meet them in a real browser."""
+"""The Predict tab: its handlers called without a page, and as visitors meet it in a real browser, with the Errors tab."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
-from browser import Lab, expect
+from browser import Lab, expect, wait_until
+from pages import changes, clicked, pressed
 from PIL import Image
 
 from reglab import data
-from reglab.analysis.evaluate import answers, evaluate, known
+from reglab.analysis.evaluate import evaluate, known
+from reglab.models import pretrained
 from reglab.runs.run import Run
+from reglab.ui.tabs.predict import PredictTab
+from reglab.ui.views.answers import page
 
 # Whatever is wider than the room it has.
 CUT_OFF = """([root]) => [...root.querySelectorAll("*")].filter(e => {
@@ -44,7 +49,61 @@ def fact(answers: Any, name: str) -> Any:
     return answers.locator("dl div").filter(has_text=re.compile(f"^{name}")).locator("dd")
 
 
-def test_an_example_is_answered_by_the_plain_and_the_regularized_network_side_by_side(lab):
+# ---- without a page ----------------------------------------------------------------------------------------------
+def test_a_picture_is_answered_by_the_networks_that_are_chosen_and_calibrated_with_a_press(
+    finished, laid_out, tmp_path
+):
+    tab, picture = laid_out(PredictTab), str(a_picture(tmp_path))
+
+    def ask(*chosen, how="crop", tta=False, spread=False):
+        return tab.show(picture, how, tta, spread, *chosen)
+
+    assert tab.show(None, "crop", False, False, finished.id, "") == page([])
+    assert "train one first" in ask("", None, 7)
+    answered = ask(finished.id, finished.id, how="upside down")
+    assert answered.count("<section") == 1 and finished.name in answered and "not calibrated" in answered
+    assert "this network has no dropout" in ask(finished.id, spread=True)
+
+    assert tab.calibrate(pressed(run=finished.id)) == ""
+    evaluation = known(finished)
+    assert evaluation
+    calibrated = ask(finished.id, how="fit", tta=True)
+    assert f"{evaluation.temperature:.2f}" in calibrated and "<button" not in calibrated
+    assert "gone" in tab.calibrate(pressed(run="gone")) and 'class="warning"' in tab.calibrate(pressed())
+
+    classes = tab.classify(picture, finished.id)
+    assert set(classes) == set(data.source("digits").classes) and sum(classes.values()) == pytest.approx(1, abs=1e-4)
+    for nothing, words in (((None, finished.id), "no picture yet"), ((picture, None), "no trained network yet")):
+        with pytest.raises(gr.Error, match=words):
+            tab.classify(*nothing)
+
+    assert len(tab.pictures(finished.id)) == len(tab.pictures(None)) == 10
+    first, second, *_, shown, kept, networks = changes(tab.refresh({}, [], None, ""))
+    assert first["value"] == finished.id and second["value"] == "" and len(shown) == len(kept) == 10
+    assert len(networks["choices"]) == len(pretrained.OFFERED)
+    (finished.path / "model.safetensors").write_bytes(b"broken")
+    assert "is damaged" in ask(finished.id)
+
+
+def test_a_picture_of_the_gallery_is_the_one_that_was_clicked(laid_out):
+    tab = laid_out(PredictTab)
+    assert tab.choose(["a", "b"], clicked(1)) == "b" and changes([tab.choose(["a"], clicked(1))]) == [None]
+
+
+def test_a_network_of_imagenet_that_is_not_offered_or_not_here_is_not_asked(here, laid_out):
+    part = laid_out(PredictTab).imagenet
+    assert changes(part.look("nothing", "picture.png")) == ["", "", {"active": False}]
+    asked, *_ = changes(part.ask("timm/resnet18", None))
+    assert asked == "timm/resnet18"
+    going = here.datasets.fetches["timm/resnet18"]
+    wait_until(lambda: going.state == "failed", "it was fetched without a network")
+    notice, answer, clock = changes(part.look("timm/resnet18", None))
+    assert "timm/resnet18 (47 MB) could not" in notice and not answer and clock == {"active": False}
+
+
+# ---- in the browser ----------------------------------------------------------------------------------------------
+def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab, a_run, tmp_path):
+    run = a_run("20250103-000000-aaaaaa")
     shown = open_predict(lab)
     expect(shown).to_contain_text("Click an example")
     before = shown.bounding_box()
@@ -66,11 +125,10 @@ def test_an_example_is_answered_by_the_plain_and_the_regularized_network_side_by
     expect(panels).to_have_count(1)
     lab.page.locator("#spread input").check()
     expect(fact(shown, "Dropout")).to_contain_text("this network has no dropout")
+    lab.page.locator("#spread input").uncheck()
 
-
-def test_a_network_is_calibrated_with_a_press_and_then_answers_calibrated(lab, a_run, tmp_path):
-    run = a_run("20250103-000000-aaaaaa")
-    shown = open_predict(lab, run)
+    lab.choose("network", re.compile(run.id))
+    expect(lab.page.locator("#examples img")).to_have_count(10)
     lab.upload(a_picture(tmp_path))
     expect(fact(shown, "Temperature")).to_contain_text("not calibrated")
     lab.page.locator("#tta input").check()
@@ -82,44 +140,12 @@ def test_a_network_is_calibrated_with_a_press_and_then_answers_calibrated(lab, a
     expect(fact(shown, "Temperature")).to_contain_text(f"{evaluation.temperature:.2f}")
     expect(shown.get_by_role("button")).to_have_count(0)
 
-
-def test_weights_of_imagenet_that_cannot_be_had_are_a_sentence(lab):
-    open_predict(lab)
     lab.page.get_by_role("button", name="ImageNet classes").click()
     lab.choose("imagenet-network", re.compile("resnet18 · a download of 47 MB"))
     lab.page.locator("#imagenet-go").click()
     expect(lab.page.locator("#imagenet-notice .warning")).to_contain_text(
         re.compile(r"timm/resnet18 \(47 MB\) could not")
     )
-
-
-# ---- errors ------------------------------------------------------------------------------------------------------
-def test_a_run_is_evaluated_with_a_press_and_a_cell_of_its_table_shows_its_pictures(lab, a_run):
-    run, page = a_run("20250103-000001-bbbbbb"), lab.page
-    lab.tab("Errors")
-    notice, table, cell = (page.locator(f"#errors-{part}") for part in ("notice", "table", "cell"))
-    expect(notice.get_by_role("button", name="Evaluate")).to_be_visible()  # the shipped one knows another CIFAR-10
-    lab.choose("errors-network", re.compile(run.id))
-    expect(notice).to_contain_text(f"{run.id} has not been evaluated")
-    notice.get_by_role("button", name="Evaluate").click()
-    expect(table.locator("tbody tr")).to_have_count(10)
-    expect(notice.get_by_role("button")).to_have_count(0)
-    numbers = [int(number) for number in table.locator("tbody td").all_inner_texts()]
-    labels, predicted = data.load("digits").test_labels, answers(run).argmax(1).numpy()
-    expected = np.zeros((10, 10), dtype=int)
-    np.add.at(expected, (labels, predicted), 1)
-    assert numbers == expected.ravel().tolist()
-    expect(page.locator("#errors-page svg[role=img]")).to_have_count(2)
-    expect(page.locator("#errors-page figure").first).to_be_visible()
-
-    true, taken = (int(n[0]) for n in np.nonzero(expected * (1 - np.eye(10, dtype=int))))
-    table.get_by_role("button", name=re.compile(f"of {expected[true].sum()} {true} taken for {taken},")).click()
-    expect(cell.locator("h4")).to_have_text(f"{true} taken for {taken}")
-    expect(cell.locator("figure")).to_have_count(min(20, expected[true, taken]))
-    expect(cell.locator("figcaption").first).to_have_text(
-        re.compile(rf"^{true}, taken for {taken}.* % sure; calibrated")
-    )
-    assert table.locator("[aria-pressed=true]").count() == 1
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])

@@ -6,17 +6,20 @@ import html
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from browser import expect, wait_until
 from conftest import tiny_config
+from pages import changes
 from test_reproduce import GOOD, TOY, told
 
+from reglab.errors import ConfigError
 from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, STATUS
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.reproduce import paper_of
+from reglab.ui.tabs.reproduce import ReproduceTab, paper_of
 from reglab.ui.views import curves as view
 from reglab.ui.views import reproduction
 from reglab.ui.views.reproduction import Shown
@@ -106,6 +109,50 @@ def test_progress_names_the_run_that_is_trained(store):
     runs = [store.create(tiny_config(epochs=7), name=name) for name in told]
     said = view.progress_of([run.view().with_status(told[run.name]) for run in runs])
     assert said == "1 of 4 runs are finished, “b” is in epoch 0 of 7, 2 wait."
+
+
+# ---- the tab, without a page -------------------------------------------------------------------------------------
+def test_a_publication_is_shown_begun_and_stopped(here, laid_out):
+    tab = laid_out(ReproduceTab)
+
+    def parts(updates: list[Any]) -> dict[str, Any]:
+        names = ("page", "budget", "full", "run budget", "run full", "stop", "stamp", "known", "clock")
+        return dict(zip(names, changes(updates), strict=True))
+
+    before = parts(tab.show("label_smoothing", {"name": "ann"}))
+    assert "86.8 %" in words(before["page"]) and before["known"] == []
+    assert before["run budget"] == before["run full"] == {"interactive": True}
+    assert before["stop"] == {"interactive": False} and before["clock"] == {"active": False}
+    notice, *commands = changes(tab.choose("label_smoothing", {}))[:3]
+    assert notice == "" and commands == [f"python -m reglab reproduce label_smoothing --{r}" for r in RECIPES]
+    assert "89.31 %" in words(tab.choose("nothing", {})[3])
+
+    notice, *updates = tab.begin("budget", "label_smoothing", {"name": "ann"})
+    begun = parts(updates)
+    assert notice == "" and "0 of 10 runs are finished" in words(begun["budget"])
+    assert len(begun["known"]) == len(here.stores.own.runs()) == 10 and begun["stamp"] != before["stamp"]
+    assert begun["run budget"] == {"interactive": False} and begun["run full"] == {"interactive": True}
+    assert begun["stop"] == {"interactive": True} and begun["clock"] == {"active": True}
+    assert parts(tab.show("label_smoothing", {"name": "bob"}))["stop"] == {"interactive": False}, "it is ann's"
+    halted = parts(tab.halt("label_smoothing", {"name": "ann"}))
+    wait_until(
+        lambda: not here.training.is_live(here.results.open(begun["known"])),
+        "still live after Stop",
+        more=lambda: halted,
+    )
+    asked = ("label_smoothing", {"name": "ann"})
+    ended = parts(tab.tick(*asked, begun["stamp"], begun["known"]))
+    assert ended["run budget"] == {"interactive": True} and ended["clock"] == {"active": False}
+    assert set(changes(tab.tick(*asked, ended["stamp"], ended["known"]))) == {None}, "nothing new"
+
+
+def test_what_cannot_be_begun_is_a_sentence(here, laid_out, monkeypatch):
+    def full(*_: Any) -> None:
+        raise ConfigError("The queue is full.")
+
+    monkeypatch.setattr(here.training, "start", full)
+    notice, *updates = changes(laid_out(ReproduceTab).begin("budget", "cutout", {}))
+    assert "The queue is full." in notice and set(updates) == {None}
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------

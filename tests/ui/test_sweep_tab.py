@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 
 import pytest
 from browser import LEFT, expect
 from conftest import tiny_config
+from pages import beside_train, changes, pressed
 
 from reglab.errors import ConfigError
 from reglab.experiments.axes import axis, one_value
@@ -14,19 +17,12 @@ from reglab.experiments.experiment import Experiment
 from reglab.experiments.sweep import sweep
 from reglab.jobs import queue as working
 from reglab.runs.store import Store
+from reglab.teaching.assignments import Assignment
 from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.sweep import AXES, FACTORIAL, GRID, SweepTab
 from reglab.ui.views import curves as view
 
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
-
-
-@pytest.fixture
-def here(tmp_path):
-    lab = Lab(Store(tmp_path / "runs"), Store(tmp_path / "none"))
-    yield lab
-    for run in lab.stores.own.runs():
-        run.ask_to_stop()
-    lab.close()
 
 
 def plan(*over, seeds=1, **changes):
@@ -108,44 +104,102 @@ def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
             fork(epoch, name, value)
 
 
+# ---- the tab, without a page -------------------------------------------------------------------------------------
+@pytest.fixture
+def tab(laid_out) -> SweepTab:
+    return laid_out(beside_train(SweepTab))
+
+
+def boxes(tab, kind=GRID, techniques=(), prune=False, seeds=1, images="60", epochs="1", over=(), **changes):
+    """What the tab's boxes hold, and after them the controls of the Train tab."""
+    pairs = [text.split("=") for text in over] + [["", ""]] * (AXES - len(over))
+    base = tiny_config(**{**SMALL, **changes})
+    values = [kind, list(techniques), prune, seeds, images, epochs, *(value for pair in pairs for value in pair)]
+    return [*values, *tab.page.controls.filled(base)]
+
+
+def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
+    line, price, command = tab.tell(*boxes(tab, over=["dropout.rate=0, 0.5", "weight_decay.strength=0"]))
+    assert line.startswith("<p>From the Train tab: ") and "2 runs to train" in price
+    assert re.fullmatch(
+        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0",
+        command,
+    )
+    _, price, command = tab.tell(*boxes(tab, kind=FACTORIAL, techniques=["dropout", "l1"], seeds=2.0))
+    assert "8 runs to train" in price and command.endswith("--seeds 2 --factorial dropout,l1")
+    for nonsense, said in (
+        ({}, "Choose a setting"),
+        ({"kind": FACTORIAL}, "Choose the techniques"),
+        ({"over": ["dropout.rate=0"], "seeds": None}, "must be a whole number"),
+        ({"over": ["dropout.rate=<b>"]}, "&lt;b&gt;"),
+    ):
+        line, price, command = tab.tell(*boxes(tab, **nonsense))
+        assert line.startswith("<p>From the Train tab: ") and said in price and command == "", nonsense
+    impossible = boxes(tab, over=["dropout.rate=0"])
+    impossible[-len(tab.page.controls.by_name) + list(tab.page.controls.by_name).index("epochs")] = -1
+    line, price, command = tab.tell(*impossible)
+    assert 'class="warning"' in line and price == command == ""
+
+
+def test_a_question_fills_the_boxes_and_a_setting_proposes_its_values(tab):
+    for question, _ in tab.questions:
+        kind, *rest = tab.ask(question)
+        pairs, metric, about = rest[: 2 * AXES], rest[2 * AXES], rest[2 * AXES + 1]
+        assert kind == GRID and metric == question.metric and question.title in html.unescape(about)
+        assert [f"{name}={values}" for name, values in zip(pairs[::2], pairs[1::2], strict=True) if name] == list(
+            question.over
+        )
+    assert tab.usual("batch_norm") == "off,on" and tab.usual("nothing") == tab.usual(None) == ""
+    assert changes(tab.turn(FACTORIAL)) == [{"visible": False}, {"visible": True}]
+    assert changes(tab.turn(GRID)) == [{"visible": True}, {"visible": False}]
+
+
+def test_a_sweep_is_started_drawn_opened_and_stopped(tab, here):
+    over = {"over": ["dropout.rate=0,0.5"]}
+    notice, group, mine, stamp, page, stop, clock = changes(
+        tab.begin({"name": "ann"}, None, "test_accuracy", None, *boxes(tab, **over))
+    )
+    assert notice == "" and mine == {"group": group["value"]} and group["choices"][0][1] == group["value"]
+    assert stop == {"interactive": True} and clock == {"active": True} and "of 2 runs finished" in page
+    asked = (group["value"], "test_accuracy", None)
+    wait_until(lambda: "2 of 2 runs finished" in str(tab.look(*asked, None)[1]))
+    after, page, stop, clock = changes(tab.look(*asked, stamp))
+    assert after != stamp and stop == {"interactive": False} and clock == {"active": False}
+    assert changes(tab.look(*asked, after)) == [None, None, None, {"active": False}], "nothing new"
+    assert tab.look(group["value"], "nonsense", None, None)[1] == page
+
+    runs = re.search('data-runs="([^"]*)"', page)
+    assert runs
+    visitor, *_, front = changes(tab.open({"name": "ann"}, pressed(runs=runs[1])))
+    assert visitor["ids"] == runs[1].split() and front == {"selected": "train"}
+    assert set(changes(tab.open({}, pressed(runs="gone")))) == {None}
+
+    choices, line, price, _, again, *_ = changes(tab.refresh(mine, None, *asked[1:], *boxes(tab, **over)))
+    assert choices["value"] == group["value"] and again == after and "0 runs to train" in price and line
+    assert changes(tab.refresh("nonsense", "gone", *asked[1:], *boxes(tab)))[0]["value"] == group["value"]
+    assert tab.halt(*asked)[1] == page, "there is nothing to stop any more"
+    assert "Choose a question" in tab.look(None, "test_accuracy", None, None)[1]
+
+
+def test_what_cannot_be_swept_or_is_not_allowed_is_a_sentence(tab, here):
+    for values, assignment, said in (
+        (boxes(tab), None, "Choose a setting"),
+        (
+            boxes(tab, epochs="9", over=["dropout.rate=0,0.5"]),
+            Assignment(max_epochs=3, config=tiny_config()),
+            "9 epochs",
+        ),
+        (boxes(tab, over=["dropout.rate=lin:0:0.9:40"], seeds=10), None, "the page takes at most 300"),
+    ):
+        notice, *updates = changes(tab.begin({}, assignment, "test_accuracy", None, *values))
+        assert 'class="warning"' in notice and said in notice and set(updates) == {None}
+    assert here.stores.own.runs() == []
+
+
 # ---- in the browser ----------------------------------------------------------------------------------------------
 def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_reload(visitor, lab, server):
     page = lab.page
     lab.choose("control-dataset", "Digits")
-    lab.tab("Sweep")
-    page.get_by_role("button", name="Dropout x weight decay").click()
-    expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
-    page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
-    page.locator("#values-1 textarea, #values-1 input").first.fill("0")
-    page.locator("#sweep-seeds input").fill("1")
-    page.locator("#sweep-images input, #sweep-images textarea").first.fill("60")
-    page.locator("#sweep-epochs input, #sweep-epochs textarea").first.fill("1")
-    expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
-    expect(page.locator("#sweep-command textarea")).to_have_value(lab_command())
-    page.locator("#sweep-start").click()
-    shown = page.locator("#sweep-page")
-    expect(shown).to_contain_text("2 of 2 runs finished", timeout=120_000)
-    visitor.may_fail = LEFT
-    page.reload()
-    lab.tab("Sweep")
-    expect(shown).to_contain_text("2 of 2 runs finished")
-    opened = shown.locator("button.open").first
-    name = opened.inner_text().strip()  # what the run is called, without its seed
-    opened.click()
-    expect(page.locator("#chart")).to_contain_text(f"{name}, seed 0: finished")
-    assert lab.sideways() == 0
-
-
-def lab_command():
-    import re
-
-    return re.compile(
-        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0$"
-    )
-
-
-def test_nonsense_is_one_sentence_and_a_factorial_is_offered(lab):
-    page = lab.page
     lab.tab("Sweep")
     page.locator("#sweep-start").click()
     expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose a setting")
@@ -154,9 +208,31 @@ def test_nonsense_is_one_sentence_and_a_factorial_is_offered(lab):
     page.locator("#sweep-start").click()
     expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose the techniques")
 
-
-def test_on_a_phone_nothing_runs_off_the_side(visitors, server):
-    lab = visitors(viewport={"width": 390, "height": 844}).open(server)
+    page.get_by_role("button", name="Dropout x weight decay").click()
+    expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
+    page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
+    page.locator("#values-1 textarea, #values-1 input").first.fill("0")
+    page.locator("#sweep-seeds input").fill("1")
+    page.locator("#sweep-images input, #sweep-images textarea").first.fill("60")
+    page.locator("#sweep-epochs input, #sweep-epochs textarea").first.fill("1")
+    expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
+    command = re.compile(
+        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0$"
+    )
+    expect(page.locator("#sweep-command textarea")).to_have_value(command)
+    page.locator("#sweep-start").click()
+    shown = page.locator("#sweep-page")
+    expect(shown).to_contain_text("2 of 2 runs finished", timeout=120_000)
+    visitor.may_fail = LEFT
+    page.reload()
     lab.tab("Sweep")
-    expect(lab.page.locator("#sweep-page")).to_contain_text("runs finished")
+    expect(shown).to_contain_text("2 of 2 runs finished")
+    page.set_viewport_size({"width": 390, "height": 844})  # on a phone
+    expect(shown).to_be_visible()
+    assert lab.sideways() == 0
+    page.set_viewport_size({"width": 1440, "height": 900})
+    opened = shown.locator("button.open").first
+    name = opened.inner_text().strip()  # what the run is called, without its seed
+    opened.click()
+    expect(page.locator("#chart")).to_contain_text(f"{name}, seed 0: finished")
     assert lab.sideways() == 0

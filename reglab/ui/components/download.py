@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import PROBLEMS
-from reglab.ui.components.events import PRIVATE
+from reglab.ui.components.events import PRIVATE, refusal
 
 
 class Download:
@@ -23,13 +23,20 @@ class Download:
         self.file = gr.DownloadButton("File", visible="hidden", elem_id=elem_id)
         self._press = f"() => setTimeout(() => document.querySelector('#{elem_id}').click(), 100)"
 
-    def when_clicked(self, button: gr.Button, make: Callable[..., Path], inputs: Sequence[Any]) -> None:
-        """`make` gets the values of the inputs and returns the file; what it cannot do is told in a sentence."""
+    def when_clicked(
+        self, button: gr.Button, make: Callable[..., Path], inputs: Sequence[Any], notice: gr.HTML | None = None
+    ) -> None:
+        """`make` gets the values of the inputs and returns the file; what it cannot do comes up as a sentence.
 
-        def made(*values: Any) -> str:
+        With the file, an older notice goes.
+        """
+
+        def made(*values: Any) -> Any:
             try:
-                return str(make(*values))
+                path = str(make(*values))
             except PROBLEMS as error:
-                raise gr.Error(str(error), print_exception=False) from None
+                raise refusal(error) from None
+            return (path, "") if notice else path
 
-        button.click(made, list(inputs), self.file, **PRIVATE).success(None, js=self._press)
+        outputs = [self.file, notice] if notice else [self.file]
+        button.click(made, list(inputs), outputs, **PRIVATE).success(None, js=self._press)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from markupsafe import escape
 
 from reglab import compat
 
@@ -21,3 +22,8 @@ def told(event: gr.EventData) -> dict[str, Any]:
 def skipped(components: Sequence[Any]) -> list[Any]:
     """Leave all of these as they are."""
     return [gr.skip() for _ in components]
+
+
+def refusal(error: Exception, title: str = "Error") -> gr.Error:
+    """A sentence that comes up over the page, which takes it for HTML; for what has no place of its own to say it in."""
+    return gr.Error(str(escape(str(error))), title=title, print_exception=False)

@@ -31,6 +31,7 @@ class Networks:
             self.boxes.append(unchecked(gr.Dropdown([NONE, *choices], label="Beside it", elem_id=second, **options)))
         self.followed = gr.State([])  # what the Train tab showed when this tab was opened last
         self.wanted = gr.State(None)  # changes when the tab is opened on other networks, on new weights, or on none
+        self.changes = [self.wanted.change, *(box.input for box in self.boxes)]
         self.inputs = [visitor, self.followed, *self.boxes]
         self.shown = [*self.boxes, self.followed, self.wanted]
 
@@ -38,30 +39,31 @@ class Networks:
         """The runs that are chosen, each once; what the page sends may be anything."""
         return self.lab.results.open(list(dict.fromkeys(i for i in chosen if isinstance(i, str) and i)))
 
-    def chosen(
-        self, choices: Sequence[tuple[str, str]], visitor: Any, followed: Sequence[str], shown: Sequence[Any]
-    ) -> tuple[list[Run], list[str]]:
-        """The networks to show when the tab is opened, two at most, and the ids of those of the Train tab.
+    def opened(
+        self, visitor: Any, followed: Sequence[str], chosen: Sequence[Any]
+    ) -> tuple[list[tuple[str, str]], list[Run], list[str]]:
+        """When the tab is opened: all choices, the networks to show, two at most, and the ids of those on the Train tab.
 
-        Those that are shown stay, unless the Train tab has others than when this tab was opened last; at first the shipped
-        pair.
+        Those that are chosen stay, unless the Train tab has others than when this tab was opened last; at first it is the
+        shipped pair.
         """
+        choices = self.lab.predictions.networks()
         known = [run_id for _, run_id in choices]
         there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
-        chosen = [run_id for run_id in shown if run_id in known]
-        if not chosen or there != followed:
-            chosen = there or [run.id for run in self.lab.results.example()] or known[:1]
-        return self.lab.results.open(chosen[:2]), there
+        ids = [run_id for run_id in chosen if run_id in known]
+        if not ids or there != followed:
+            ids = there or [run.id for run in self.lab.results.example()] or known[:1]
+        return choices, self.lab.results.open(ids[:2]), there
 
     def filled(
         self, choices: Sequence[tuple[str, str]], runs: Sequence[Run], there: Sequence[str], stamp: Any
     ) -> list[Any]:
-        """Updates for `shown`: the choices anew, with these runs chosen."""
-        ids = [run.id for run in runs]
-        boxes = [gr.update(choices=list(choices), value=ids[0] if ids else None)]
+        """Updates for `shown`, with these runs chosen; with another stamp than before the page is asked for anew."""
+        one, other = [*(run.id for run in runs), None, None][:2]
+        values = [gr.update(choices=list(choices), value=one)]
         if len(self.boxes) > 1:
-            boxes.append(gr.update(choices=[NONE, *choices], value=ids[1] if len(ids) > 1 else ""))
-        return [*boxes, list(there), stamp]
+            values.append(gr.update(choices=[NONE, *choices], value=other or ""))
+        return [*values, list(there), stamp]
 
 
 def dressed(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reglab.experiments import sweep
+from reglab.experiments import axes
 from reglab.regularizers import CATALOGUE
 from reglab.teaching import assignments
 
@@ -14,9 +14,9 @@ def called(name: str) -> str:
 
 def all_settings() -> list[tuple[str, str]]:
     """(what it is called, name) of every setting that can take several values."""
-    return [(called(name), name) for name in sweep.names() if name not in ("dataset", "precision")]
+    return [(called(name), name) for name in axes.names() if name not in ("dataset", "precision")]
 
 
 def of_techniques() -> list[tuple[str, str]]:
     """The same for the techniques alone."""
-    return [(called(name), name) for name in sweep.names() if name.partition(".")[0] in CATALOGUE]
+    return [(called(name), name) for name in axes.names() if name.partition(".")[0] in CATALOGUE]

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import PROBLEMS, ConfigError
-from reglab.experiments import sweep
+from reglab.experiments import axes
 from reglab.experiments.compare import METRICS
 from reglab.experiments.experiment import Experiment
 from reglab.ui.components.controls import unchecked
@@ -114,7 +114,8 @@ class CompareTab:
         if not ids:
             return warning(NOTHING), ""
         try:
-            return "", comparison.page(self.lab.results.comparison(ids), metric, axis, target / 100 if target else None)
+            found = self.lab.results.comparison(ids)
+            return "", comparison.page(found, metric, axis, target / 100 if target else None)
         except PROBLEMS as error:
             return warning(str(error)), ""
 
@@ -197,7 +198,7 @@ class Fork:
 
     def usual(self, name: Any) -> str:
         """A value that this setting usually takes."""
-        return sweep.usual_values(name).split(",")[-1] if name in sweep.names() else ""
+        return axes.usual_values(name).split(",")[-1] if name in axes.names() else ""
 
     def begin(self, run_id: Any, epoch: Any, name: Any, value: Any, visitor: Any) -> list[Any]:
         """Train the fork, and show it on the Train tab beside the run it goes on from."""
@@ -205,7 +206,7 @@ class Fork:
             if not (isinstance(run_id, str) and run_id):
                 raise ConfigError("There is no run to fork yet: train one first.")
             run = self.lab.stores.find(run_id)
-            fork = Experiment.fork(run, epoch, {str(name): sweep.one_value(str(name), str(value))})
+            fork = Experiment.fork(run, epoch, {str(name): axes.one_value(str(name), str(value))})
             runs = self.lab.training.start(fork, name_of(visitor))
         except PROBLEMS as error:
             return [*self.page.unopened(), warning(str(error))]

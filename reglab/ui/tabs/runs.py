@@ -2,168 +2,166 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from reglab.errors import PROBLEMS
 from reglab.ui.components.controls import unchecked
-from reglab.ui.components.visitor import warning
+from reglab.ui.components.download import Download
+from reglab.ui.components.events import PRIVATE, skipped
+from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 
 COLUMNS = ["name", "status", "data", "network", "regularizers", "train", "val", "test", "gap", "started"]
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def runs_tab(lab: Lab, train: Page, tabs: gr.Tabs) -> Any:
-    """Returns a function that refreshes the list, with its inputs and outputs, for when the tab is opened."""
-    with gr.Column(elem_id="runs"):
-        table = gr.Dataframe(
-            headers=COLUMNS,
-            value=[],
-            interactive=False,
-            wrap=False,
-            show_search="filter",
-            elem_id="runs-table",
-            label="Runs",
-            column_count=len(COLUMNS),
-            buttons=[],
-        )
+class RunsTab:
+    """A table of all runs, and what can be done with the one that is chosen."""
+
+    title, key = "Runs", "runs"
+
+    def __init__(self, lab: Lab, page: Page) -> None:
+        self.lab, self.page = lab, page
+        with gr.Column(elem_id="runs"):
+            self.table = gr.Dataframe(
+                headers=COLUMNS, value=[], interactive=False, wrap=False, show_search="filter", elem_id="runs-table",
+                label="Runs", column_count=len(COLUMNS), buttons=[],
+            )  # fmt: skip
+            self._lay_out_choice()
+            self._lay_out_buttons()
+            self.notice = gr.HTML("", elem_id="runs-notice")
+        self.ids = gr.State([])  # of the rows of the table
+        self.listing = [self.table, self.chosen, self.ids, self.sure]
+        self.filled = [*page.opening, *page.controls.components()]
+        self._wire()
+        self.on_select = (self.refresh, [self.chosen], self.listing)
+
+    # ---- what is laid out
+    def _lay_out_choice(self) -> None:
         with gr.Row(equal_height=False):
-            chosen = gr.Dropdown(
+            self.chosen = gr.Dropdown(
                 [], label="Run", info="or click a row of the table", elem_id="run", filterable=False, scale=3
             )
-            name = gr.Textbox(label="Name", info="what to call it", max_length=60, elem_id="run-name", scale=2)
-            rename = gr.Button("Rename", elem_id="rename", scale=0, min_width=100)
-        with gr.Row():
-            show = gr.Button("Open", variant="primary", elem_id="open-run", min_width=100)
-            resume = gr.Button("Resume", elem_id="resume", min_width=100)
-            download = gr.Button("Download weights and card", elem_id="download", min_width=100)
-            # A DownloadButton hands out what it held when it was clicked, so it is filled first and clicked by the page.
-            file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
-            delete = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
-            sure = gr.Button("Yes, delete it for good", variant="stop", visible=False, elem_id="sure", min_width=100)
-        notice = gr.HTML("", elem_id="runs-notice")
-    ids = gr.State([])
-    unchecked(chosen)
+            unchecked(self.chosen)
+            self.name = gr.Textbox(label="Name", info="what to call it", max_length=60, elem_id="run-name", scale=2)
+            self.renames = gr.Button("Rename", elem_id="rename", scale=0, min_width=100)
 
-    def refresh(selected: str | None) -> tuple[Any, ...]:
-        summaries = lab.results.summaries()
+    def _lay_out_buttons(self) -> None:
+        with gr.Row():
+            self.opens = gr.Button("Open", variant="primary", elem_id="open-run", min_width=100)
+            self.resumes = gr.Button("Resume", elem_id="resume", min_width=100)
+            self.downloads = gr.Button("Download weights and card", elem_id="download", min_width=100)
+            self.file = Download("download-file")
+            self.deletes = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
+            self.sure = gr.Button(
+                "Yes, delete it for good", variant="stop", visible=False, elem_id="sure", min_width=100
+            )
+
+    def _wire(self) -> None:
+        chosen, listed = self.chosen, [*self.listing, self.notice]
+        self.table.select(self.choose, self.ids, chosen, **PRIVATE)
+        described = [self.name, self.renames, self.resumes, self.deletes, self.sure]
+        chosen.change(self.describe, chosen, described, **PRIVATE)
+        for named in (self.renames.click, self.name.submit):
+            named(self.rename, [chosen, self.name], listed, **PRIVATE)
+        self.deletes.click(lambda: gr.update(visible=True), None, self.sure, **PRIVATE)
+        self.sure.click(self.delete, chosen, listed, **PRIVATE)
+        for button, what in ((self.opens, self.open), (self.resumes, self.resume)):
+            button.click(what, [chosen, self.page.visitor], [*self.filled, self.notice], **PRIVATE)
+        self.file.when_clicked(self.downloads, self.download, [chosen])
+        self.downloads.click(lambda: "", None, self.notice, **PRIVATE)
+
+    # ---- the list
+    def refresh(self, chosen: Any) -> list[Any]:
+        """The table and the choices anew; what was chosen stays."""
+        summaries = self.lab.results.summaries()
         choices = [(f"{s['name']} · {s['status']}", s["run"]) for s in summaries]
         known = [s["run"] for s in summaries]
-        selected = selected if selected in known else known[0] if known else None
-        return [_row(s) for s in summaries], gr.update(choices=choices, value=selected), known, gr.update(visible=False)
+        chosen = chosen if chosen in known else known[0] if known else None
+        return [list(map(row, summaries)), gr.update(choices=choices, value=chosen), known, gr.update(visible=False)]
 
-    listing = [table, chosen, ids, sure]
+    def choose(self, ids: list[str], event: gr.SelectData) -> Any:
+        """The run of the row that was clicked."""
+        place = event.index[0] if isinstance(event.index, (list, tuple)) else event.index
+        return ids[place] if place < len(ids) else gr.skip()
 
-    def select(ids: list[str], event: gr.SelectData) -> Any:
-        row = event.index[0] if isinstance(event.index, (list, tuple)) else event.index
-        return ids[row] if row < len(ids) else gr.skip()
-
-    table.select(select, ids, chosen, **PRIVATE)
-
-    def describe(run_id: str | None) -> tuple[Any, ...]:
-        """The buttons that make sense for a run."""
-        runs = lab.results.open([run_id] if run_id else [])
-        if not runs:
-            return (
-                "",
-                gr.update(interactive=False),
-                gr.update(interactive=False),
-                gr.update(interactive=False),
-                gr.update(visible=False),
-            )
-        own, status = runs[0].path.parent == lab.stores.own.root, lab.training.jobs.status(runs[0])
-        return (
-            runs[0].name,
+    def describe(self, run_id: str | None) -> list[Any]:
+        """Its name, and the buttons that make sense for it."""
+        runs = self.lab.results.open([run_id] if run_id else [])
+        own = bool(runs) and not self.lab.stores.is_shipped(runs[0])
+        status = self.lab.training.jobs.status(runs[0]) if runs else ""
+        return [
+            runs[0].name if runs else "",
             gr.update(interactive=own),
             gr.update(interactive=own and status in ("stopped", "interrupted", "failed")),
             gr.update(interactive=own and status not in ("running", "queued")),
             gr.update(visible=False),
-        )
+        ]
 
-    chosen.change(describe, chosen, [name, rename, resume, delete, sure], **PRIVATE)
-
-    def do_rename(run_id: str | None, name: str) -> tuple[Any, ...]:
+    # ---- what can be done with a run
+    def rename(self, run_id: str | None, name: str) -> list[Any]:
         try:
-            lab.stores.own.open(run_id or "").rename(name)
+            self.lab.stores.own.open(run_id or "").rename(name)
         except PROBLEMS as error:
-            return *refresh(run_id), warning(str(error))
-        return *refresh(run_id), ""
+            return [*self.refresh(run_id), warning(str(error))]
+        return [*self.refresh(run_id), ""]
 
-    rename.click(do_rename, [chosen, name], [*listing, notice], **PRIVATE)
-    name.submit(do_rename, [chosen, name], [*listing, notice], **PRIVATE)
-
-    def do_delete(run_id: str | None) -> tuple[Any, ...]:
+    def delete(self, run_id: str | None) -> list[Any]:
         try:
-            run = lab.stores.own.open(run_id or "")
-            if lab.training.jobs.status(run) == "queued":
-                lab.training.jobs.stop(run.id)
+            run = self.lab.stores.own.open(run_id or "")
+            if self.lab.training.jobs.status(run) == "queued":
+                self.lab.training.stop([run])
             run.delete()
         except PROBLEMS as error:
-            return *refresh(run_id), warning(str(error))
-        return *refresh(None), ""
+            return [*self.refresh(run_id), warning(str(error))]
+        return [*self.refresh(None), ""]
 
-    delete.click(lambda: gr.update(visible=True), None, sure, **PRIVATE)
-    sure.click(do_delete, chosen, [*listing, notice], **PRIVATE)
-
-    def do_open(run_id: str | None, visitor: dict[str, Any]) -> list[Any]:
-        runs = lab.results.open([run_id] if run_id else [])
+    def open(self, run_id: str | None, visitor: Any) -> list[Any]:
+        """Put the run, and those it was started with, on the Train tab, whose controls say what it was trained with."""
+        runs = self.lab.results.open([run_id] if run_id else [])
         if not runs:
             return [
-                *train.follow([], visitor),
-                *[gr.skip() for _ in train.controls.by_name],
-                gr.skip(),
+                *self.page.follow([], visitor),
+                *skipped(self.filled[len(self.page.shown) :]),
                 warning("Choose a run first."),
             ]
         try:
-            filled = train.controls.filled(runs[0].config)
+            values = self.page.controls.filled(runs[0].config)
         except PROBLEMS as error:
-            return [*[gr.skip() for _ in (*train.shown, *train.controls.by_name)], gr.skip(), warning(str(error))]
-        return [*train.follow(lab.training.together(runs[0]), visitor), *filled, gr.update(selected="train"), ""]
+            return [*skipped(self.filled), warning(str(error))]
+        return [*self.page.opened(self.lab.training.together(runs[0]), visitor), *values, ""]
 
-    everything = [*train.shown, *train.controls.components(), tabs, notice]
-    show.click(do_open, [chosen, train.visitor], everything, **PRIVATE)
-
-    def do_resume(run_id: str | None, visitor: dict[str, Any]) -> list[Any]:
+    def resume(self, run_id: str | None, visitor: Any) -> list[Any]:
         try:
-            lab.training.resume(lab.stores.own.open(run_id or ""), owner=(visitor or {}).get("name", ""))
+            self.lab.training.resume(self.lab.stores.own.open(run_id or ""), owner=name_of(visitor))
         except PROBLEMS as error:
-            return [*[gr.skip() for _ in (*train.shown, *train.controls.by_name)], gr.skip(), warning(str(error))]
-        return do_open(run_id, visitor)
+            return [*skipped(self.filled), warning(str(error))]
+        return self.open(run_id, visitor)
 
-    resume.click(do_resume, [chosen, train.visitor], everything, **PRIVATE)
-
-    def do_download(run_id: str | None) -> tuple[Any, str]:
-        try:
-            return str(lab.files.run(lab.stores.find(run_id or ""))), ""
-        except PROBLEMS as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    press = "() => setTimeout(() => document.querySelector('#download-file').click(), 100)"
-    download.click(do_download, chosen, [file, notice], **PRIVATE).success(None, js=press)
-    return refresh, [chosen], listing
+    def download(self, run_id: str | None) -> Path:
+        return self.lab.files.run(self.lab.stores.find(run_id or ""))
 
 
-def _row(s: dict[str, Any]) -> list[str]:
+def row(s: Mapping[str, Any]) -> list[str]:
+    """A summary as a row of the table."""
+
     def percent(key: str) -> str:
         return f"{s[key]:.1%}" if key in s else ""
 
     size = f" · {s['train_size']:,}" if s.get("train_size") else ""
-    gap = f"{s['gap'] * 100:.1f}" if "gap" in s else ""
-    shown = [
+    return [
         s["name"],
         s["status"],
         s.get("dataset", "") + size,
         s.get("model", ""),
         " ".join(s.get("regularizers", {})) or "none",
-    ]
-    return [
-        *shown,
         percent("train_accuracy"),
         percent("val_accuracy"),
         percent("test_accuracy"),
-        gap,
+        f"{s['gap'] * 100:.1f}" if "gap" in s else "",
         s.get("created", "")[:16],
     ]

@@ -1,0 +1,201 @@
+"""The page of one lesson: what it is about, the questions, the experiment, the score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from reglab import data
+from reglab.config import RunConfig
+from reglab.errors import PROBLEMS, ConfigError, RunError
+from reglab.runs.run import Run
+from reglab.teaching import cards, lessons
+from reglab.teaching.lessons import LESSONS, Lesson, Question
+from reglab.ui.components.chart import lab_chart
+from reglab.ui.components.controls import unchecked
+from reglab.ui.components.events import QUIET, skipped
+from reglab.ui.components.stamps import stamp_box, stamp_of
+from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.page import TICK, Page
+from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.learn.contents import first_lesson, lesson_of
+from reglab.ui.tabs.learn.kept import Kept
+from reglab.ui.views import curves
+
+START, AGAIN = "Run the experiment", "Run it again with another seed"
+
+
+class LessonPage:
+    """The questions of all lessons lie on the page, and those of one are shown: so answers stay while one looks around."""
+
+    def __init__(self, lab: Lab, page: Page, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
+        self.lab = lab
+        self.stamp = stamp_box()
+        self.clock = gr.Timer(TICK, active=False)
+        self.intro = gr.Markdown(elem_id="lesson-intro")
+        with gr.Accordion("The exact set-ups", open=False, elem_id="lesson-setups"):
+            self.arms = gr.Markdown(elem_id="lesson-arms")
+        self._lay_out_questions()
+        with gr.Row(elem_id="lesson-go"):
+            self.start = gr.Button(START, variant="primary", elem_id="lesson-start")
+            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="lesson-stop")
+        self.notice = gr.HTML("", elem_id="lesson-notice")
+        self.result = gr.Markdown(elem_id="lesson-result")
+        self.look = gr.Markdown(elem_id="lesson-look")
+        self.chart = lab_chart(elem_id="lesson-chart")
+        self.live = [self.stamp, self.start, self.stop, self.arms, self.chart, self.result]
+        self.shown = [self.intro, self.look, *self.forms, self.notice, *self.live, self.clock]
+        self._wire(page.visitor, opened_entry, memory)
+
+    def _lay_out_questions(self) -> None:
+        self.answers: list[Any] = []  # every question of every lesson, in order
+        self.forms: list[Any] = []
+        for lesson in LESSONS.values():
+            with gr.Column(visible=lesson is first_lesson(), elem_classes="questions") as form:
+                gr.Markdown("#### Predict first")
+                self.answers += [answer_to(lesson, question) for question in lesson.questions]
+            self.forms.append(form)
+
+    def _wire(self, visitor: gr.BrowserState, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
+        asked = [opened_entry, memory, visitor]
+        self.start.click(
+            self.begin, [*asked, *self.answers], [memory, self.notice, *self.live, self.clock],
+            trigger_mode="once", **QUIET,
+        )  # fmt: skip
+        self.stop.click(self.halt, asked[:2], self.live, trigger_mode="once", **QUIET)
+        self.clock.tick(self.tick, [*asked, self.stamp], [*self.live, self.clock], trigger_mode="once", **QUIET)
+
+    # ---- what happens
+    def begin(self, entry: Any, memory: Any, visitor: Any, *answers: Any) -> list[Any]:
+        lesson = lesson_of(entry)
+        kept = Kept.of(memory, lesson)
+        try:
+            if self.lab.training.is_live(self._runs(lesson, kept)):
+                raise RunError("This experiment is going on: wait for it, or stop it first.")
+            prediction = lesson.checked(self._named(answers, lesson))
+            experiment = lesson.experiment(self.lab.datasets.first(), kept.attempt)
+            ids = [run.id for run in self.lab.training.start(experiment, name_of(visitor))]
+        except PROBLEMS as error:
+            return [gr.skip(), warning(str(error)), *skipped(self.live), gr.skip()]
+        kept = Kept(prediction, ids, kept.attempt + 1)
+        told = self._told(lesson, kept, self._runs(lesson, kept))
+        return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
+
+    def halt(self, entry: Any, memory: Any) -> list[Any]:
+        lesson = lesson_of(entry)
+        kept = Kept.of(memory, lesson)
+        runs = self._runs(lesson, kept)
+        self.lab.training.stop(runs)
+        return self._told(lesson, kept, runs)
+
+    def tick(self, entry: Any, memory: Any, visitor: Any, before: Any) -> list[Any]:
+        """Look again. As on the Train tab, only a look that found nothing new may stop the clock."""
+        lesson = lesson_of(entry)
+        kept = Kept.of(memory, lesson)
+        runs = self._runs(lesson, kept)
+        if self._stamped(lesson, runs) != before:
+            return [*self._told(lesson, kept, runs), gr.skip()]
+        go_on = self.lab.training.is_live(runs) or self.lab.training.jobs.is_busy(name_of(visitor))
+        return [*skipped(self.live), gr.skip() if go_on else gr.update(active=False)]
+
+    # ---- what to show
+    def filled(self, entry: str, memory: Any) -> list[Any]:
+        """Updates for `shown`: the page of the lesson that is open."""
+        lesson = lesson_of(entry)
+        kept = Kept.of(memory, lesson)
+        runs = self._runs(lesson, kept)
+        forms = [gr.update(visible=other is lesson) for other in LESSONS.values()]
+        looked = "\n".join(["#### What to look at", "", *(f"- {line}" for line in lesson.look)])
+        intro = introduction(lesson, self._arms(lesson, kept, runs))
+        return [intro, looked, *forms, "", *self._told(lesson, kept, runs), gr.update(active=True)]
+
+    def left(self) -> list[Any]:
+        """Updates for `shown`: nobody looks, so no need to look for news either."""
+        return [*skipped(self.shown[:-1]), gr.update(active=False)]
+
+    def remembered(self, memory: Any) -> list[Any]:
+        """The answers this browser gave last, for all questions."""
+        told = []
+        for lesson in LESSONS.values():
+            prediction = Kept.of(memory, lesson).prediction
+            for question in lesson.questions:
+                answer = prediction.get(question.key)
+                told.append(answer if question.takes(answer) else gr.skip())
+        return told
+
+    def _told(self, lesson: Lesson, kept: Kept, runs: Sequence[Run]) -> list[Any]:
+        """Updates for `live`: how far the experiment is, and in the end the score."""
+        live = self.lab.training.is_live(runs)
+        return [
+            self._stamped(lesson, runs),
+            gr.update(interactive=not live, value=AGAIN if kept.attempt else START),
+            gr.update(interactive=live),
+            setups(self._arms(lesson, kept, runs)),
+            self._chart(lesson, runs),
+            result_of(lesson, kept, runs, live),
+        ]
+
+    def _chart(self, lesson: Lesson, runs: Sequence[Run]) -> dict[str, Any]:
+        names = {run.id: name for name, run in lessons.arms_of(lesson, runs).items()}
+        chart = curves.chart_of(self.lab.training.views(runs), names=names) if runs else {"runs": []}
+        return chart | {"title": lesson.title}
+
+    def _runs(self, lesson: Lesson, kept: Kept) -> list[Run]:
+        return list(lessons.arms_of(lesson, self.lab.results.open(kept.ids)).values())
+
+    def _arms(self, lesson: Lesson, kept: Kept, runs: Sequence[Run]) -> Mapping[str, RunConfig]:
+        """Those of the runs on the screen; before there are any, those of the first attempt."""
+        dataset = runs[0].config.dataset if runs else self.lab.datasets.first()
+        return lessons.made_arms(lesson, dataset, max(kept.attempt - 1, 0))
+
+    def _stamped(self, lesson: Lesson, runs: Sequence[Run]) -> str:
+        return stamp_of(lesson.key, curves.stamp(self.lab.training.views(runs)))
+
+    def _named(self, answers: Sequence[Any], lesson: Lesson) -> dict[str, Any]:
+        """The answers to one lesson's questions, out of those to all."""
+        every = [(other, question) for other in LESSONS.values() for question in other.questions]
+        return {q.key: a for (other, q), a in zip(every, answers, strict=True) if other is lesson}
+
+
+def answer_to(lesson: Lesson, question: Question) -> Any:
+    """The control for an answer; it is checked with the others when the experiment is started."""
+    elem_id = f"answer-{lesson.key}-{question.key}".replace("_", "-")
+    if question.options:
+        return unchecked(gr.Radio(list(question.options), label=question.text, elem_id=elem_id))
+    return unchecked(gr.Slider(0, 100, 50, step=1, label=f"{question.text} (percent)", buttons=[], elem_id=elem_id))
+
+
+# ---- its texts, in Markdown --------------------------------------------------------------------------------------
+def introduction(lesson: Lesson, arms: Mapping[str, RunConfig]) -> str:
+    """What it is about, and what will be trained."""
+    first, names = next(iter(arms.values())), ", ".join(f"*{name}*" for name in arms)
+    experiment = (
+        f"**The experiment**: {len(arms)} networks ({first.model}) learn side by side, {first.epochs} epochs each: {names}. "
+        f"The pictures are {data.SOURCES[first.dataset].title}; it takes about a minute on two idle cores."
+    )
+    return f"## {lesson.title}\n\n{lesson.background}\n\n{experiment}\n\n{cards.linked(lesson.paper)}"
+
+
+def setups(arms: Mapping[str, RunConfig]) -> str:
+    """A table of the networks, with their commands."""
+    rows = [f"| {name} | {c.title()} | {c.recipe()} | `{c.command()}` |" for name, c in arms.items()]
+    head = ["| network | learns | regularizers | the same on the command line |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def result_of(lesson: Lesson, kept: Kept, runs: Sequence[Run], live: bool) -> str:
+    """The score and the takeaway; while there are none, why."""
+    told = lessons.outcomes(lesson, runs)
+    if not told:
+        if not kept.attempt or live:
+            return ""
+        return "The experiment did not come to its end, so there is nothing to score: run it again."
+    try:
+        score = lessons.score(lesson, kept.prediction, told)
+    except ConfigError:  # the browser's memory of the prediction is not whole
+        scored = []
+    else:
+        scored = [f"#### Your prediction: {score.points} of {score.of} points", *(f"- {s}" for s in score.sentences)]
+    return "\n".join([*scored, "", "#### What these runs have shown", "", *(f"- {s}" for s in lesson.takeaway(told))])

@@ -1,0 +1,64 @@
+"""The Learn tab: the list of lessons and techniques, and beside it the page of the one that is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from reglab.regularizers import CATALOGUE
+from reglab.ui.components.events import QUIET, skipped, told
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.learn.card import CardPage
+from reglab.ui.tabs.learn.contents import contents, entry_of
+from reglab.ui.tabs.learn.lesson import LessonPage
+
+
+class LearnTab:
+    """A card or a lesson is open; after a reload, the one that this browser had open."""
+
+    title, key = "Learn", "learn"
+
+    def __init__(self, lab: Lab, page: Page) -> None:
+        # The secret only has to be the same after a restart; predictions are no secret. Each is written by one event alone:
+        # two that are under way together would undo each other.
+        self.memory = gr.BrowserState({}, storage_key="reglab-learn", secret="reglab")
+        self.opened_entry = gr.BrowserState("", storage_key="reglab-learn-entry", secret="reglab")
+        self.put_back = gr.State(False)  # answers are put back once; from then on they stand on the page
+        with gr.Row(equal_height=False, elem_id="learn"):
+            with gr.Column(scale=0, min_width=230, elem_id="learn-list"):
+                self.contents = contents()
+            with gr.Column(scale=1, min_width=340, elem_id="learn-page"):
+                with gr.Column(visible=False, elem_id="card") as self.card_page:
+                    self.card = CardPage(lab, page, self.opened_entry)
+                with gr.Column(elem_id="lesson") as self.lesson_page:
+                    self.lesson = LessonPage(lab, page, self.opened_entry, self.memory)
+        self.shown = [self.contents, self.card_page, self.lesson_page, *self.card.shown, *self.lesson.shown]
+        # Every click counts, also one before the page of the last is here ("always_last" would send that again).
+        self.contents.select(
+            self.choose, self.memory, [self.opened_entry, *self.shown], trigger_mode="multiple", **QUIET
+        )
+        self.on_select = (
+            self.refresh,
+            [self.opened_entry, self.memory, self.put_back],
+            [self.put_back, *self.lesson.answers, *self.shown],
+        )
+
+    def show(self, entry: str, memory: Any) -> list[Any]:
+        """The page of an entry of the list."""
+        on_card = entry in CATALOGUE
+        pages = [entry, gr.update(visible=on_card), gr.update(visible=not on_card)]
+        if on_card:
+            return [*pages, *self.card.filled(entry), *self.lesson.left()]
+        return [*pages, *skipped(self.card.shown), *self.lesson.filled(entry, memory)]
+
+    def choose(self, memory: Any, event: gr.EventData) -> list[Any]:
+        """The entry that was clicked."""
+        entry = entry_of(told(event).get("entry"))
+        return [entry, *self.show(entry, memory)]
+
+    def refresh(self, entry: Any, memory: Any, was_put_back: bool) -> list[Any]:
+        """What this browser had open."""
+        answers = skipped(self.lesson.answers) if was_put_back else self.lesson.remembered(memory)
+        return [True, *answers, *self.show(entry_of(entry), memory)]
