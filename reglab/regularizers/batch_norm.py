@@ -1,3 +1,5 @@
+"""Batch normalization: channels normalised by the batch, for faster and steadier training."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -33,4 +35,5 @@ class BatchNorm(Regularizer):
     default_on = True
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """A batch normalization behind every convolution and hidden dense layer, which lose their biases."""
         return spec.replace(norm="batch")

@@ -1,3 +1,5 @@
+"""Bootstrapping: trust the network a little over its labels."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -44,4 +46,5 @@ class Bootstrapping(Regularizer):
     )
 
     def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Targets (N, classes) mixed with the network's probabilities, through which the gradient flows; rows still sum to one."""
         return self.beta * targets + (1 - self.beta) * logits.softmax(1)

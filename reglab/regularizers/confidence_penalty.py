@@ -1,3 +1,5 @@
+"""Confidence penalty: charge for being too sure."""
+
 from __future__ import annotations
 
 from math import log
@@ -43,6 +45,7 @@ class ConfidencePenalty(Regularizer):
     )
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
+        """beta times the entropy in nats that the predictions lack on average; from logits (N, classes)."""
         log_p = logits.log_softmax(1)
         entropy = -(log_p.exp() * log_p).sum(1).mean()
         return self.beta * (log(logits.shape[1]) - entropy)

@@ -1,3 +1,5 @@
+"""CutMix: paste part of another image, mix labels."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

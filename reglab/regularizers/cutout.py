@@ -1,3 +1,5 @@
+"""Cutout: cover a square of every image."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""DropBlock: hide squares of the feature maps."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -48,4 +50,5 @@ class DropBlock(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """A DropBlock layer between the parts of the network, where its maps have room for blocks."""
         return spec.replace(dropblock=self.rate, block_size=self.block_size)

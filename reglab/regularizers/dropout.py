@@ -1,3 +1,5 @@
+"""Dropout: switch off random units before the classifier."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -41,4 +43,5 @@ class Dropout(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """A dropout layer before the classifier."""
         return spec.replace(dropout=self.rate)

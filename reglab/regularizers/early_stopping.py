@@ -1,3 +1,5 @@
+"""Early stopping: end when validation stops improving."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

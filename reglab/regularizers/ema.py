@@ -1,3 +1,5 @@
+"""EMA of weights: judge a running average of the weights."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -67,6 +69,7 @@ class EMA(Regularizer):
             state[name].copy_(now[name])  # counters
 
     def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
+        """A copy of the network with the averaged weights; before the first step the network itself."""
         from reglab.models.layers import settle_spectrum
 
         if not state:

@@ -1,3 +1,5 @@
+"""Flip and crop: shift and mirror the training images at random."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -42,6 +44,7 @@ class FlipCrop(Regularizer):
     flip: bool = Field(True, title="mirror", description="half of them; no digits")
 
     def for_dataset(self, source: Source) -> FlipCrop:
+        """Without mirroring where a mirrored picture means something else."""
         return self if source.mirror else self.model_copy(update={"flip": False})
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:

@@ -1,3 +1,5 @@
+"""Gaussian noise: add noise to every pixel."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

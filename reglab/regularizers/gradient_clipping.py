@@ -1,3 +1,5 @@
+"""Gradient clipping: shorten gradients that are too long."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -47,6 +49,7 @@ class GradientClipping(Regularizer):
     def compute_gradients(
         self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
     ) -> None:
+        """The gradients of one pass, all together shortened to the largest norm where they are longer."""
         from torch.nn.utils import clip_grad_norm_
 
         closure()

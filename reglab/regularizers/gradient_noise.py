@@ -1,3 +1,5 @@
+"""Gradient noise: add fading noise to the gradients."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -52,6 +54,7 @@ class GradientNoise(Regularizer):
     def compute_gradients(
         self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
     ) -> None:
+        """The gradients of one pass, and normal noise whose variance fades with the steps."""
         import torch
 
         closure()

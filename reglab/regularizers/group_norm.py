@@ -1,3 +1,5 @@
+"""Group normalization: normalise groups of channels by image."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -42,4 +44,5 @@ class GroupNorm(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """A group normalization behind every convolution and hidden dense layer, which lose their biases."""
         return spec.replace(norm="group", num_groups=self.num_groups)

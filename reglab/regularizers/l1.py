@@ -1,3 +1,5 @@
+"""L1 penalty: charge for the size of every weight."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -45,6 +47,7 @@ class L1(Regularizer):
     )
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
+        """The strength times the summed sizes of all kernels and matrices that learn."""
         import torch
 
         from reglab.models import parameter_kind

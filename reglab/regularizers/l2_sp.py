@@ -1,3 +1,5 @@
+"""L2-SP: pull weights back to the pretrained ones."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -58,6 +60,7 @@ class L2SP(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """The network as it is. Raises `ConfigError` where there is no pretrained backbone that learns."""
         if not spec.pretrained:
             raise ConfigError(
                 f"l2_sp pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
@@ -71,9 +74,11 @@ class L2SP(Regularizer):
         return spec
 
     def on_train_begin(self, model: nn.Module, state: State) -> None:
+        """Remember every pretrained parameter by its name."""
         state.update({name: p.detach().clone() for name, p in self._pretrained(model).items()})
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
+        """Half of alpha times the squared way from the start, half of beta times the squares of the new part."""
         import torch
 
         old, everything = self._pretrained(model), dict(model.named_parameters())

@@ -1,3 +1,5 @@
+"""Label smoothing: aim at slightly less than certainty."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

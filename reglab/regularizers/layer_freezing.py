@@ -1,3 +1,5 @@
+"""Layer freezing: keep the first pretrained layers as they are."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -48,6 +50,7 @@ class LayerFreezing(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """The network as it is. Raises `ConfigError` where there is no pretrained backbone that learns."""
         if not spec.pretrained:
             raise ConfigError(
                 f"layer_freezing keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
@@ -61,6 +64,7 @@ class LayerFreezing(Regularizer):
         return spec
 
     def on_train_begin(self, model: nn.Module, state: State) -> None:
+        """The parameters of the frozen layers want no gradient from here on."""
         for layer in self._frozen(model):
             for p in layer.parameters(recurse=False):
                 p.requires_grad_(False)
@@ -68,6 +72,7 @@ class LayerFreezing(Regularizer):
     def compute_gradients(
         self, model: nn.Module, closure: Callable[[], None], rng: Generator, progress: Progress
     ) -> None:
+        """The gradients of one pass in which frozen layers keep their statistics of batch normalization."""
         for layer in self._frozen(model):
             layer.eval()
         closure()

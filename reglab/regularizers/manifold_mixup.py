@@ -1,3 +1,5 @@
+"""Manifold mixup: blend two images inside the network."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

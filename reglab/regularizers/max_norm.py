@@ -1,3 +1,5 @@
+"""Max norm: cut long weight vectors back to a limit."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

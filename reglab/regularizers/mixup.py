@@ -1,3 +1,5 @@
+"""Mixup: blend two images and their labels."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Orthogonality: ask filters to differ from each other."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -47,6 +49,7 @@ class Orthogonality(Regularizer):
     )
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
+        """The strength times the squared distance of W W^T from the identity, summed over the layers; W is (outputs, the rest)."""
         import torch
 
         from reglab.models import weight_layers

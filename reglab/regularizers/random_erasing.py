@@ -1,3 +1,5 @@
+"""Random erasing: paint a random rectangle over with noise."""
+
 from __future__ import annotations
 
 from math import log

@@ -1,3 +1,5 @@
+"""SAM: look for flat valleys; twice the time."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""Spatial dropout: switch off whole feature maps."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -45,4 +47,5 @@ class SpatialDropout(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """A layer that drops whole feature maps between the parts of the network."""
         return spec.replace(spatial_dropout=self.rate)

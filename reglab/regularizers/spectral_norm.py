@@ -1,3 +1,5 @@
+"""Spectral normalization: divide weights by their largest stretch."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -51,4 +53,5 @@ class SpectralNorm(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """Every kernel and matrix that learns, divided by its largest singular value."""
         return spec.replace(spectral_norm=self.n_power_iterations)

@@ -1,3 +1,5 @@
+"""Stochastic depth: leave out residual branches."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -42,4 +44,5 @@ class StochasticDepth(Regularizer):
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:
+        """Residual branches that are left out at random, the last at this rate, those before it less."""
         return spec.replace(stochastic_depth=self.rate)

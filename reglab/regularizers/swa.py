@@ -1,3 +1,5 @@
+"""SWA: average the weights of the last epochs."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -78,6 +80,7 @@ class SWA(Regularizer):
                 state[name] += (p - state[name]) / int(state["networks"])
 
     def evaluation_model(self, model: nn.Module, state: State, batches: Iterable[Tensor]) -> nn.Module:
+        """A copy of the network with the averaged weights and statistics measured anew; before averaging the network itself."""
         from torch.optim.swa_utils import update_bn
 
         from reglab.models.layers import settle_spectrum

@@ -1,3 +1,5 @@
+"""TrivialAugment: one random operation on every image."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -51,6 +53,7 @@ class TrivialAugment(Regularizer):
     rotate: bool = Field(True, title="rotate", description="up to 135 degrees; no digits")
 
     def for_dataset(self, source: Source) -> TrivialAugment:
+        """Without rotation where a turned picture means something else."""
         return self if source.mirror else self.model_copy(update={"rotate": False})
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:

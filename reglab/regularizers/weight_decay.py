@@ -1,3 +1,5 @@
+"""Weight decay: pull weights towards zero at each step."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,11 +60,13 @@ class WeightDecay(Regularizer):
         return settings
 
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The groups that decay, decoupled from the gradient; as they are in the mode `l2`."""
         if self.mode == "l2":
             return groups
         return [g | {"weight_decay": self.strength} if self._decays(g["kind"]) else g for g in groups]
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
+        """In the mode `l2` the strength times the summed squares, else None."""
         if self.mode == "decoupled":
             return None
         import torch

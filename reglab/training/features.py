@@ -154,6 +154,7 @@ class Shelf:
                 self._keep(new)
 
     def compute(self, pixels: np.ndarray) -> np.ndarray:
+        """Features (n, F) in float16 of at most BATCH pictures (n, 32, 32, 3) in uint8, through the backbone."""
         import torch
 
         from reglab.training.batches import ImageSet, Normalize
