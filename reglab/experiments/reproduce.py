@@ -19,7 +19,6 @@ from reglab import ROOT
 from reglab.config import RunConfig
 from reglab.errors import RunError
 from reglab.experiments import stats
-from reglab.experiments.experiment import checked
 from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.experiments.stats import Difference, Interval
@@ -231,11 +230,6 @@ def cells(key: str, recipe: str) -> Mapping[str, str]:
 def row_of(publication: Publication, recipe: str, config: RunConfig) -> str:
     """The row that a run with this config belongs to; empty where it is none of them."""
     return cells(publication.key, recipe).get(config.model_copy(update={"seed": 0}).model_dump_json(), "")
-
-
-def names(publication: Publication, recipe: str, configs: Sequence[RunConfig]) -> dict[str, str]:
-    """Config (as JSON) -> what its run is called: its row and its seed."""
-    return {c.model_dump_json(): checked(f"{row_of(publication, recipe, c)}, seed {c.seed}") for c in configs}
 
 
 def runs_of(publication: Publication, recipe: str, store: Store) -> list[Run]:

@@ -10,22 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from filelock import FileLock
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
-from reglab.experiments.axes import Axis, axis, not_too_many, one_value, usual_values  # noqa: F401
-from reglab.experiments.axes import names as names
-from reglab.experiments.executors.local import is_left  # noqa: F401
-from reglab.experiments.experiment import Experiment, Kind, checked, name_of  # noqa: F401
-from reglab.experiments.price import Price, clock  # noqa: F401
-from reglab.experiments.price import price as priced
+from reglab.experiments.axes import Axis, not_too_many
+from reglab.experiments.experiment import Experiment, Kind
 from reglab.regularizers import CATALOGUE
-from reglab.runs.run import Run
-from reglab.runs.store import Store
 
 
 def sweep(base: RunConfig, axes: Sequence[Axis], seeds: int = 1, *, prune: bool = False) -> Experiment:
@@ -58,38 +50,3 @@ def planned(
         raise ConfigError(f"Runs on {' and '.join(sorted(sets))} cannot be compared: sweep each data set for itself.")
     base.override({"seed": base.seed + seeds - 1})  # refuses seeds beyond the last
     return Experiment.planned(kind, cells, range(base.seed, base.seed + seeds), axes=axes, prune=prune)
-
-
-# ---- as callers that are moving to `Experiment` still ask for it ----------------------------------------------------
-def plan(base: RunConfig, axes: Sequence[Axis], seeds: int = 1) -> list[RunConfig]:
-    return sweep(base, axes, seeds).configs
-
-
-def factorial(base: RunConfig, toggles: Sequence[str], seeds: int = 1) -> list[RunConfig]:
-    from reglab.experiments.factorial import factorial as made
-
-    return made(base, toggles, seeds).configs
-
-
-def _of(configs: Sequence[RunConfig], group: str = "") -> Experiment:
-    seeds = tuple(dict.fromkeys(c.seed for c in configs))
-    return Experiment.planned("sweep", configs, seeds, **({"group": group} if group else {}))
-
-
-def price(configs: Sequence[RunConfig], store: Store, group: str = "") -> Price:
-    return priced(_of(configs, group), store)
-
-
-def folders(configs: Sequence[RunConfig], store: Store, group: str, called: Mapping[str, str]) -> list[Run]:
-    with FileLock(store.root / f".{group}.lock"):
-        told = _of(configs, group)
-        found = told.made(store)
-        for config in configs:
-            if (key := config.model_dump_json()) not in found:
-                found[key] = store.create(config, name=called[key], group=group)
-    return [found[config.model_dump_json()] for config in configs]
-
-
-def names_of(configs: Sequence[RunConfig]) -> dict[str, str]:
-    told = _of(configs)
-    return {config.model_dump_json(): told.name(config) for config in configs}
