@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import runpy
 import shutil
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -79,38 +77,6 @@ def headings(page: Path) -> set[str]:
     """The anchors of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-def test_the_regularizer_that_the_documents_add_is_one(tmp_path):
-    """In a process of its own, with the file where the page says, in a copy of the package."""
-    package = tmp_path / "reglab"
-    shutil.copytree(ROOT / "reglab", package, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    file, code = re.search(r"Write `reglab/(regularizers/\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL).groups()
-    (package / file).write_text(code, encoding="utf-8")
-    asked = [
-        "--dataset",
-        "digits",
-        "--train-size",
-        "20",
-        "--val-size",
-        "20",
-        "--epochs",
-        "1",
-        "--random-grayscale.p",
-        "1",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "reglab", "train", *asked, "--json", "--runs", str(tmp_path / "runs")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout.splitlines()[-1])
-    assert summary["status"] == "finished" and summary["regularizers"] == {"random_grayscale": {"p": 1.0}}
 
 
 @named
