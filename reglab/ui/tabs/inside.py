@@ -49,5 +49,6 @@ class InsideTab:
         return "".join(map(warning, sentences)) + (page(shown) if shown else "")
 
     def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
+        """The tab was opened: the choices, and the networks that the Train tab shows where they are others than before."""
         choices, runs, there = self.networks.opened(visitor, followed, chosen)
         return self.networks.filled(choices, runs, there, stamped(runs))

@@ -118,6 +118,7 @@ class PredictTab:
         return page(panels, with_spread=bool(spread)) if panels else warning(NOTHING)
 
     def panels(self, picture: str, how: str, asked: dict[str, Any], chosen: Sequence[Any]) -> list[Panel]:
+        """What each of the chosen networks answers, or why it does not."""
         runs, predictions = self.networks.runs(chosen), self.lab.predictions
         named = {run.id: (role, name) for run, role, name in dressed(runs)}
         found = []
@@ -153,6 +154,7 @@ class PredictTab:
         return examples[event.index] if event.index < len(examples) else gr.skip()
 
     def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
+        """The tab was opened: the choices, the networks that the Train tab shows, and pictures to try."""
         choices, runs, there = self.networks.opened(visitor, followed, chosen)
         found = self.pictures(runs[0].id if runs else None)
         networks = gr.update(choices=self.lab.predictions.imagenet_networks())

@@ -98,9 +98,11 @@ class ReproduceTab:
         ]
 
     def choose(self, key: Any, visitor: Any) -> list[Any]:
+        """Another paper was chosen."""
         return ["", *(command_of(paper_of(key).key, name) for name in RECIPES), *self.show(key, visitor)]
 
     def begin(self, recipe: str, key: Any, visitor: Any) -> list[Any]:
+        """Train was pressed under one of the recipes."""
         paper = paper_of(key)
         try:
             self.lab.training.start(paper.experiment(recipe), name_of(visitor))
@@ -109,6 +111,7 @@ class ReproduceTab:
         return ["", *self.show(key, visitor)]
 
     def halt(self, key: Any, visitor: Any) -> list[Any]:
+        """Stop was pressed."""
         for name in RECIPES:
             self.lab.training.stop_group(paper_of(key).group(name))
         return self.show(key, visitor)
@@ -130,4 +133,5 @@ def paper_of(key: Any) -> Publication:
 
 
 def command_of(key: str, recipe: str) -> str:
+    """The command line that trains that recipe."""
     return f"python -m reglab reproduce {key} --{recipe}"

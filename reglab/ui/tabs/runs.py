@@ -104,6 +104,7 @@ class RunsTab:
 
     # ---- what can be done with a run
     def rename(self, run_id: str | None, name: str) -> list[Any]:
+        """A name was typed for the chosen run."""
         try:
             self.lab.stores.own.open(run_id or "").rename(name)
         except PROBLEMS as error:
@@ -111,6 +112,7 @@ class RunsTab:
         return [*self.refresh(run_id), ""]
 
     def delete(self, run_id: str | None) -> list[Any]:
+        """Delete was pressed."""
         try:
             run = self.lab.stores.own.open(run_id or "")
             if self.lab.training.jobs.status(run) == "queued":
@@ -136,6 +138,7 @@ class RunsTab:
         return [*self.page.opened(self.lab.training.together(runs[0]), visitor), *values, ""]
 
     def resume(self, run_id: str | None, visitor: Any) -> list[Any]:
+        """Resume was pressed."""
         try:
             self.lab.training.resume(self.lab.stores.own.open(run_id or ""), owner=name_of(visitor))
         except PROBLEMS as error:
@@ -143,6 +146,7 @@ class RunsTab:
         return self.open(run_id, visitor)
 
     def download(self, run_id: str | None) -> Path:
+        """The chosen run as a file."""
         return self.lab.files.run(self.lab.stores.find(run_id or ""))
 
 

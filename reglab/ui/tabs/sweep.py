@@ -225,6 +225,7 @@ class SweepTab:
         return [GRID, *(value for pair in pairs for value in pair), question.metric, about, *boxes]
 
     def begin(self, visitor: Any, assignment: Assignment | None, by: Any, aim: Any, *values: Any) -> list[Any]:
+        """Sweep was pressed."""
         try:
             base, plan = self._asked(values)
             experiment = plan.experiment(base)
@@ -256,6 +257,7 @@ class SweepTab:
         return [now, page, gr.update(interactive=live), gr.update(active=live)]
 
     def halt(self, group: Any, by: Any, aim: Any) -> list[Any]:
+        """Stop was pressed."""
         if isinstance(group, str) and group:
             self.lab.training.stop_group(group)
         return self.look(group, by, aim, None)

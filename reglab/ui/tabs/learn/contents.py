@@ -56,6 +56,7 @@ def entry_of(entry: Any) -> str:
 
 
 def first_lesson() -> Lesson:
+    """The one that is open at first."""
     return next(iter(LESSONS.values()))
 
 

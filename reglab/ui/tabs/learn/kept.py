@@ -19,6 +19,7 @@ class Kept:
 
     @classmethod
     def of(cls, memory: Any, lesson: Lesson) -> Kept:
+        """What a browser remembers of a lesson; nothing where that makes no sense."""
         told = memory.get("lessons") if isinstance(memory, dict) else None
         told = told.get(lesson.key) if isinstance(told, dict) else None
         told = told if isinstance(told, dict) else {}

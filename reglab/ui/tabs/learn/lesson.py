@@ -69,6 +69,7 @@ class LessonPage:
 
     # ---- what happens
     def begin(self, entry: Any, memory: Any, visitor: Any, *answers: Any) -> list[Any]:
+        """Start was pressed: take the answers and train the arms."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         try:
@@ -84,6 +85,7 @@ class LessonPage:
         return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
 
     def halt(self, entry: Any, memory: Any) -> list[Any]:
+        """Stop was pressed."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         runs = self._runs(lesson, kept)
