@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
 
 def operations(augment: Any) -> dict[str, Any]:
-    """The operations by name, in the order of the paper: for each a function of the number of strengths and the height and
-    width of the pictures that gives the strengths, and whether these have a sign. `_AUGMENTATION_SPACE`, torchvision 0.26.0.
+    """The operations by name, in the order of the paper. `_AUGMENTATION_SPACE`, torchvision 0.26.0.
+
+    For each a function of the number of strengths and the height and width of the pictures that gives the strengths, and
+    whether these have a sign.
     """
     return dict(augment._AUGMENTATION_SPACE)
 
