@@ -29,7 +29,10 @@ def network_of(run: Run) -> Loaded:
 
 
 def statistics(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of the channels of what the network sees; those of the training stand in its config.json."""
+    """Mean and deviation of the channels of what the network sees, (3,) each; those of the training stand in its config.json.
+
+    Raises `RunError` where they do not.
+    """
     import numpy as np
 
     if run.config.on_features:  # it was trained on features; its backbone sees pictures

@@ -52,7 +52,10 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def config_values(args: argparse.Namespace) -> dict[str, Any]:
-    """What was given on the command line, as the dotted changes that `RunConfig.override` takes."""
+    """What was given on the command line, as the dotted changes that `RunConfig.override` takes.
+
+    Raises `ConfigError` where a technique is switched off and set at once.
+    """
     given = {k.removeprefix("config:"): v for k, v in vars(args).items() if k.startswith("config:") and v is not None}
     off = [key for key, value in given.items() if value is False]
     for name in given:
@@ -96,7 +99,7 @@ def track_option(parser: argparse.ArgumentParser) -> None:
 
 
 def base_config(file: str | None) -> RunConfig:
-    """The config to begin with: that in the file, or the usual one."""
+    """The config to begin with: that in the file, or the usual one. Raises `ConfigError` for a file that is none."""
     if not file:
         return RunConfig()
     try:

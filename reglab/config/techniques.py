@@ -13,7 +13,10 @@ from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 
 
 def from_catalogue(value: Any) -> Any:
-    """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters."""
+    """`{"dropout": {"rate": 0.5}, "batch_norm": true}`; false and null mean off. Order never matters.
+
+    Raises `ConfigError` for a technique or a setting that there is not, and for a value that cannot be.
+    """
     if not isinstance(value, Mapping):
         raise ConfigError('regularizers must be an object such as {"dropout": {"rate": 0.5}}.')
     on = {key: settings for key, settings in value.items() if settings is not False and settings is not None}

@@ -99,7 +99,10 @@ def expected_arrays(known: Source) -> list[tuple[tuple[int, ...], np.dtype]]:
 
 
 def keep(known: Source, revision: str, arrays: dict[str, np.ndarray]) -> Dataset:
-    """Write a decoded set and open it. It appears whole or not at all, also when two processes write at once."""
+    """Write a decoded set and open it. It appears whole or not at all, also when two processes write at once.
+
+    Raises `DataError` where there is no room for it.
+    """
     folder = cache_folder() / f"{known.key}-{revision}"
     half = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     mean, std = channel_statistics(arrays["images"])

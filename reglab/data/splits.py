@@ -43,6 +43,8 @@ def split(dataset: Dataset, train_size: int | None, val_size: int, label_noise: 
     `label_noise` p: exactly round(p * n) training labels are replaced by a uniformly drawn OTHER class (symmetric
     noise), so with ten classes p = 0.9 is a uniformly random label and tells the network nothing. In the curves:
     validation accuracy peaks early and falls as the network learns the wrong labels by heart.
+
+    Raises `ConfigError` for sizes that the data set cannot give, and for a share that is none.
     """
     known = dataset.source
     train_size = check_sizes(known, train_size, val_size)

@@ -178,7 +178,10 @@ class Experiment(BaseModel):
 
     @contextlib.contextmanager
     def locked(self, store: Store) -> Iterator[None]:
-        """Be the only one, of all threads and processes, who makes or queues its runs. A single run needs no lock."""
+        """Be the only one, of all threads and processes, who makes or queues its runs. A single run needs no lock.
+
+        Raises `ConfigError` for a group that cannot be called so, and for a folder that cannot be made.
+        """
         if not self.group:
             yield
             return

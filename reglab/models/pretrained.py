@@ -192,7 +192,10 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def load(network: nn.Module, name: str) -> None:
-    """Copy the weights from the Hub's cache into a network of timm; those of layers that it lacks are left out."""
+    """Copy the weights from the Hub's cache into a network of timm; those of layers that it lacks are left out.
+
+    Raises `DataError` where they are not there, or damaged.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -151,7 +151,10 @@ def without_parametrizations(run: Run, network: nn.Module) -> nn.Module:
 
 # ---- the formats: write a file, and answer as it does ------------------------------------------------------------
 def write_onnx(network: nn.Module, path: Path, told: dict[str, str]) -> Callable[[Tensor], Tensor]:
-    """Write the network as ONNX. Returns the file as a function of images (N, 3, H, W), to compare it with the network."""
+    """Write the network as ONNX. Returns the file as a function of images (N, 3, H, W), to compare it with the network.
+
+    Raises `RunError` where it cannot be written so.
+    """
     import onnx
     import onnxruntime
     import torch
@@ -169,7 +172,10 @@ def write_onnx(network: nn.Module, path: Path, told: dict[str, str]) -> Callable
 
 
 def write_pt2(network: nn.Module, path: Path, told: dict[str, str]) -> Callable[[Tensor], Tensor]:
-    """Write the network as torch's exported program. Returns the file as a function of images (N, 3, H, W)."""
+    """Write the network as torch's exported program. Returns the file as a function of images (N, 3, H, W).
+
+    Raises `RunError` where it cannot be written so.
+    """
     import torch
 
     try:

@@ -146,7 +146,10 @@ def pull(repo: str, store: Store, progress: download.Progress | None = None) -> 
 
 
 def listed(repo: str) -> Repository:
-    """The files of ours in a repository, their sizes checked before any is fetched."""
+    """The files of ours in a repository, their sizes checked before any is fetched.
+
+    Raises `DataError` where the repository is not there or does not answer, and `RunError` where it holds no run of ours.
+    """
     from huggingface_hub import HfApi
 
     try:

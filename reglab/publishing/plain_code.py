@@ -60,7 +60,7 @@ class Code:
         self.definitions: dict[str, str] = {}
 
     def built(self, module: nn.Module) -> str:
-        """An expression that builds a module."""
+        """An expression that builds a module. Raises `RunError` for one that cannot be written down."""
         from torch import nn
         from torch.nn.utils.parametrize import type_before_parametrizations
 
@@ -113,7 +113,7 @@ class Code:
         self.definitions.setdefault(function.__name__, source)
 
     def resolve(self, tree: ast.AST, module: str) -> None:
-        """Import or copy every global name that a piece of the module's source uses."""
+        """Import or copy every global name that a piece of the module's source uses. Raises `RunError` for one that is neither."""
         inside = vars(sys.modules[module])
         imported = import_lines(inspect.getsource(sys.modules[module]))
         nodes = list(ast.walk(tree))

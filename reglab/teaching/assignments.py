@@ -101,7 +101,7 @@ class Assignment(BaseModel):
             )
 
     def check_all(self, configs: Sequence[RunConfig]) -> None:
-        """The same for the runs of a sweep, which a budget of runs has no room for."""
+        """The same for the runs of a sweep, which a budget of runs has no room for. Raises `ConfigError`."""
         if self.max_runs is not None:
             raise ConfigError("The assignment counts runs, so they are started one by one: use the Train tab.")
         for config in configs:

@@ -58,7 +58,7 @@ def decode(text: str) -> Shared:
 
 
 def decode_all(text: str) -> tuple[Shared, Beside]:
-    """The same, and what its runs are trained beside."""
+    """The same, and what its runs are trained beside. Raises as `decode`."""
     if len(text) > LONGEST:
         raise ConfigError(f"The link is too long ({len(text):,} characters) to be one of this lab's: ask for it again.")
     version, packed = text[:1], text[1:]
