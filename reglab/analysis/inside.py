@@ -118,7 +118,7 @@ def answers_of(logits: Tensor, labels: Tensor) -> dict[str, Any]:
 
 
 def logit_histogram(logits: Tensor) -> dict[str, Any]:
-    """Bins whose width is 1, 2 or 5 times a power of ten, and which begin at a multiple of it."""
+    """Bins whose width is 1, 2 or 5 times a power of ten, and which begin at a multiple of it; logits (N, classes)."""
     low, high = logits.min().item(), logits.max().item()
     width = _nice((high - low) / LOGIT_BINS)
     first = floor(low / width)

@@ -132,7 +132,10 @@ def as_seen(picture: Image.Image, how: str = "crop") -> Image.Image:
 
 
 def overlay(seen: np.ndarray, cam: np.ndarray, times: int = 8) -> Image.Image:
-    """The seen picture, magnified, with orange where the Grad-CAM is strong; pixels stay square, the map is smooth."""
+    """The seen picture, magnified, with orange where the Grad-CAM is strong; pixels stay square, the map is smooth.
+
+    `seen` is (H, W, 3) as uint8, `cam` (H, W) in 0..1.
+    """
     import numpy as np
     from PIL import Image
 

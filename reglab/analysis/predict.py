@@ -176,7 +176,7 @@ def _unlike(title: str, energy: float, usual: dict[str, float]) -> str:
 
 
 def examples(dataset: str) -> list[tuple[np.ndarray, str]]:
-    """Pictures from the test set, which no network has trained on, with their true class; one of each class.
+    """Pictures (32, 32, 3) of the test set, which no network has trained on, with their true class; one of each class.
 
     Empty when the data set is not on this machine.
     """

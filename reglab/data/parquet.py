@@ -28,7 +28,10 @@ def read(known: Source, files: download.HubFiles, report: download.Progress) -> 
 
 
 def read_parquet(known: Source, path: Path, count: int, report: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures and labels of one file. Grey pictures become three equal channels, small ones get a black border."""
+    """The pictures (count, 32, 32, 3) as uint8 and the labels (count,) as int64 of one file.
+
+    Grey pictures become three equal channels, small ones get a black border.
+    """
     import pyarrow
     import pyarrow.parquet
 

@@ -118,7 +118,7 @@ def stratified_queue(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray
 def wrong_labels(
     pool: int, classes: int, share: float, train: np.ndarray, true_labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which training labels are wrong, and the labels with the wrong ones put in.
+    """Which training labels are wrong, (n,) as bool, and the labels with the wrong ones put in, (n,) as int64.
 
     Every picture of the pool has a fixed turn and one fixed wrong label, so that more noise or more images
     add wrong labels rather than draw all of them afresh.

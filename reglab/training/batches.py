@@ -34,7 +34,7 @@ def generator(device: torch.device, *words: int | str) -> Generator:
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
-    """The order of an epoch. Drawn on the CPU, so that every device sees the same one."""
+    """The order of an epoch: (images,) as int64. Drawn on the CPU, so that every device sees the same one."""
     return torch.randperm(images, generator=generator(torch.device("cpu"), seed, "order", epoch))
 
 

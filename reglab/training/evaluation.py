@@ -77,7 +77,10 @@ def running_metrics(sums: Tensor, images: int) -> dict[str, float]:
 
 
 def end_metrics(epoch: Epoch, test_logits: Tensor, test_labels: Tensor) -> dict[str, float]:
-    """What `Finished` says about one epoch of the run: its own numbers, and those on the test images."""
+    """What `Finished` says about one epoch of the run: its own numbers, and those on the test images.
+
+    Logits are (N, classes), labels (N,).
+    """
     keys = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "fit_accuracy", "memorised")
     told = {k: value for k in keys if (value := getattr(epoch, k)) is not None}
     on_test = metrics.judge(test_logits, test_labels)

@@ -125,7 +125,7 @@ class Shelf:
         return len(self._rows)
 
     def fill(self, pixels: np.ndarray) -> Iterator[int]:
-        """Compute what is missing, a batch at a time; yields how many of these pictures are known.
+        """Compute what is missing of pictures (N, H, W, 3), a batch at a time; yields how many of them are known.
 
         Two that fill in turn, as compared runs do, share the work: whatever one has computed the other finds.
         """
@@ -207,7 +207,7 @@ KEPT: dict[Path, Shelf] = {}  # of this process
 
 
 def digests(pixels: np.ndarray) -> list[bytes]:
-    """16 bytes for each picture that are a function of its pixels."""
+    """16 bytes for each picture of (N, H, W, 3) that are a function of its pixels."""
     return [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels]
 
 

@@ -1,4 +1,7 @@
-"""What the numbers mean: loss, accuracy, calibration and the like, from logits. What they say in words: `diagnosis.py`."""
+"""What the numbers mean: loss, accuracy, calibration and the like. What they say in words: `diagnosis.py`.
+
+Everywhere logits are (N, classes) of any float type, labels (N,) as int64, confidences (N,) from 0 to 1; shares are from 0 to 1.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 
 def loss(logits: Tensor, labels: Tensor) -> float:
-    """Mean cross-entropy in nats."""
+    """Mean cross-entropy in nats; logits (N, classes), labels (N,)."""
     from torch.nn.functional import cross_entropy
 
     return cross_entropy(logits.double(), labels).item()
@@ -42,7 +45,10 @@ def bin_of(confidence: Tensor, bins: int = BINS) -> Tensor:
 
 
 def reliability(confidence: Tensor, right: Tensor, bins: int = BINS) -> list[dict[str, Any]]:
-    """A bin each of `calibration_error`: count, mean confidence, and accuracy (both None in an empty one)."""
+    """A bin each of `calibration_error`: count, mean confidence, and accuracy (both None in an empty one).
+
+    `confidence` (N,) is how sure the network is, `right` (N,) whether it is right, as bool.
+    """
     place, shown = bin_of(confidence, bins), []
     for number in range(bins):
         sure, correct = confidence[place == number], right[place == number].double()
@@ -113,7 +119,7 @@ def wilson(share: float, images: int, level: float = 0.95) -> tuple[float, float
 
 
 def judge(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Loss, accuracy and calibration error together."""
+    """Loss in nats, accuracy and calibration error from 0 to 1, together; logits (N, classes), labels (N,)."""
     return {
         "loss": loss(logits, labels),
         "accuracy": accuracy(logits, labels),

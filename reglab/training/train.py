@@ -219,7 +219,10 @@ class Trainer:
     def forward_backward(
         self, inputs: Tensor, targets: Tensor, place: tuple[int, int, int], passes: list[Tensor]
     ) -> None:
-        """Fill the gradients from one batch; what it said is added to `passes`: loss, penalty and correct, summed."""
+        """Fill the gradients from one batch; what it said is added to `passes`: loss, penalty and correct, summed.
+
+        Inputs are images (N, 3, H, W) or features (N, units), targets distributions (N, classes).
+        """
         torch.manual_seed(derived_seed(*place, "layers"))  # a second pass drops the same units
         self.optimizer.zero_grad()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
