@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -62,3 +63,12 @@ def test_every_template_compiles_and_is_in_the_package():
     assert set(ROOT.rglob("templates/*")) - {*ROOT.rglob("__pycache__")} <= shipped
     for path in FOLDER.glob("*.html"):
         TEMPLATES.get_template(path.name)
+
+
+def test_nobody_escapes_by_hand():
+    """Escaping that is done by hand is forgotten by hand. One place has to: Gradio takes the text of an error for HTML."""
+    by_hand = re.compile(r"\bhtml\.escape\(|\bfrom html import|\bmarkupsafe\b")
+    found = {
+        path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if by_hand.search(path.read_text("utf-8"))
+    }
+    assert found <= {"ui/components/events.py"}
