@@ -147,7 +147,8 @@ class _Looked:
 
 def _look(run: Run) -> _Looked:
     try:
-        summary, history, config = run.summary(), run.history(), run.config
+        view, config = run.view(), run.config
+        summary, history = view.summary(), view.history
     except RunError:
         return _Looked(run, RunConfig(), {}, [], "unreadable")
     why_not = "" if summary["status"] == "finished" else summary["status"]

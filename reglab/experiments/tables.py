@@ -61,14 +61,21 @@ def cell(value: Any) -> Any:
 
 def cells(comparison: Comparison, metric: str = "test_accuracy") -> list[list[str]]:
     """A head, and a row for each group: mean, interval and n of the metric, and the verdict on its difference."""
+    head, *body = means(comparison, metric)
+    told = [[*head, f"against {comparison.baseline.label}"]]
+    for group, row in zip(comparison.groups, body, strict=True):
+        told.append([*row, "baseline" if group is comparison.baseline else comparison.verdict(group, metric)])
+    return told
+
+
+def means(comparison: Comparison, metric: str = "test_accuracy") -> list[list[str]]:
+    """The same without the verdicts."""
     m = METRICS[metric]
-    told = [["", m.title, "95 %", "seeds", "gap", "calibration error", f"against {comparison.baseline.label}"]]
+    told = [["", m.title, "95 %", "seeds", "gap", "calibration error"]]
     for group in comparison.groups:
         i, gap, ece = (group.mean(key) for key in (metric, "gap", "ece"))
-        verdict = "baseline" if group is comparison.baseline else comparison.verdict(group, metric)
-        means = [number(told.mean, METRICS[key]) for key, told in (("gap", gap), ("ece", ece))]
-        own = [number(i.mean, m), bounds(i, m), str(i.n), *means]
-        told.append([group.label, *own, verdict])
+        beside = [number(told.mean, METRICS[key]) for key, told in (("gap", gap), ("ece", ece))]
+        told.append([group.label, number(i.mean, m), bounds(i, m), str(i.n), *beside])
     return told
 
 

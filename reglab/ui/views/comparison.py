@@ -25,7 +25,7 @@ def page(
     no times.
     """
     drawn = figures.curves_of(comparison, metric, axis)
-    head, *body = tables.cells(comparison, metric)
+    head, *body = tables.means(comparison, metric)  # the verdicts stand beside the drawing
     return render(
         "compare.html",
         of_curve=figures.curve_title(metric).capitalize(),
@@ -35,8 +35,8 @@ def page(
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),
-        head=head[:-1],  # the verdict stands beside the drawing
-        rows=[(role(place), row[0], row[1:-1]) for place, row in enumerate(body)],
+        head=head,
+        rows=[(role(place), row[0], row[1:]) for place, row in enumerate(body)],
         title=comparison.baseline.config.title(),
         differing=", ".join(comparison.differing),
         notes=comparison.notes,
