@@ -1,6 +1,7 @@
-"""The app's table of contents: one file a tab, `chart.py` for the curves, `controls.py` for fields -> components.
+"""The app's table of contents: which tabs there are, from left to right, and how the page is served.
 
-`lab.py` and `view.py` hold what the tabs do and show, and have never heard of Gradio.
+A tab lies in `tabs/` under its own name. What it does is in `services/` and what it shows in `views/`, which have never heard
+of Gradio.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import gradio as gr
 from reglab import compat
 from reglab.ui.api import Api
 from reglab.ui.components.events import PRIVATE, QUIET
-from reglab.ui.page import Page
+from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import ErrorsTab
@@ -31,6 +32,17 @@ from reglab.ui.tabs.share import ShareTab
 from reglab.ui.tabs.sweep import SweepTab
 from reglab.ui.tabs.train import TrainTab
 
+# After the Train tab, from left to right.
+TABS: tuple[type[Tab], ...] = (
+    CompareTab,
+    SweepTab,
+    ReproduceTab,
+    InsideTab,
+    ErrorsTab,
+    PredictTab,
+    LearnTab,
+    RunsTab,
+)
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "20mb"
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
@@ -51,32 +63,12 @@ def build(lab: Lab) -> gr.Blocks:
                 train = TrainTab(lab, page)
                 with train.sharing:
                     ShareTab(lab, page)
-            with gr.Tab("Compare", id="compare") as compared:
-                refresh_compare = CompareTab(lab, page).on_select
-            with gr.Tab("Sweep", id="sweep") as swept:
-                refresh_sweep = SweepTab(lab, page).on_select
-            with gr.Tab("Reproduce", id="reproduce") as reproduced:
-                refresh_reproduce = ReproduceTab(lab, page).on_select
-            with gr.Tab("Inside", id="inside") as inside:
-                refresh_inside = InsideTab(lab, page).on_select
-            with gr.Tab("Errors", id="errors") as errors:
-                refresh_errors = ErrorsTab(lab, page).on_select
-            with gr.Tab("Predict", id="predict") as predict:
-                refresh_predict = PredictTab(lab, page).on_select
-            with gr.Tab("Learn", id="learn") as learn:
-                refresh_learn = LearnTab(lab, page).on_select
-            with gr.Tab("Runs", id="runs") as runs:
-                refresh_runs = RunsTab(lab, page).on_select
+            for tab in TABS:
+                with gr.Tab(tab.title, id=tab.key) as place:
+                    made = tab(lab, page)
+                place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
         blocks.load(train.load, page.visitor, train.loaded, **QUIET)
         blocks.load(None, js=NAMED)
-        compared.select(*refresh_compare, **PRIVATE)
-        swept.select(*refresh_sweep, **PRIVATE).then(None, js=NAMED)
-        reproduced.select(*refresh_reproduce, **PRIVATE).then(None, js=NAMED)
-        inside.select(*refresh_inside, **PRIVATE)
-        errors.select(*refresh_errors, **PRIVATE)
-        predict.select(*refresh_predict, **PRIVATE)
-        learn.select(*refresh_learn, **PRIVATE)
-        runs.select(*refresh_runs, **PRIVATE)
         Api(lab).listen()
     return blocks
 

@@ -7,8 +7,8 @@ A tab that has something to put on the Train tab returns `page.follow(runs, visi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
 
 import gradio as gr
 
@@ -27,6 +27,21 @@ from reglab.ui.views import curves
 from reglab.ui.views.setup import machine_html
 
 TICK = 0.7  # seconds between looks at the runs' folders
+Listener = tuple[Callable[..., Any], list[Any], list[Any]]
+
+
+class Tab(Protocol):
+    """What every tab has besides its handlers, which are methods that can be called without a browser."""
+
+    title: ClassVar[str]
+    """What stands on it."""
+    key: ClassVar[str]
+    """What other tabs turn to it by."""
+    on_select: Listener
+    """What brings it up to date when it is opened: the function, and the components it reads and fills."""
+
+    def __init__(self, lab: Lab, page: Page) -> None:
+        """Lays it out, where the caller stands in a layout, and sends its events to its handlers."""
 
 
 class Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -18,7 +18,7 @@ from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.events import PRIVATE
 from reglab.ui.components.settings import of_techniques
 from reglab.ui.components.visitor import name_of, warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import comparison
 
@@ -32,7 +32,8 @@ NOTHING = "Pick runs: click rows of the table, or choose a group. Runs that diff
 class CompareTab:
     """Runs picked by group or from a table, whether they differ, and the comparison as a file; below it, forks."""
 
-    title, key = "Compare", "compare"
+    title: ClassVar = "Compare"
+    key: ClassVar = "compare"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab = lab
@@ -49,7 +50,7 @@ class CompareTab:
             self._lay_out_files()
             self.fork = Fork(lab, page)
         self._wire()
-        self.on_select = (
+        self.on_select: Listener = (
             self.refresh,
             [self.runs, self.fork.run, self.by_set_up],
             [self.group, self.runs, self.table, self.fork.run],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -12,7 +12,7 @@ from reglab.ui.components.drawings import drawing, lead, pressable
 from reglab.ui.components.events import PRIVATE, refusal, told
 from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
 from reglab.ui.components.visitor import warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.errors import cell, commonest, not_yet, page, table
 
@@ -20,7 +20,8 @@ from reglab.ui.views.errors import cell, commonest, not_yet, page, table
 class ErrorsTab:
     """The confusion table of one network, the pictures behind one of its cells, and what else is known of its errors."""
 
-    title, key = "Errors", "errors"
+    title: ClassVar = "Errors"
+    key: ClassVar = "errors"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab = lab
@@ -33,7 +34,7 @@ class ErrorsTab:
                 self.cell = drawing("errors-cell", min_width=340)
             self.rest = drawing("errors-page", min_height=240)
         self._wire()
-        self.on_select = (self.refresh, self.networks.inputs, self.networks.shown)
+        self.on_select: Listener = (self.refresh, self.networks.inputs, self.networks.shown)
 
     def _wire(self) -> None:
         network, everything = self.networks.first, [self.notice, self.table, self.cell, self.rest]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -10,7 +10,7 @@ from reglab.errors import PROBLEMS
 from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
 from reglab.ui.components.visitor import warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
@@ -19,7 +19,8 @@ from reglab.ui.views.inside import page
 class InsideTab:
     """The networks that are chosen, each as it is inside."""
 
-    title, key = "Inside", "inside"
+    title: ClassVar = "Inside"
+    key: ClassVar = "inside"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab = lab
@@ -35,7 +36,7 @@ class InsideTab:
             self.networks.changes, self.show, self.networks.boxes, self.shown,
             trigger_mode="always_last", concurrency_limit=4, api_visibility="private",
         )  # fmt: skip
-        self.on_select = (self.refresh, self.networks.inputs, self.networks.shown)
+        self.on_select: Listener = (self.refresh, self.networks.inputs, self.networks.shown)
 
     def show(self, *chosen: Any) -> str:
         """The page for these networks, the plain one first; what cannot be looked into is a sentence."""

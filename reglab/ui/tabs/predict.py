@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -16,7 +16,7 @@ from reglab.ui.components.drawings import drawing, lead, pressable
 from reglab.ui.components.events import PRIVATE, refusal, told
 from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
 from reglab.ui.components.visitor import warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.answers import PASSES, Panel, imagenet, page
 
@@ -26,7 +26,8 @@ TOP = 5
 class PredictTab:
     """The picture and how it is shown on the left, the answers of the networks on the right."""
 
-    title, key = "Predict", "predict"
+    title: ClassVar = "Predict"
+    key: ClassVar = "predict"
 
     def __init__(self, lab: Lab, tab: Page) -> None:
         self.lab = lab
@@ -45,7 +46,7 @@ class PredictTab:
         self.label = gr.Label(visible=False, num_top_classes=TOP)
         self.endpoint = gr.Button("Predict", visible=False)
         self._wire()
-        self.on_select = (
+        self.on_select: Listener = (
             self.refresh,
             self.networks.inputs,
             [*self.networks.shown, self.gallery, self.examples, self.imagenet.network],

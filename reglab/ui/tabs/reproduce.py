@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -17,7 +17,7 @@ from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import reproduction
 
@@ -28,7 +28,8 @@ FIRST = next(iter(PUBLICATIONS))
 class ReproduceTab:
     """One publication at a time: its page, and a card for each of its recipes."""
 
-    title, key = "Reproduce", "reproduce"
+    title: ClassVar = "Reproduce"
+    key: ClassVar = "reproduce"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.visitor = lab, page.visitor
@@ -54,7 +55,7 @@ class ReproduceTab:
         self.known = gr.State([])  # the ids of the runs on the page: looking for new ones takes longer
         self.shown = [self.page, *self.cards, *self.starts, self.stop, self.stamp, self.known, self.clock]
         self._wire()
-        self.on_select = (self.show, [self.chosen, self.visitor], self.shown)
+        self.on_select: Listener = (self.show, [self.chosen, self.visitor], self.shown)
 
     def _lay_out_recipe(self, name: str, words: str) -> tuple[Any, Any, Any]:
         """What is known of it, its command, and the button that starts it."""

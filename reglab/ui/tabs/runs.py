@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -13,7 +13,7 @@ from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, skipped
 from reglab.ui.components.visitor import name_of, warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 
 COLUMNS = ["name", "status", "data", "network", "regularizers", "train", "val", "test", "gap", "started"]
@@ -22,7 +22,8 @@ COLUMNS = ["name", "status", "data", "network", "regularizers", "train", "val", 
 class RunsTab:
     """A table of all runs, and what can be done with the one that is chosen."""
 
-    title, key = "Runs", "runs"
+    title: ClassVar = "Runs"
+    key: ClassVar = "runs"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
@@ -38,7 +39,7 @@ class RunsTab:
         self.listing = [self.table, self.chosen, self.ids, self.sure]
         self.filled = [*page.opening, *page.controls.components()]
         self._wire()
-        self.on_select = (self.refresh, [self.chosen], self.listing)
+        self.on_select: Listener = (self.refresh, [self.chosen], self.listing)
 
     # ---- what is laid out
     def _lay_out_choice(self) -> None:

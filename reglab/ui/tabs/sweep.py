@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -22,7 +22,7 @@ from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.settings import all_settings
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.plan import SweepPlan
 from reglab.ui.views import sweep as drawn
@@ -37,7 +37,8 @@ NOTHING = "Choose a question above, or settings of your own, and start the sweep
 class SweepTab:
     """On the left what is to be varied, and its price; on the right a sweep, from its first run on."""
 
-    title, key = "Sweep", "sweep"
+    title: ClassVar = "Sweep"
+    key: ClassVar = "sweep"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
@@ -59,7 +60,7 @@ class SweepTab:
         self.looked = [self.stamp, self.shown, self.stop, self.clock]
         self._wire_plan()
         self._wire_stage()
-        self.on_select = (
+        self.on_select: Listener = (
             self.refresh,
             [self.mine, self.group, self.metric, self.target, *self.plan, *page.controls.components()],
             [self.group, self.base_line, self.price, self.command, *self.looked],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
 from reglab.regularizers import CATALOGUE
 from reglab.ui.components.events import QUIET, skipped, told
-from reglab.ui.page import Page
+from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.learn.card import CardPage
 from reglab.ui.tabs.learn.contents import contents, entry_of
@@ -18,7 +18,8 @@ from reglab.ui.tabs.learn.lesson import LessonPage
 class LearnTab:
     """A card or a lesson is open; after a reload, the one that this browser had open."""
 
-    title, key = "Learn", "learn"
+    title: ClassVar = "Learn"
+    key: ClassVar = "learn"
 
     def __init__(self, lab: Lab, page: Page) -> None:
         # The secret only has to be the same after a restart; predictions are no secret. Each is written by one event alone:
@@ -39,7 +40,7 @@ class LearnTab:
         self.contents.select(
             self.choose, self.memory, [self.opened_entry, *self.shown], trigger_mode="multiple", **QUIET
         )
-        self.on_select = (
+        self.on_select: Listener = (
             self.refresh,
             [self.opened_entry, self.memory, self.put_back],
             [self.put_back, *self.lesson.answers, *self.shown],

@@ -1,0 +1,28 @@
+"""What holds of every tab: it is brought up to date over a lab without runs, over what a first visit sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+from pages import beside_train
+
+from reglab.ui.app import TABS, build
+
+
+def sent(component: Any) -> Any:
+    """What the page sends of it before anybody has touched it."""
+    return getattr(component, "value", None)
+
+
+@pytest.mark.parametrize("tab", TABS, ids=[tab.key for tab in TABS])
+def test_opening_a_tab_fills_everything_it_says_it_fills(tab, laid_out):
+    refresh, inputs, outputs = laid_out(beside_train(tab)).on_select
+    assert len(refresh(*map(sent, inputs))) == len(outputs)
+
+
+def test_the_tabs_have_keys_of_their_own_and_every_one_is_on_the_page(here):
+    assert len({tab.key for tab in TABS}) == len(TABS)
+    titles = [block.label for block in build(here).blocks.values() if isinstance(block, gr.Tab)]
+    assert [title for title in titles if title in {tab.title for tab in TABS}] == [tab.title for tab in TABS]
