@@ -218,6 +218,15 @@ def test_a_backbone_drops_branches_where_timm_can():
     assert dropping and dropping <= compat.timm.DROP_LAYERS
 
 
+def test_every_parameter_of_a_backbone_lies_somewhere_and_the_first_layer_first():
+    with torch.device("meta"):
+        backbone = compat.timm.create_backbone("test_resnet", 0.0)
+    depth = compat.timm.depth_of_parameters(backbone)
+    assert depth.keys() == dict(backbone.named_parameters()).keys()
+    assert depth[next(iter(depth))] == min(depth.values()) == 0
+    assert max(depth.values()) == max(d for name, d in depth.items() if name.startswith("layer4"))
+
+
 def test_timms_layers_that_drop_are_called_so():
     from timm import layers
 

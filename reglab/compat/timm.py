@@ -51,6 +51,14 @@ def config_of(name: str) -> Any:
         return None
 
 
+def depth_of_parameters(backbone: Any) -> dict[str, int]:
+    """Parameter name -> how deep its layer lies, 0 next to the picture, by the families' own `group_matcher`. timm 1.0.31."""
+    from timm.models import group_parameters
+
+    depth: dict[str, int] = group_parameters(backbone, backbone.group_matcher(coarse=True), reverse=True)
+    return depth
+
+
 def architecture_of(network: Any) -> str:
     """The name that a network of timm was built by. It keeps it in `pretrained_cfg`, timm 1.0.31."""
     return str(network.pretrained_cfg["architecture"])

@@ -58,9 +58,7 @@ class Transfer(nn.Module):
 
     def stage_of(self) -> dict[str, int]:
         """Parameter name -> stage: 0 for the layers next to the picture, STAGES for the head."""
-        from timm.models import group_parameters
-
-        depth = group_parameters(self.backbone, self.backbone.group_matcher(coarse=True), reverse=True)
+        depth = compat.timm.depth_of_parameters(self.backbone)
         layers = sorted(set(depth.values()))
         stage = {layer: place * STAGES // len(layers) for place, layer in enumerate(layers)}
         own = {f"backbone.{name}": stage[depth[name]] for name in depth}
