@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
+from reglab import compat
 from reglab.analysis.pictures import HOW
 from reglab.errors import PROBLEMS
 from reglab.jobs import fetch
@@ -59,8 +60,7 @@ class PredictTab:
             type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], height=250, label="Picture",
             elem_id="picture", buttons=[],
         )  # fmt: skip
-        # The path only: Gradio would open the file in this process to see whether it needs converting.
-        self.picture.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+        compat.gradio.takes_uploads(self.picture, "The picture must be one that was uploaded here: upload it first.")
         lead("Test pictures: no network here was trained on them. Click one.", "Examples")
         self.gallery = gr.Gallery(
             show_label=False, format="png", label="Examples", columns=5, height="auto", allow_preview=False,
