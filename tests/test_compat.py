@@ -290,11 +290,14 @@ def test_values_that_do_not_fit_an_endpoint_are_answered_in_words():
         picture, text = gr.Image(), gr.Textbox()
         gr.Button().click(lambda *values: "", [picture, text], text, api_name="told")
         gr.Button().click(lambda *values: "", [picture, text], text, api_visibility="private")
+    compat.gradio.takes_uploads(picture, "Upload it.")
     compat.gradio.answer_in_words(page, "Two values.")
     told, private = page.fns.values()
     for values in ([], [7, "a"], [["a"], "b"], ["a", "b"]):
         with pytest.raises(gr.Error, match="Two values"):
             asyncio.run(page.process_api(told, values))
+    with pytest.raises(gr.Error, match="Upload it"):
+        asyncio.run(page.process_api(told, [{"path": __file__}, "a"]))
     with pytest.raises(ValueError, match="didn't receive enough"):
         asyncio.run(page.process_api(private, []))
     assert asyncio.run(page.process_api(told, [None, "a"]))["data"] == [""]

@@ -60,13 +60,15 @@ def answer_in_words(page: Any, sentence: str) -> None:
     Too few values, or a number where a file should be: `Blocks.preprocess_data` raises what is no `gr.Error`, Gradio 6.31.0.
     What the page itself sends always fits, and is left alone.
     """
+    import gradio as gr
+
     plain = page.preprocess_data
 
     async def preprocess_data(block_fn: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return await plain(block_fn, *args, **kwargs)
         except (ValueError, TypeError, AttributeError) as error:
-            if block_fn.api_visibility != "public":
+            if isinstance(error, gr.Error) or block_fn.api_visibility != "public":  # which is a ValueError as well
                 raise
             raise _refusal(sentence) from error
 
