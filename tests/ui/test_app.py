@@ -638,8 +638,13 @@ def test_programs_can_train_follow_stop_and_predict(client, server, a_run, tmp_p
         ("/status", ["nobody", 0]),
         ("/status", ["../..", 0]),
         ("/status", [None, 0]),
+        ("/status", [7, 0]),
+        ("/status", [["basic_cnn-plain"], 0]),
+        ("/status", ["basic_cnn-plain", 2**70]),
+        ("/stop", [{"run": "nobody"}]),
         ("/stop", ["nobody"]),
         ("/predict", [None, "nobody"]),
+        ("/predict", [7, "basic_cnn-plain"]),
     ],
     ids=str,
 )
@@ -655,7 +660,8 @@ def test_programs_are_told_what_is_wrong_in_a_sentence(client, server, endpoint,
 def test_a_program_cannot_have_files_of_the_server_opened(client, a_run):
     """A path that nobody uploaded is refused, also that of a picture; nothing of the file comes back."""
     run = a_run("20250101-000009-654321")
-    stolen = {"path": str(run.path / "config.json"), "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(Exception) as problem:
-        client.predict(stolen, run.id, api_name="/predict")
-    assert "train_size" not in str(problem.value)
+    for path in (run.path / "config.json", ROOT / "docs" / "train.png"):
+        for more in ({"meta": {"_type": "gradio.FileData"}}, {}):  # as a file, and as what is not called one
+            with pytest.raises(Exception) as problem:
+                client.predict({"path": str(path), **more}, run.id, api_name="/predict")
+            assert SENTENCE.fullmatch(str(problem.value)) and "train_size" not in str(problem.value), problem.value
