@@ -274,7 +274,7 @@ def test_a_file_that_nobody_uploaded_is_not_handed_over(tmp_path, monkeypatch):
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     with gr.Blocks():
-        picture = compat.gradio.takes_uploads(gr.Image(), "Upload it.")
+        picture = compat.gradio.takes_uploads(gr.Image(), lambda: gr.Error("Upload it."))
     inside, outside = tmp_path / "cache" / "a.png", tmp_path / "b.png"
     assert picture.preprocess(ImageData(path=str(inside))) == str(inside)
     assert picture.preprocess(None) is picture.preprocess(ImageData(url="http://localhost")) is None
@@ -290,8 +290,8 @@ def test_values_that_do_not_fit_an_endpoint_are_answered_in_words():
         picture, text = gr.Image(), gr.Textbox()
         gr.Button().click(lambda *values: "", [picture, text], text, api_name="told")
         gr.Button().click(lambda *values: "", [picture, text], text, api_visibility="private")
-    compat.gradio.takes_uploads(picture, "Upload it.")
-    compat.gradio.answer_in_words(page, "Two values.")
+    compat.gradio.takes_uploads(picture, lambda: gr.Error("Upload it."))
+    compat.gradio.answer_in_words(page, lambda: gr.Error("Two values."))
     told, private = page.fns.values()
     for values in ([], [7, "a"], [["a"], "b"], ["a", "b"]):
         with pytest.raises(gr.Error, match="Two values"):

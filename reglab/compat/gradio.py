@@ -38,44 +38,36 @@ def shows(component: Any, function: Callable[[Any], Any]) -> Any:
     return component
 
 
-def takes_uploads(component: Any, sentence: str) -> Any:
+def takes_uploads(component: Any, refusal: Callable[[], Exception]) -> Any:
     """The component, handing over the path of the file that was uploaded, or None. `GRADIO_CACHE`, Gradio 6.31.0.
 
     Gradio looks where a file lies only if what is sent calls itself a file; a program that leaves that word out would have
-    any file of the server opened. It is told the sentence. Nor does Gradio open the file in this process.
+    any file of the server opened: it is told the refusal, a `gr.Error`. Nor does Gradio open the file in this process.
     """
 
     def path_of(payload: Any) -> str | None:
         path = getattr(payload, "path", None)
         if path and not Path(path).resolve().is_relative_to(Path(component.GRADIO_CACHE).resolve()):
-            raise _refusal(sentence)
+            raise refusal()
         return path or None
 
     return takes(component, path_of)
 
 
-def answer_in_words(page: Any, sentence: str) -> None:
-    """Tell the sentence to programs whose values do not fit an endpoint, which else get `null` and leave a traceback.
+def answer_in_words(page: Any, refusal: Callable[[], Exception]) -> None:
+    """Tell the refusal, a `gr.Error`, to programs whose values do not fit an endpoint, which else get `null` and leave a traceback.
 
     Too few values, or a number where a file should be: `Blocks.preprocess_data` raises what is no `gr.Error`, Gradio 6.31.0.
     What the page itself sends always fits, and is left alone.
     """
-    import gradio as gr
-
-    plain = page.preprocess_data
+    plain, told = page.preprocess_data, type(refusal())
 
     async def preprocess_data(block_fn: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return await plain(block_fn, *args, **kwargs)
         except (ValueError, TypeError, AttributeError) as error:
-            if isinstance(error, gr.Error) or block_fn.api_visibility != "public":  # which is a ValueError as well
+            if isinstance(error, told) or block_fn.api_visibility != "public":  # which is a ValueError as well
                 raise
-            raise _refusal(sentence) from error
+            raise refusal() from error
 
     page.preprocess_data = preprocess_data
-
-
-def _refusal(sentence: str) -> Exception:
-    import gradio as gr
-
-    return gr.Error(sentence, print_exception=False)

@@ -98,7 +98,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
-    compat.gradio.answer_in_words(page, UNFIT)
+    compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     return page.launch(
         theme=theme(),
