@@ -154,6 +154,19 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "runs")
 
 
+@pytest.fixture(scope="session")
+def workers_begin_sooner() -> None:
+    """What the first step of an optimizer loads takes a second of every worker; here the server they start from has it."""
+    from reglab.jobs.processes import PRELOADED, process_context
+
+    context = process_context()
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([*PRELOADED, "torch._dynamo"])
+        first = context.Process(target=abs, args=(1,))  # the server starts with it, once for all
+        first.start()
+        first.join()
+
+
 # ---- the command line, as a process of its own -----------------------------------------------------------------
 def environment(**changes: str) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -23,6 +23,7 @@ from reglab.jobs.worker import work
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 
+pytestmark = pytest.mark.usefixtures("workers_begin_sooner")
 ENDED = {"finished", "stopped", "failed", "interrupted"}
 
 
@@ -83,12 +84,16 @@ def began_after(later: Run, earlier: Run) -> bool:
     return taken.stat().st_mtime_ns >= sealed.stat().st_mtime_ns
 
 
-def test_two_jobs_train_one_after_the_other(jobs):
-    first, second = (submit(jobs, [quick(epochs=3, seed=seed)])[0] for seed in (0, 1))
-    assert jobs.status(second) == "queued" and jobs.place(second.id) == 1 and jobs.place(first.id) is None
-    wait_for(lambda: ended(jobs, second))
-    assert began_after(second, first)
-    assert epochs_and_end(first) == epochs_and_end(second) == ([0, 1, 2, 3], "finished")
+def test_jobs_train_one_after_the_other_and_one_that_fails_says_so(jobs):
+    (first,) = submit(jobs, [quick(epochs=3)])
+    (bad,) = submit(jobs, [quick(optimizer="sgd", lr=1e6)])
+    (last,) = submit(jobs, [quick(epochs=3, seed=1)])
+    assert [jobs.status(run) for run in (bad, last)] == ["queued", "queued"]
+    assert [jobs.place(run.id) for run in (first, bad, last)] == [None, 1, 2]
+    wait_for(lambda: ended(jobs, last))
+    assert began_after(bad, first) and began_after(last, bad)
+    assert epochs_and_end(first) == epochs_and_end(last) == ([0, 1, 2, 3], "finished")
+    assert bad.status() == "failed" and "Diverged" in bad.summary()["reason"]
 
 
 @pytest.fixture
@@ -227,14 +232,6 @@ def test_only_what_has_stopped_can_be_resumed(jobs):
     wait_for(lambda: ended(jobs, run))
     with pytest.raises(RunError, match="is finished"):
         jobs.resume([run])
-
-
-def test_a_job_that_fails_says_so_and_the_next_one_starts(jobs):
-    (bad,) = submit(jobs, [quick(optimizer="sgd", lr=1e6)])
-    (good,) = submit(jobs, [quick()])
-    wait_for(lambda: ended(jobs, good))
-    assert bad.status() == "failed" and "Diverged" in bad.summary()["reason"]
-    assert good.status() == "finished"
 
 
 # ---- crashes -----------------------------------------------------------------------------------------------------
