@@ -287,7 +287,7 @@ def _parsed(path: Path, changed: int, size: int) -> Experiment | None:
         return None
     try:
         return Experiment.model_validate(told)
-    except (ValidationError, ConfigError, TypeError):
+    except (ValidationError, ConfigError, TypeError, RecursionError):
         return None
 
 

@@ -82,7 +82,9 @@ def test_a_damaged_file_is_made_up_for_by_the_runs(store):
     told.folders(store)
     file = store.root / ".experiments" / told.group / "experiment.json"
     whole = json.loads(file.read_text())
-    for damaged in ("", "[]", json.dumps({**whole, "format": 99}), json.dumps({**whole, "arms": {"a": {"lr": -1}}})):
+    deep = '{"format": 1, "kind": "sweep", "arms": ' + '{"a": ' * 5_000 + "1" + "}" * 5_001
+    wrong = ({"format": 99}, {"arms": {"a": {"lr": -1}}}, {"arms": {}}, {"seeds": "many"}, {"kind": ["sweep"]})
+    for damaged in ("", "[]", "\0", deep, *(json.dumps({**whole, **change}) for change in wrong)):
         file.write_text(damaged)
         assert Experiment.read(store, told.group) == told.model_copy(update={"axes": ()})
 
