@@ -221,7 +221,7 @@ class Trainer:
     ) -> None:
         """Fill the gradients from one batch; what it said is added to `passes`: loss, penalty and correct, summed.
 
-        Inputs are images (N, 3, H, W) or features (N, units), targets distributions (N, classes).
+        Inputs are images (N, 3, H, W) or features (N, F, 1, 1), targets distributions (N, classes).
         """
         torch.manual_seed(derived_seed(*place, "layers"))  # a second pass drops the same units
         self.optimizer.zero_grad()

@@ -22,7 +22,7 @@ from reglab.cli.options import config_values
 from reglab.config import PLAIN, RunConfig
 from reglab.errors import ConfigError
 from reglab.models import ModelSpec
-from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer
+from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer, technique_in
 from reglab.training.events import Best, Epoch, Finished, Snapshot, Step
 from reglab.training.train import Resume, train
 from reglab.ui.components.controls import Controls
@@ -37,6 +37,15 @@ def test_the_file_name_is_the_name_everywhere(key):
     technique = CATALOGUE[key]
     assert technique.key == key and technique.__module__ == f"reglab.regularizers.{key}"
     assert technique.__name__.lower() == key.replace("_", "")
+
+
+@pytest.mark.parametrize(
+    ("group", "copies", "words"), [("Data", 0, "0 subclasses"), ("Data", 2, "2 subclasses"), ("Dat", 1, "'Dat'")]
+)
+def test_a_file_that_is_no_technique_is_told_what_it_lacks(group, copies, words):
+    made = [type("Own", (Regularizer,), {"group": group, "__module__": "somewhere.own"}) for _ in range(copies)]
+    with pytest.raises(ImportError, match=rf"regularizers/own\.py .*{words}.*\.$"):
+        technique_in("own", [*made, Regularizer, "else"])
 
 
 @every
