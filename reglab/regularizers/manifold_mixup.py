@@ -18,8 +18,8 @@ class ManifoldMixup(Regularizer):
     What you will see: as with mixup, the loss during training stays high and the gap narrows; the pictures stay as
     they are, since most batches are blended inside the network.
 
-    When it helps: long trainings of networks that would fit everything: in its paper PreActResNet-18 went from 4.83 to
-    2.95 % error on CIFAR-10.
+    When it helps: long trainings of networks that would fit everything: in its paper a WRN-28-10 reaches 97.45 % on
+    CIFAR-10.
 
     When it does not: short trainings, in which the network underfits anyway. Like mixup it leaves a network too modest.
 
