@@ -49,7 +49,7 @@ def check_fork(config: RunConfig, classes: int) -> None:
         )
     if config.fork.fork is not None and config.fork.fork.epoch >= config.fork.epoch:
         raise ConfigError(
-            f"The run forked after epoch {config.fork.epoch} was itconfig forked after epoch {config.fork.fork.epoch}:"
+            f"The run forked after epoch {config.fork.epoch} was itself forked after epoch {config.fork.fork.epoch}:"
             " fork it at a later epoch, or fork the first run."
         )
     before, after = config.parent().spec(classes), config.spec(classes)

@@ -285,7 +285,6 @@ class Trainer:
         return predict(network, part, self.normalize, self.precision, self._stop)
 
     def end_epoch(self) -> None:
-        """Go to the next one."""
         """The next epoch begins, and its running loss at zero."""
         self.epoch, self.batch = self.epoch + 1, 0
         self.running.zero_()

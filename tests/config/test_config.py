@@ -295,6 +295,11 @@ def test_a_fork_that_is_nested_too_deep_is_refused_in_one_sentence(depth):
         RunConfig.parse(nested(depth))
 
 
+def test_a_fork_leaves_a_run_after_that_run_has_left_its_own():
+    with pytest.raises(ConfigError, match="forked after epoch 3 was itself forked after epoch 5: fork it at a later"):
+        RunConfig.parse({**nested(0), "fork": {"epoch": 3, "fork": {"epoch": 5}}})
+
+
 def test_forks_may_be_nested_as_deep_as_they_can_be_checked():
     config = RunConfig.parse(nested(20))
     assert config.parent().fork.epoch == 18
