@@ -70,7 +70,8 @@ class Training:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
         job = (self.stores.group(run) if Experiment.of(run).is_one_job else []) or [run]
         self.datasets.ready(run.config)
-        self.jobs.resume([r for r in job if self.jobs.status(r) in ("stopped", "interrupted", "failed")], owner=owner)
+        broken_off = [r for r in job if self.jobs.status(r) in ("stopped", "interrupted", "failed")]
+        self.jobs.resume(broken_off or [run], owner=owner)  # which says why not
         return job
 
     def together(self, run: Run) -> list[Run]:
