@@ -152,7 +152,7 @@ class Experiment(BaseModel):
                 key = _key(run.config)
             except RunError:
                 continue
-            if key in wanted and (key not in found or run.status() == "finished"):
+            if key in wanted and (key not in found or store.view(run).status == "finished"):
                 found[key] = run
         return found
 

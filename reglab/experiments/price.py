@@ -31,7 +31,7 @@ class Price:
 
 def price(experiment: Experiment, store: Store) -> Price:
     """From the speed of the newest finished run of the same kind; nothing is trained."""
-    done = {key for key, run in experiment.made(store).items() if run.status() == "finished"}
+    done = {key for key, run in experiment.made(store).items() if store.view(run).status == "finished"}
     left = [config for config in experiment.configs if config.model_dump_json() not in done]
     known: dict[tuple[Any, ...], float] = {}  # seconds for one image to be learned from once
     for summary in index.summaries(store):

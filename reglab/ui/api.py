@@ -54,8 +54,8 @@ class Api:
         if not isinstance(cursor, int) or isinstance(cursor, bool) or not 0 <= cursor <= MOST:
             raise ConfigError("The cursor must be a whole number: 0, or the one the last call returned.")
         events, after = found.lines(cursor)
-        status = self.lab.training.jobs.status(found)
-        return {"summary": found.summary() | {"status": status}, "events": events, "cursor": after}
+        [view] = self.lab.training.views([found])
+        return {"summary": view.summary() | {"status": view.status}, "events": events, "cursor": after}
 
     def _stop(self, run: Any) -> str:
         found = self._find(run)

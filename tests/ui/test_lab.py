@@ -138,6 +138,8 @@ def test_a_pair_is_one_job_that_is_gone_on_with_together_and_a_sweep_is_not(lab)
     wait_until(lambda: not lab.training.is_live([*pair, *apart]))
     assert lab.training.together(pair[0]) == pair and lab.training.together(apart[1]) == apart
     assert lab.training.resume(pair[0]) == pair and lab.training.resume(apart[1]) == [apart[1]]
+    with pytest.raises(RunError, match=r"is (running|queued): only a stopped"):
+        lab.training.resume(pair[1])  # pressed twice
     lab.training.stop([*pair, *apart])
     assert [name for _, name in lab.results.sweeps()] == [apart[0].described["group"]], "a pair has no name of its own"
 
@@ -150,6 +152,10 @@ def test_a_run_is_called_by_the_name_that_somebody_gave_it(lab, trained):
     assert {row[-1]: row[0] for row in lab.results.finished_rows()} == {"my-net": named.name, unnamed.id: ""}
     unnamed.rename("the other")
     assert {row[0] for row in lab.results.finished_rows()} == {"my-net", "the other"}
+    assert lab.stores.find("the other") == unnamed
+    assert lab.stores.open(["my-net", "the other", "gone"]) == [Run(named)], (
+        "by ids: of those that are gone no name is read"
+    )
 
 
 def wait_until(happened, seconds=60.0):

@@ -26,13 +26,15 @@ class Stores:
         return find(run_id, self.own, self.shipped)
 
     def open(self, ids: Iterable[str]) -> list[Run]:
-        """Those of the runs that are still there."""
+        """Those of the runs that are still there. Unlike `find`, which reads every run's name for an id that is gone."""
         found = []
         for run_id in ids:
-            try:
-                found.append(self.find(run_id))
-            except RunError:
-                continue
+            for store in self:
+                try:
+                    found.append(store.open(run_id))
+                except RunError:
+                    continue
+                break
         return found
 
     def view(self, run: Run) -> RunView:
