@@ -7,6 +7,7 @@ Without Chromium or playwright these tests are skipped; with REGLAB_REQUIRE_BROW
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -395,6 +396,17 @@ class Lab:
         target = folder / coming.value.suggested_filename
         coming.value.save_as(target)
         return target
+
+    def at_rest(self) -> None:
+        """Returns when every box of the page has had the same place twice in a row, so that nothing is on its way."""
+        places = "() => JSON.stringify([...document.querySelectorAll('#tabs *')].map(e => e.getBoundingClientRect()))"
+        seen: list[str] = []
+
+        def resting() -> bool:
+            seen.append(hashlib.sha256(self.page.evaluate(places).encode()).hexdigest())
+            return seen[-2:-1] == seen[-1:]
+
+        wait_until(resting, "the page goes on moving", more=self.text)
 
     # ---- reading
     def arguments(self) -> list[str]:

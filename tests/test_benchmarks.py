@@ -204,6 +204,7 @@ def test_a_technique_is_measured_where_it_has_a_place_or_left_out_with_the_reaso
 
 
 # ---- cost.py -----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_cost_tells_of_every_technique_asked_for(tmp_path):
     printed = benchmark("cost.py", "--quick", "--only", "dropout,early_stopping", "--output", tmp_path / "cost.json")
     told = json.loads((tmp_path / "cost.json").read_text())
@@ -215,6 +216,7 @@ def test_cost_tells_of_every_technique_asked_for(tmp_path):
         assert ratio == pytest.approx(own / plain, rel=0.02) and row["limit"] == 1.15
 
 
+@pytest.mark.slow
 def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, monkeypatch, capsys):
     class Slow(Regularizer):
         title, group = "Slow", "Structure"
@@ -244,6 +246,7 @@ def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, mo
 
 
 # ---- networks.py, transfer.py ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_networks_tells_parameters_and_multiply_adds_of_every_network_asked_for(tmp_path):
     printed = benchmark("networks.py", "--quick", "--only", "basic_cnn,alexnet_small", "--output", tmp_path / "n.json")
     rows = json.loads((tmp_path / "n.json").read_text())["rows"]
@@ -276,6 +279,7 @@ def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, ca
     assert "Nothing has been trained yet" in capsys.readouterr().out and not (tmp_path / "t.json").exists()
 
 
+@pytest.mark.slow
 def test_sweep_compares_the_whole_with_its_runs():
     printed = benchmark("sweep.py", "--images", 40, "--epochs", 1, "--ways", "on_the_command_line", "--quick")
     told = json.loads(printed)

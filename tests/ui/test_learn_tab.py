@@ -201,7 +201,7 @@ CARD = """() => ({
   drawn: document.querySelectorAll("#formula .katex-html").length,
   errors: document.querySelectorAll(".katex-error").length,
   codes: ["pytorch", "keras"].filter(name => document.querySelector(`#card-${name} pre code`)?.checkVisibility()),
-  enabled: !document.querySelector("#try-it").disabled,
+  enabled: document.querySelector("#try-it")?.disabled === false,
 })"""
 
 
