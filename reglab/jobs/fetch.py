@@ -68,7 +68,7 @@ class Fetch:
 
     @property
     def state(self) -> State:
-        """`running`, `done` or `failed`."""
+        """`idle`, `running`, `ready` or `failed`."""
         return self.status.state
 
     @property

@@ -22,6 +22,7 @@ from reglab.ui.services.lab import Lab
 from reglab.ui.views.answers import PASSES, Panel, imagenet, page
 
 TOP = 5
+TICK = 1.0  # seconds between looks at weights that are on their way
 ELSEWHERE = "The picture must be one that was uploaded here: upload it first."
 
 
@@ -183,7 +184,7 @@ class ImageNet:
             self.notice = gr.HTML("", elem_id="imagenet-notice")
             self.answer = drawing("imagenet-answer", min_height=170)
         self.asked = gr.State("")  # the network that was asked; asked again when the picture changes
-        self.clock = gr.Timer(1, active=False)  # runs while weights are on their way
+        self.clock = gr.Timer(TICK, active=False)
         self._wire()
 
     def _wire(self) -> None:
