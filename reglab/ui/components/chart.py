@@ -1,6 +1,7 @@
 """The live chart: one plain dictionary in, two charts, the gap, the progress and the verdict on the screen.
 
-`TrainTab.tick` sends the dictionary anew while there is something new (`page.TICK`); every key may be missing. `run` is an index into `runs`.
+`TrainTab.tick` sends the dictionary anew while there is something new (`page.TICK`). Every key may be missing; `run` is an
+index into `runs`.
 
     title, note     heading line, and muted words beside it
     x               {"label": "epoch", "max": 20}
