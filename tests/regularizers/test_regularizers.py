@@ -11,7 +11,7 @@ from functools import cache
 import gradio as gr
 import pytest
 import torch
-from conftest import make_split
+from conftest import ROOT, make_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from techniques import TRAINABLE, batch, config_with, logits, rng, story, targets
@@ -19,7 +19,7 @@ from techniques import TRAINABLE, batch, config_with, logits, rng, story, target
 from reglab import models
 from reglab.cli.main import build_parser
 from reglab.cli.options import config_values
-from reglab.config import PLAIN, RunConfig
+from reglab.config import PLAIN, RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer, technique_in
@@ -193,6 +193,45 @@ def test_the_same_seed_gives_the_same_bytes(key, tiny_split):
 def test_with_the_settings_that_mean_off_it_is_the_plain_run(key, tiny_split):
     config = config_with(key, epochs=2, regularizers={key: CATALOGUE[key].off})
     assert trained_the_same(story(config, tiny_split), story(config.plain(), tiny_split))
+
+
+# What means off is part of what a technique is: it is not lost, nor is the law above with it.
+OFF = {
+    "dropout": {"rate": 0},
+    "spatial_dropout": {"rate": 0},
+    "dropblock": {"rate": 0},
+    "stochastic_depth": {"rate": 0},
+    "weight_decay": {"strength": 0},
+    "l1": {"strength": 0},
+    "orthogonality": {"strength": 0},
+    "confidence_penalty": {"beta": 0},
+    "max_norm": {"max_value": 100},
+    "gradient_clipping": {"max_norm": 1e6},
+    "gradient_noise": {"eta": 0},
+    "flip_crop": {"padding": 0, "flip": False},
+    "cutout": {"length": 0},
+    "random_erasing": {"p": 0},
+    "mixup": {"alpha": 0},
+    "manifold_mixup": {"alpha": 0},
+    "cutmix": {"prob": 0},
+    "gaussian_noise": {"sigma": 0},
+    "label_smoothing": {"smoothing": 0},
+    "bootstrapping": {"beta": 1},
+    "sam": {"rho": 0},
+    "early_stopping": {"patience": 1000},
+}
+
+
+def test_the_techniques_that_can_be_off_by_their_settings_are_these():
+    assert {key: CATALOGUE[key].off for key in OFF} == OFF
+
+
+@every
+def test_it_has_a_file_and_once_it_is_listed_a_test_file_of_its_own(key):
+    """The file alone makes a technique; whoever adds it to the documents has tested it."""
+    assert (ROOT / "reglab" / "regularizers" / f"{key}.py").is_file()
+    listed = f"| `{flag(key)}` |" in (ROOT / "docs" / "regularizers.md").read_text("utf-8")
+    assert (ROOT / "tests" / "regularizers" / f"test_{key}.py").is_file() or not listed
 
 
 def trained_the_same(one: list, other: list) -> bool:
