@@ -201,7 +201,11 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown.locator("table").first).to_contain_text("points")
     lab.choose("compare-axis", "steps")
     expect(shown.locator("svg")).to_contain_text("step")
-    assert runs[3].config.command() in lab.download("#take-html", tmp_path).read_text()
+    files = {kind: lab.download(f"#take-{kind}", tmp_path) for kind in KINDS}
+    assert runs[3].config.command() in files["html"].read_text()
+    assert Image.open(files["png"]).format == "PNG"
+    assert len(list(csv.DictReader(files["csv"].open()))) == 4
+    assert len(json.loads(files["json"].read_text())["groups"]) == 2
 
     page.locator("#compare-runs").get_by_role("button", name=re.compile("clear", re.I)).first.click()
     expect(page.locator("#compare-notice .warning")).to_contain_text("Pick runs")
