@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ import torch
 from reglab import data
 from reglab.analysis.evaluate import answers, known
 from reglab.analysis.networks import logits_of
+from reglab.config import RunConfig
 from reglab.publishing.model_card import model_card
 from reglab.runs.store import checkpoints_store
 from reglab.training import metrics
+from reglab.training.events import Finished
+from reglab.training.train import train
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = checkpoints_store().runs()
@@ -58,6 +62,16 @@ def test_a_shipped_network_still_answers_as_it_did_when_its_card_was_written(run
     assert metrics.accuracy(again, labels[first]) == pytest.approx(
         metrics.accuracy(kept[first], labels[first]), abs=0.003
     )
+
+
+@needs_cifar10
+def test_a_narrow_network_learns_real_photographs():
+    """Chance is 10 %; a run as short as this sees twice as much. The next test trains the network that people get."""
+    config = RunConfig.parse({"train_size": 1_000, "val_size": 200, "epochs": 4, "batch_size": 32, "width": 0.25})
+    split = data.split(data.load("cifar10"), 1_000, 200, 0, 0)
+    few = replace(split, test_images=split.test_images[:1_000], test_labels=split.test_labels[:1_000])
+    *_, end = train(config.override({"flip_crop": True, "device": "cpu", "precision": "fp32"}), few)
+    assert isinstance(end, Finished) and end.last["test_accuracy"] > 0.2
 
 
 @needs_cifar10
