@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from reglab import data
 from reglab.regularizers import CATALOGUE
 from reglab.runs.run import Run
 from reglab.teaching import cards
-from reglab.teaching.lessons import LESSONS, lesson
+from reglab.teaching.lessons import LESSONS, lesson, made_arms
+from reglab.teaching.lessons.lesson import BASE
 from reglab.ui.tabs.learn import LearnTab
 from reglab.ui.tabs.learn.contents import ENTRIES, contents
 from reglab.ui.tabs.learn.kept import Kept
@@ -181,6 +183,28 @@ def test_a_finished_lesson_is_scored_and_the_next_attempt_has_another_seed(tab, 
     assert all(f"`{c.command()}`" in of(tab, live)["arms"] for c in overfitting.arms("digits", 1).values())
     assert Kept.of(again, overfitting).attempt == 2
     page.halt("lesson:overfitting", again)
+
+
+def test_a_lesson_is_trained_from_the_prediction_to_the_score(tab, here, monkeypatch):
+    """For real, by the worker of the lab, on a network and a set as small as they come; in the browser it is slow."""
+    small = {"train_size": 40, "val_size": 40, "epochs": 2, "batch_size": 20, "width": 0.125}
+    monkeypatch.setitem(BASE, "digits", small)
+    made_arms.cache_clear()
+    page, dropout, visitor = tab.lesson, lesson("dropout"), {"name": "ann"}
+    memory, _, *live, _ = page.begin("lesson:dropout", {}, visitor, *answers(tab, "dropout"))
+    told, clock = of(tab, live), None
+    while clock is None:  # as the page looks again and again, until it is told that nothing more can come
+        seen = page.tick("lesson:dropout", memory, visitor, told["stamp"])
+        told |= {name: value for name, value in of(tab, seen[:-1]).items() if value is not None}
+        [clock] = changes(seen[-1:])
+        time.sleep(0.05)
+    assert clock == {"active": False}
+    assert {run.status() for run in here.stores.own.runs()} == {"finished"}
+    assert [run["status"] for run in told["chart"]["runs"]] == ["finished"] * len(dropout.changes)
+    assert "What these runs have shown" in told["result"]
+    assert re.search(r"Your prediction: \d of 6 points", told["result"])
+    assert told["start"] == {"interactive": True, "value": AGAIN} and told["stop"] == {"interactive": False}
+    made_arms.cache_clear()
 
 
 @pytest.mark.parametrize("memory", [None, 7, [], {"lessons": 7}, {"lessons": {"dropout": 7}}])
@@ -349,6 +373,32 @@ def test_a_lesson_from_the_prediction_through_a_reload_to_another_attempt(offlin
     stop.click()
     expect(result).to_contain_text("nothing to score")
     expect(start).to_be_enabled()
+    assert sorted(run.config.seed for run in offline.runs()) == [0] * len(arms) + [1] * len(arms)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
+    lab = learn(visitor.open(offline), "lesson:overfitting")
+    page, start, stop = lab.page, lab.page.locator("#lesson-start"), lab.page.locator("#lesson-stop")
+    arms = list(lesson("overfitting").changes)
+    predict(lab, 70)
+    start.click()
+    expect(page.locator("#lesson-chart [data-part=progress] .name")).to_have_text(arms)
+    result = page.locator("#lesson-result")
+    expect(result).to_contain_text("What these runs have shown", timeout=480_000)
+    expect(result).to_contain_text(re.compile(r"Your prediction: \d of 8 points"))
+    expect(result).to_contain_text("You said 70 % training accuracy with few images; it was")
+    expect(start).to_be_enabled()
+    expect(stop).to_be_disabled()
+    assert {run.name for run in offline.runs()} == {f"{lesson('overfitting').title}, {arm}" for arm in arms}
+    assert {run.status() for run in offline.runs()} == {"finished"}
+
+    start.click()  # again: another seed
+    expect(stop).to_be_enabled()
+    expect(result).not_to_contain_text("points")
+    stop.click()
+    expect(result).to_contain_text("nothing to score")
     assert sorted(run.config.seed for run in offline.runs()) == [0] * len(arms) + [1] * len(arms)
 
 
