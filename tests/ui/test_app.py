@@ -259,6 +259,7 @@ def test_a_number_can_be_typed_digit_by_digit(lab):
 
 
 # ---- predicting --------------------------------------------------------------------------------------------------
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_picture_is_classified_and_rubbish_is_refused_in_words(lab, a_run, tmp_path):
     run = a_run("20250101-000000-aaaaaa")
     page, answer, notice = lab.page, lab.page.locator("#answers"), lab.page.locator("#answers .warning")
@@ -324,6 +325,7 @@ def hundred_megapixels(folder: Path) -> tuple[Path, str]:
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     run, page = a_run("20250101-000001-bbbbbb"), lab.page
     table, notice = page.locator("#runs-table"), page.locator("#runs-notice .warning")
@@ -373,6 +375,7 @@ def test_a_hostile_name_in_a_run_folder_stays_text(lab, a_run):
     assert lab.page.locator("img[src=x]").count() == 0  # and no dialog came up, which the visitor would report
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_run_is_downloaded_with_one_click(lab, a_run, tmp_path):
     first, second = a_run("20250101-000003-dddddd"), a_run("20250101-000004-eeeeee")
     lab.tab("Runs")

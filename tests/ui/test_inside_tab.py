@@ -158,7 +158,7 @@ def test_the_tab_shows_the_networks_of_the_train_tab_until_others_are_chosen(lab
     expect(inside.locator("svg[role=img]")).to_have_count(3)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_tab_can_be_read_on_every_screen(visitors, server, theme):
     lab = visitors(viewport={"width": 1440, "height": 844}).open(server, f"?__theme={theme}")
     inside = open_inside(lab)
