@@ -16,6 +16,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("REGLAB_CACHE", os.path.join(tempfile.gettempdir(), "reglab-test-cache"))
 
+import builtins
+import io
 import json
 import shutil
 import subprocess
@@ -216,3 +218,24 @@ from browser import (  # noqa: E402, F401  (fixtures for all files)
     visitors_fixture,
 )
 from pages import here_fixture, laid_out_fixture  # noqa: E402, F401
+
+
+@pytest.fixture
+def bytes_read(monkeypatch):
+    """How many bytes each file has given, by name, to whoever opened it in this process since the last `clear()`."""
+    counted: dict[str, int] = {}
+    plain = builtins.open
+
+    class Counting(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            name = Path(self.name).name
+            counted[name] = counted.get(name, 0) + len(data)
+            return data
+
+    def counting(file, mode="r", *arguments, **named):
+        opened = plain(file, mode, *arguments, **named)
+        return Counting(opened.detach()) if mode == "rb" else opened
+
+    monkeypatch.setattr(builtins, "open", counting)
+    return counted

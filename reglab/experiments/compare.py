@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -20,6 +20,7 @@ from reglab.experiments import stats
 from reglab.experiments.labels import differing, labels
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.view import RunView
 from reglab.training.events import Epoch
 
 
@@ -97,14 +98,15 @@ class Comparison:
         return stats.verdict(self.difference(group, metric), m.unit, m.digits)
 
 
-def compare(runs: Sequence[Run], baseline: str = "") -> Comparison:
+def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunView] = Run.view) -> Comparison:
     """Runs of one data set, grouped. The baseline is the group of the run of this id; else the first without regularizers.
 
+    Whoever compares the same runs again and again gives `Store.view`, which reads on from its last look.
     Raises `ConfigError` where nothing is finished or the data sets differ, `RunError` where the baseline is not among them.
     """
     if not runs:
         raise ConfigError("There is nothing to compare: name at least one run, or a group.")
-    looked = [_look(run) for run in {run.path: run for run in runs}.values()]
+    looked = [_look(run, view) for run in {run.path: run for run in runs}.values()]
     whole = [told for told in looked if not told.why_not]
     left_out = Counter(told.why_not for told in looked if told.why_not)
     notes = [f"{n} {'run is' if n == 1 else 'runs are'} {why} and left out." for why, n in left_out.items()]
@@ -145,10 +147,10 @@ class _Looked:
     why_not: str = ""  # it cannot be compared
 
 
-def _look(run: Run) -> _Looked:
+def _look(run: Run, view: Callable[[Run], RunView]) -> _Looked:
     try:
-        view, config = run.view(), run.config
-        summary, history = view.summary(), view.history
+        seen, config = view(run), run.config
+        summary, history = seen.summary(), seen.history
     except RunError:
         return _Looked(run, RunConfig(), {}, [], "unreadable")
     why_not = "" if summary["status"] == "finished" else summary["status"]

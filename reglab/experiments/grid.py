@@ -16,7 +16,7 @@ from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare, curves, labels, stats
 from reglab.experiments.compare import METRICS, Metric
 from reglab.regularizers import CATALOGUE
-from reglab.runs.run import Run
+from reglab.runs.view import RunView
 
 UNTIL = {  # how soon validation accuracy reached a target; the axis of `curves.reached`
     "epochs_until": Metric("epochs to the target", 1.0, "epochs", 1),
@@ -175,7 +175,7 @@ def _shown(name: str, value: Any) -> str:
     return labels.shown(name, value)
 
 
-def read(run: Run, summary: Mapping[str, Any], metric: str, target: float) -> Mapping[str, Any]:
+def read(view: RunView, summary: Mapping[str, Any], metric: str, target: float) -> Mapping[str, Any]:
     """The summary, with how soon the run reached a validation accuracy where that is what is asked for.
 
     A run that never did has no such number, and neither has one whose epochs have no times.
@@ -183,7 +183,7 @@ def read(run: Run, summary: Mapping[str, Any], metric: str, target: float) -> Ma
     if metric not in UNTIL or summary["status"] != "finished":
         return summary
     try:
-        return {**summary, metric: curves.first_reached(run, run.history(), target, _UNTIL_AXIS[metric])}
+        return {**summary, metric: curves.first_reached(view.run, view.history, target, _UNTIL_AXIS[metric])}
     except RunError:
         return summary
 

@@ -9,7 +9,7 @@ recipe cannot earn more. Anything else is "not reproduced", and the sentence nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf, isinf
@@ -25,6 +25,7 @@ from reglab.experiments.stats import Difference, Interval
 from reglab.runs.files import read_json
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.view import RunView
 
 TOLERANCE = 1.0  # points between a published number and our mean, which another split or schedule may well make
 LEAST = 3  # seeds; the interval of two is too wide to contradict anything
@@ -244,18 +245,36 @@ def _row(publication: Publication, recipe: str, run: Run) -> str:
         return ""
 
 
-def look(publication: Publication, recipe: str, runs: Iterable[Run]) -> Findings:
-    """What these runs say; every seed counts, however many were asked for, and runs of anything else do not."""
+def look(
+    publication: Publication, recipe: str, runs: Iterable[Run], view: Callable[[Run], RunView] = Run.view
+) -> Findings:
+    """What these runs say; every seed counts, however many were asked for, and runs of anything else do not.
+
+    Whoever looks again and again gives `Store.view`, which reads on from its last look.
+    """
     outcomes: dict[str, dict[int, Outcome]] = {}
     failed = []
     for run in runs:
         if row := _row(publication, recipe, run):
-            summary = run.summary()
+            seen = view(run)
+            summary = seen.summary()
             if summary["status"] == "finished":
-                outcomes.setdefault(row, {})[run.config.seed] = Outcome(summary, tuple(run.history()))
+                outcomes.setdefault(row, {})[run.config.seed] = Outcome(summary, seen.history)
             elif summary["status"] == "failed":
                 failed.append(str(summary.get("reason", "")))
     return findings(publication, recipe, outcomes, failed)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a recipe is: what it has shown, as `to_json` tells it, and in words where that comes from, its price, its progress."""
+
+    told: Mapping[str, Any]
+    source: str = ""
+    price: str = ""
+    progress: str = ""
+    live: bool = False  # whether its runs are being trained
+    done: bool = False  # whether none is left to train
 
 
 # ---- told --------------------------------------------------------------------------------------------------------

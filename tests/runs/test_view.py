@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
-import io
 import json
 import shutil
 from pathlib import Path
@@ -21,27 +19,6 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunReader, Views
 from reglab.training.train import train
-
-
-@pytest.fixture
-def bytes_read(monkeypatch):
-    """How many bytes each file has given, by name, to whoever opened it in this process since the last `clear()`."""
-    counted: dict[str, int] = {}
-    plain = builtins.open
-
-    class Counting(io.BufferedReader):
-        def read(self, size: int | None = -1, /) -> bytes:
-            data = super().read(size)
-            name = Path(self.name).name
-            counted[name] = counted.get(name, 0) + len(data)
-            return data
-
-    def counting(file, mode="r", *arguments, **named):
-        opened = plain(file, mode, *arguments, **named)
-        return Counting(opened.detach()) if mode == "rb" else opened
-
-    monkeypatch.setattr(builtins, "open", counting)
-    return counted
 
 
 def told(view) -> dict:

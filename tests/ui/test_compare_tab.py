@@ -80,7 +80,7 @@ def test_the_lab_lists_groups_and_finished_runs(four, tmp_path):
         assert [name for _, name in lab.results.groups()] == ["pair"] and "4 runs, 2 seeds" in lab.results.groups()[0][
             0
         ]
-        assert lab.results.finished_in("pair") == [run.id for run in four]
+        assert lab.results.finished_in("pair") == four
         rows = lab.results.finished_rows()
         assert {row[-1] for row in rows} == {run.id for run in four}
         assert [(row[3], row[4], row[5]) for row in rows] == [
@@ -91,12 +91,12 @@ def test_the_lab_lists_groups_and_finished_runs(four, tmp_path):
             ("batch_norm dropout", 2, 60.55),
             ("batch_norm", 2, 50.5),
         ]
-        assert [lab.results.alike(row[-1]) for row in by_set_up] == [
-            [run.id for run in two] for two in (four[2:], four[:2])
+        assert [lab.results.alike(run) for row in by_set_up for run in lab.results.open([row[-1]])] == [
+            four[2:],
+            four[:2],
         ]
-        assert lab.results.alike("nothing") == []
         with pytest.raises(Exception, match="too many for the page"):
-            lab.results.comparison([four[0].id] * 301)
+            lab.results.comparison([four[0]] * 301)
     finally:
         lab.close()
 
@@ -113,6 +113,15 @@ def test_what_is_shown_follows_what_is_picked(four, laid_out):
     (four[0].path / "config.json").write_text(json.dumps(other))
     notice, page = tab.show([run.id for run in four], "test_accuracy", "epoch", 70)
     assert "cannot be compared: choose runs of one data set" in notice and 'class="warning"' in notice and not page
+
+
+def test_a_page_that_is_shown_again_reads_no_run_again(four, laid_out, bytes_read):
+    tab = laid_out(CompareTab)
+    asked = ([run.id for run in four], "test_accuracy", "epoch", 70)
+    shown = tab.show(*asked)
+    assert "metrics.jsonl" in bytes_read
+    bytes_read.clear()
+    assert tab.show(*asked) == shown and bytes_read == {}
 
 
 def test_a_group_is_all_its_finished_runs_and_what_is_none_changes_nothing(four, laid_out):
@@ -132,7 +141,9 @@ def test_a_row_that_is_clicked_adds_its_runs_or_takes_them_out(four, laid_out):
         "after the others, the first of which is the baseline"
     )
     assert click(ids, False, ["", ids[0]]) == ids[1:] and click([], False, ["", ids[0]]) == [ids[0]]
-    assert click(["x", 7], True, []) == ["x"], "what is no id goes, and no row is none"
+    for by_set_up in (True, False):
+        assert click(["x", 7], by_set_up, []) == ["x"], "what is no id goes, and no row is none"
+        assert click(["x"], by_set_up, ["", "gone"]) == ["x"], "and so is the row of a run that was deleted"
 
 
 def test_the_table_has_a_row_a_set_up_or_a_row_a_run(four, laid_out):

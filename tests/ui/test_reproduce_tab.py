@@ -17,19 +17,19 @@ from test_reproduce import GOOD, TOY, told
 from reglab.errors import ConfigError
 from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, STATUS
+from reglab.experiments.reproduce import Standing
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
+from reglab.ui.services.results import progress_of
 from reglab.ui.tabs.reproduce import ReproduceTab, paper_of
-from reglab.ui.views import curves as view
 from reglab.ui.views import reproduction
-from reglab.ui.views.reproduction import Shown
 
 
-def shown(accuracies=GOOD, **told_of) -> dict[str, Shown]:
+def shown(accuracies=GOOD, **told_of) -> dict[str, Standing]:
     """Both recipes, with these accuracies on the budget and nothing in full."""
     return {
-        "budget": Shown(reproduce.to_json(told(accuracies, "budget")), **told_of),
-        "full": Shown(reproduce.to_json(told({}))),
+        "budget": Standing(reproduce.to_json(told(accuracies, "budget")), **told_of),
+        "full": Standing(reproduce.to_json(told({}))),
     }
 
 
@@ -48,7 +48,7 @@ def test_the_page_puts_the_published_number_beside_ours_and_says_who_read_it():
 
 @pytest.mark.parametrize("paper", PUBLICATIONS.values(), ids=list(PUBLICATIONS))
 def test_every_publication_has_a_page_before_anything_is_trained(paper):
-    nothing = {name: Shown(reproduce.to_json(reproduce.look(paper, name, []))) for name in RECIPES}
+    nothing = {name: Standing(reproduce.to_json(reproduce.look(paper, name, []))) for name in RECIPES}
     said = words(reproduction.page(paper, nothing))
     assert said.count("Nothing trained yet.") == len(paper.claims) and said.count("not run yet") == 2
     budget = words(reproduction.recipe(paper, "budget", nothing["budget"]))
@@ -70,7 +70,7 @@ def test_one_seed_is_called_one_seed():
 def test_what_is_written_elsewhere_stays_text():
     hostile = replace(TOY, title="<img src=x onerror=alert(1)>", setting="<script>")
     page = reproduction.page(hostile, shown()) + reproduction.recipe(
-        hostile, "full", Shown(reproduce.to_json(told({})), "<script>", "<script>", "<script>")
+        hostile, "full", Standing(reproduce.to_json(told({})), "<script>", "<script>", "<script>")
     )
     assert "<img" not in page and "<script" not in page
 
@@ -107,7 +107,7 @@ def test_the_lab_tells_of_its_runs_else_of_what_was_recorded(tmp_path, monkeypat
 def test_progress_names_the_run_that_is_trained(store):
     told = {"a": "finished", "b": "running", "c": "queued", "d": "queued"}
     runs = [store.create(tiny_config(epochs=7), name=name) for name in told]
-    said = view.progress_of([run.view().with_status(told[run.name]) for run in runs])
+    said = progress_of([run.view().with_status(told[run.name]) for run in runs])
     assert said == "1 of 4 runs are finished, “b” is in epoch 0 of 7, 2 wait."
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.outcome import Outcome
 from reglab.runs.run import Run
+from reglab.runs.view import RunView
 from reglab.teaching.lessons.lesson import Answers, Lesson
 from reglab.teaching.lessons.scoring import Outcomes, Score
 
@@ -31,11 +32,14 @@ def arms_of(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Run]:
     return {name: found[name] for name in lesson.changes if name in found}
 
 
-def outcomes(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Outcome]:
-    """What came of every arm; empty until all of them are finished."""
-    told = {name: Outcome(run.summary(), tuple(run.history())) for name, run in arms_of(lesson, runs).items()}
-    whole = list(told) == list(lesson.changes) and all(o.summary["status"] == "finished" for o in told.values())
-    return told if whole else {}
+def outcomes(lesson: Lesson, runs: Iterable[Run], view: Callable[[Run], RunView] = Run.view) -> dict[str, Outcome]:
+    """What came of every arm; empty until all of them are finished.
+
+    Whoever looks again and again gives `Store.view`, which reads on from its last look.
+    """
+    seen = {name: view(run) for name, run in arms_of(lesson, runs).items()}
+    whole = list(seen) == list(lesson.changes) and all(each.status == "finished" for each in seen.values())
+    return {name: Outcome(each.summary(), each.history) for name, each in seen.items()} if whole else {}
 
 
 def score(lesson: Lesson, prediction: Answers, runs: Outcomes) -> Score:

@@ -43,9 +43,9 @@ class Files:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
 
-    def comparison(self, kind: str, ids: Sequence[str], metric: str, axis: str) -> Path:
+    def comparison(self, kind: str, runs: Sequence[Run], metric: str, axis: str) -> Path:
         """A file of that kind (html, png, csv or json). Raises `ConfigError` or `RunError`."""
-        content = report.file(kind, self.results.comparison(ids), metric, axis)
+        content = report.file(kind, self.results.comparison(runs), metric, axis)
         target = self._fresh() / f"comparison.{kind}"
         target.write_bytes(content)
         return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,13 +14,13 @@ from reglab.experiments.experiment import Experiment
 from reglab.experiments.grid import Grid
 from reglab.experiments.price import price
 from reglab.experiments.publications import Publication
+from reglab.experiments.reproduce import Standing
 from reglab.runs import index
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.view import RunView
 from reglab.ui.services.stores import Stores
 from reglab.ui.services.training import Training
-from reglab.ui.views import curves
-from reglab.ui.views.reproduction import Shown
 
 MOST_COMPARED = 300  # runs on one page
 
@@ -32,7 +32,7 @@ class Results:
         self.stores, self.training = stores, training
 
     # ---- runs
-    def open(self, ids: Sequence[str]) -> list[Run]:
+    def open(self, ids: Iterable[str]) -> list[Run]:
         """Those of the runs that are still there."""
         return self.stores.open(ids)
 
@@ -68,7 +68,10 @@ class Results:
         """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""
         found = [self.stores.find(s["run"]) for s in told]
         return grid.grid(
-            [(_config(run), grid.read(run, s, metric, target)) for run, s in zip(found, told, strict=True)]
+            [
+                (_config(run), grid.read(self.stores.view(run), s, metric, target))
+                for run, s in zip(found, told, strict=True)
+            ]
         )
 
     # ---- comparisons
@@ -91,10 +94,10 @@ class Results:
         run = self.stores.find(summary["run"])
         return _is_named(self.stores.shipped if self.stores.is_shipped(run) else self.stores.own, summary["group"])
 
-    def finished_in(self, group: str) -> list[str]:
-        """The ids of the finished runs of a group, in the order in which they were made."""
+    def finished_in(self, group: str) -> list[Run]:
+        """The finished runs of a group, in the order in which they were made."""
         told = (summary for summary in self._finished() if summary["group"] == group)
-        return [summary["run"] for summary in sorted(told, key=_age)]
+        return self.open(summary["run"] for summary in sorted(told, key=_age))
 
     def finished_rows(self) -> list[list[Any]]:
         """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
@@ -112,11 +115,10 @@ class Results:
             for told in found.values()
         ]
 
-    def alike(self, run_id: str) -> list[str]:
+    def alike(self, run: Run) -> list[Run]:
         """The finished runs that differ from this one in nothing but their seed, and itself, by seed."""
-        told = self._finished()
-        set_up = next((self._set_up(s) for s in told if s["run"] == run_id), None)
-        return [s["run"] for s in sorted(told, key=lambda s: s["seed"]) if self._set_up(s) == set_up]
+        told, set_up = sorted(self._finished(), key=lambda s: s["seed"]), _config(run).set_up()
+        return self.open(s["run"] for s in told if self._set_up(s) == set_up)
 
     def _what(self, s: Mapping[str, Any]) -> list[str]:
         """What a run is called, its network, its data and its regularizers. The id that it was given tells nobody anything."""
@@ -135,30 +137,43 @@ class Results:
         told = [summary for store in self.stores for summary in index.summaries(store)]
         return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
 
-    def comparison(self, ids: Sequence[str]) -> Comparison:
+    def comparison(self, runs: Sequence[Run]) -> Comparison:
         """These runs side by side. Raises `ConfigError` or `RunError`."""
-        if len(ids) > MOST_COMPARED:
+        if len(runs) > MOST_COMPARED:
             raise ConfigError(
-                f"{len(ids)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
+                f"{len(runs)} runs are too many for the page: take at most {MOST_COMPARED}, or `reglab compare`."
             )
-        return compare.compare(self.open(ids))
+        return compare.compare(runs, view=self.stores.view)
 
     # ---- published results
-    def reproduction(self, publication: Publication, recipe: str) -> Shown:
+    def reproduction(self, publication: Publication, recipe: str) -> Standing:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
         own = self.stores.own
         runs = reproduce.runs_of(publication, recipe, own)
-        told = reproduce.to_json(reproduce.look(publication, recipe, runs))
-        if self.training.is_live(runs):
-            return Shown(told, progress=curves.progress_of(self.training.views(runs)), live=True)
+        told = reproduce.to_json(reproduce.look(publication, recipe, runs, own.view))
+        views = self.training.views(runs)
+        if any(view.is_live for view in views):
+            return Standing(told, progress=progress_of(views), live=True)
         left = price(publication.experiment(recipe), own)
         if not left.runs:
-            return Shown(told, price="Every run of this recipe is finished.", done=True)
+            return Standing(told, price="Every run of this recipe is finished.", done=True)
         kept = reproduce.recorded(publication.key, recipe)
         said = f"{left} When it was recorded it took {kept['took']} on {kept['machine']}." if kept else str(left)
         if kept and not told["runs"]:
-            return Shown(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
-        return Shown(told, price=said)
+            return Standing(kept, f"Recorded with this project on {kept['date']}; nothing is trained here yet.", said)
+        return Standing(told, price=said)
+
+
+def progress_of(views: Sequence[RunView]) -> str:
+    """How far runs are that are trained one after the other, in words."""
+    told = [view.status for view in views]
+    parts = [f"{told.count('finished')} of {len(views)} runs are finished"]
+    for view in views:
+        if view.status == "running":
+            parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
+    if waiting := told.count("queued"):
+        parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
+    return f"{', '.join(parts)}."
 
 
 def _age(s: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import axes
 from reglab.experiments.compare import METRICS
 from reglab.experiments.experiment import Experiment
+from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import drawing, lead
@@ -115,20 +116,21 @@ class CompareTab:
         if not ids:
             return warning(NOTHING), ""
         try:
-            found = self.lab.results.comparison(ids)
+            found = self.lab.results.comparison(self._runs(ids))
             return "", comparison.page(found, metric, axis, target / 100 if target else None)
         except PROBLEMS as error:
             return warning(str(error)), ""
 
     def choose(self, group: Any) -> Any:
         """The runs of a group."""
-        return (self.lab.results.finished_in(group) if isinstance(group, str) and group else []) or gr.skip()
+        runs = self.lab.results.finished_in(group) if isinstance(group, str) and group else []
+        return [run.id for run in runs] or gr.skip()
 
     def toggle(self, ids: Any, by_set_up: bool, event: gr.SelectData) -> list[str]:
         """Add the run of the row that was clicked, or all that differ only in their seed; or take them out."""
         row = event.row_value or []  # not its number: the table may be sorted or filtered
-        run_id = str(row[-1]) if row else ""
-        told = self.lab.results.alike(run_id) if by_set_up else [run_id]
+        found = self.lab.results.open([str(row[-1])] if row else [])
+        told = [run.id for one in found for run in (self.lab.results.alike(one) if by_set_up else [one])]
         ids = [i for i in ids or [] if isinstance(i, str)]
         if set(told) <= set(ids):
             return [i for i in ids if i not in told]
@@ -142,7 +144,11 @@ class CompareTab:
 
     def file(self, kind: str, ids: Any, metric: Any, axis: Any, target: Any) -> Path:
         """The comparison as a file of that kind, to download."""
-        return self.lab.files.comparison(kind, ids or [], metric, axis)
+        return self.lab.files.comparison(kind, self._runs(ids), metric, axis)
+
+    def _runs(self, ids: Any) -> list[Run]:
+        """Those that are picked and still there."""
+        return self.lab.results.open(ids if isinstance(ids, list) else [])
 
     def refresh(self, ids: Any, to_fork: Any, by_set_up: bool) -> list[Any]:
         """The choices anew; what was chosen stays, and at first it is the pair that the Train tab shows to visitors."""

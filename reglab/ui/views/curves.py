@@ -97,23 +97,6 @@ def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
     return tuple(view.stamp for view in views)
 
 
-def is_live(views: Sequence[RunView]) -> bool:
-    """Whether any of them is still being trained, or waits for it."""
-    return any(view.is_live for view in views)
-
-
-def progress_of(views: Sequence[RunView]) -> str:
-    """How far runs are that are trained one after the other, in words."""
-    told = [view.status for view in views]
-    parts = [f"{told.count('finished')} of {len(views)} runs are finished"]
-    for view in views:
-        if view.status == "running":
-            parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
-    if waiting := told.count("queued"):
-        parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
-    return f"{', '.join(parts)}."
-
-
 def _is_regularized(run: Run) -> bool:
     try:
         return bool(run.config.regularizers)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reglab.experiments.publications import MEASURES, RECIPES, STATUS, Publication
-from reglab.experiments.reproduce import NOT, NOT_RUN, REPRODUCED, SAME, UNFINISHED
+from reglab.experiments.reproduce import NOT, NOT_RUN, REPRODUCED, SAME, UNFINISHED, Standing
 from reglab.ui.views.templates import render
 
 KINDS = {REPRODUCED: "good", SAME: "fair", NOT: "bad", UNFINISHED: "open", NOT_RUN: "open"}
@@ -27,53 +27,41 @@ STATES = {"holds": ("✓", "holds"), "fails": ("✗", "does not hold"), "open": 
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What came of one recipe: as `reproduce.to_json` tells it, where it comes from, its price and its progress."""
+class _Badge:
+    """A verdict as it is shown."""
 
-    told: Mapping[str, Any]
-    source: str = ""
-    price: str = ""
-    progress: str = ""
-    live: bool = False  # whether its runs are being trained
-    done: bool = False  # whether none is left to train
-
-    @property
-    def verdict(self) -> str:
-        """The word for what came out."""
-        return str(self.told["verdict"])
-
-    @property
-    def kind(self) -> str:
-        """The class of its colour."""
-        return KINDS[self.verdict]
-
-    @property
-    def meaning(self) -> str:
-        """What the word means."""
-        return MEANS[self.verdict]
+    verdict: str
+    kind: str  # the class of its colour
+    meaning: str
 
 
-def page(publication: Publication, shown: Mapping[str, Shown]) -> str:
-    """The head, the table and the claims; `shown` has both recipes by name."""
+def _badge(standing: Standing) -> _Badge:
+    verdict = str(standing.told["verdict"])
+    return _Badge(verdict, KINDS[verdict], MEANS[verdict])
+
+
+def page(publication: Publication, standings: Mapping[str, Standing]) -> str:
+    """The head, the table and the claims; `standings` has both recipes by name."""
     return render(
         "reproduction.html",
         publication=publication,
         paper=linked(publication.paper),
         status=STATUS[publication.status],
-        recipes=[(RECIPES[name], name, each) for name, each in shown.items()],
-        rows=_rows(shown),
-        claims=_claims(shown),
+        recipes=[(RECIPES[name], _badge(each)) for name, each in standings.items()],
+        rows=_rows(standings),
+        claims=_claims(standings),
     )
 
 
-def recipe(publication: Publication, name: str, shown: Shown) -> str:
+def recipe(publication: Publication, name: str, standing: Standing) -> str:
     """One of the two recipes: what it gives up, its verdict, and the commands of its rows."""
     own = publication.recipe(name)
     return render(
         "recipe.html",
         title=RECIPES[name].capitalize(),
         gives_up=own.gives_up,
-        shown=shown,
+        standing=standing,
+        badge=_badge(standing),
         seeds=own.seeds,
         commands=publication.commands(name).items(),
     )
@@ -96,9 +84,9 @@ class _Row:
     here: Sequence[Mapping[str, Any] | None]
 
 
-def _rows(shown: Mapping[str, Shown]) -> list[_Row]:
+def _rows(standings: Mapping[str, Standing]) -> list[_Row]:
     rows = []
-    for lines in zip(*(each.told["rows"] for each in shown.values()), strict=True):
+    for lines in zip(*(each.told["rows"] for each in standings.values()), strict=True):
         first = lines[0]
         published = "–" if first["published"] is None else f"{first['published']:g} %"
         rows.append(_Row(first["row"], MEASURES[first["measure"]].title, published, [line["here"] for line in lines]))
@@ -125,12 +113,12 @@ class _Claim:
     found: Sequence[_Found]
 
 
-def _claims(shown: Mapping[str, Shown]) -> list[_Claim]:
+def _claims(standings: Mapping[str, Standing]) -> list[_Claim]:
     claims = []
-    for lines in zip(*(each.told["claims"] for each in shown.values()), strict=True):
+    for lines in zip(*(each.told["claims"] for each in standings.values()), strict=True):
         found = [
             _Found(line["state"], *STATES[line["state"]], RECIPES[name], line["told"].capitalize())
-            for name, line in zip(shown, lines, strict=True)
+            for name, line in zip(standings, lines, strict=True)
             if line["here"] is not None
         ]
         claims.append(_Claim(lines[0]["claim"], found))

@@ -10,6 +10,7 @@ import gradio as gr
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import PROBLEMS, ConfigError, RunError
+from reglab.experiments.outcome import Outcome
 from reglab.runs.run import Run
 from reglab.teaching import cards, lessons
 from reglab.teaching.lessons import LESSONS, Lesson, Question
@@ -136,7 +137,7 @@ class LessonPage:
             gr.update(interactive=live),
             setups(self._arms(lesson, kept, runs)),
             self._chart(lesson, runs),
-            result_of(lesson, kept, runs, live),
+            result_of(lesson, kept, lessons.outcomes(lesson, runs, self.lab.stores.view), live),
         ]
 
     def _chart(self, lesson: Lesson, runs: Sequence[Run]) -> dict[str, Any]:
@@ -187,9 +188,8 @@ def setups(arms: Mapping[str, RunConfig]) -> str:
     return "\n".join([*head, *rows])
 
 
-def result_of(lesson: Lesson, kept: Kept, runs: Sequence[Run], live: bool) -> str:
-    """The score and the takeaway; while there are none, why."""
-    told = lessons.outcomes(lesson, runs)
+def result_of(lesson: Lesson, kept: Kept, told: Mapping[str, Outcome], live: bool) -> str:
+    """The score and the takeaway of what came of the arms; while there are none, why."""
     if not told:
         if not kept.attempt or live:
             return ""
