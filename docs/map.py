@@ -24,7 +24,7 @@ REACH = WIDTH - RIGHT - 14  # of the longest arc
 def floors() -> list[list[str]]:
     """The packages of each floor, the highest first, as the contract names them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    [layers] = [c["layers"] for c in contracts if c["type"] == "layers" and "containers" not in c]  # of the whole
     return [[name.strip().removeprefix("reglab.") for name in layer.replace(":", "|").split("|")] for layer in layers]
 
 
