@@ -217,3 +217,19 @@ def test_a_line_that_is_no_event_at_the_end_is_passed_over(finished, line):
 def test_a_name_that_is_no_text_costs_the_name_only(finished):
     (finished.path / "name").write_bytes(b"\xff\xfe\xfa")
     assert finished.summary()["name"] == finished.id
+
+
+def test_a_run_that_ends_while_one_looks_is_not_taken_for_broken_off(finished):
+    metrics = finished.path / "metrics.jsonl"
+    *lines, last = metrics.read_bytes().splitlines(keepends=True)
+    metrics.write_bytes(b"".join(lines))
+
+    class Ending(Run):
+        """Writes its last line, and frees its lock, just before somebody looks at that."""
+
+        def is_locked(self) -> bool:
+            metrics.write_bytes(b"".join([*lines, last]))
+            return False
+
+    view = RunReader(Ending(finished.path)).read()
+    assert view.status == "finished" and view.last_event == json.loads(last)
