@@ -140,11 +140,11 @@ def listing(runs: int, rounds: int) -> dict[str, list[float]]:
                 told = lab.results.summaries()
                 taken.append(time.perf_counter() - began)
                 began = time.perf_counter()
-                places = [(lab.training.jobs.status(run), lab.training.jobs.place(run.id)) for run in made]
+                places = [(lab.training.jobs.status(run), lab.training.jobs.place(run)) for run in made]
                 placed.append(time.perf_counter() - began)
                 assert {place for _, place in places} == {None, *range(1, runs)}
             assert sum(s["status"] == "queued" for s in told) == runs - 1
-            lab.training.jobs.stop_all([run.id for run in made])
+            lab.training.jobs.stop_all(made)
         lab.close()
     return {"first": taken[:1], "again": taken[1:], "places": placed}
 

@@ -38,7 +38,7 @@ PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it 
 class Job:
     """Runs that are trained in turn. Jobs with one `batch` number were asked for together, and are admitted as one."""
 
-    ids: list[str]
+    runs: list[Run]
     device: str
     owner: str
     number: int
@@ -201,7 +201,7 @@ class Jobs:
         for runs in jobs:
             for run in runs:
                 run.reopen()
-            self._queue.append(Job([run.id for run in runs], device, owner, next(self._numbers), batch, prune))
+            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune))
         self._changed()
         self._start_next()
 
@@ -209,27 +209,26 @@ class Jobs:
         """What is known of the queue holds no longer. Called with the lock held, whenever a job comes, moves or goes."""
         self._snapshot = None
 
-    def stop_all(self, ids: Sequence[str]) -> None:
+    def stop_all(self, runs: Sequence[Run]) -> None:
         """Ask runs to stop, those that wait first, so that none of them begins because another has ended."""
         with self._lock:
-            waiting = {run_id for job in self._queue for run_id in job.ids}
-            for run_id in sorted(ids, key=lambda run_id: run_id not in waiting):
-                self.stop(run_id)
+            waiting = {run for job in self._queue for run in job.runs}
+            for run in sorted(runs, key=lambda run: run not in waiting):
+                self.stop(run)
 
-    def stop(self, run_id: str) -> None:
-        """Ask a run to stop; one that still waits leaves the queue."""
+    def stop(self, run: Run) -> None:
+        """Ask a run to stop; one that still waits leaves the queue. Nothing happens to one that does neither."""
         with self._lock:
             for job in self._queue:
-                if run_id in job.ids:
-                    job.ids.remove(run_id)
-                    conclude(self.store.open(run_id), Stopped(epoch=0, step=0))
-            self._queue = [job for job in self._queue if job.ids]
+                if run in job.runs:
+                    job.runs.remove(run)
+                    conclude(run, Stopped(epoch=0, step=0))
+            self._queue = [job for job in self._queue if job.runs]
             self._changed()
-            running = next((job for job in self._running.values() if run_id in job.ids), None)
-            run = self.store.open(run_id)
+            running = next((job for job in self._running.values() if run in job.runs), None)
             if running or run.is_locked():
                 run.ask_to_stop()
-            if running and all(self.store.open(i).should_stop() for i in running.ids):
+            if running and all(each.should_stop() for each in running.runs):
                 running.asked_to_stop = time.monotonic()
 
     # ---- looking
@@ -243,14 +242,14 @@ class Jobs:
         found = self._snapshot  # without the lock, which somebody may hold who makes folders
         if found is None:
             with self._lock:
-                places = {run_id: place for place, job in enumerate(self.order(), 1) for run_id in job.ids}
-                started = frozenset(run_id for job in self._running.values() for run_id in job.ids)
+                places = {run.id: place for place, job in enumerate(self.order(), 1) for run in job.runs}
+                started = frozenset(run.id for job in self._running.values() for run in job.runs)
                 found = self._snapshot = QueueSnapshot(places, started)
         return found
 
-    def place(self, run_id: str) -> int | None:
-        """How many jobs are before this one, itself included; None when it does not wait."""
-        return self.snapshot().places.get(run_id)
+    def place(self, run: Run) -> int | None:
+        """How many jobs are before its own, itself included; None when it does not wait."""
+        return self.snapshot().places.get(run.id)
 
     def status(self, run: Run) -> str:
         """The run's status, or `queued` where only this server knows of it."""
@@ -309,7 +308,7 @@ class Jobs:
         """The job's process, asked to stop at once where the server was closed while it was starting."""
         if self._closed:
             return None
-        arguments = (str(self.store.root), job.ids, job.device, job.prune)
+        arguments = (str(self.store.root), [run.id for run in job.runs], job.device, job.prune)
         process: BaseProcess = self._context.Process(target=worker, args=arguments, daemon=False)
         process.start()  # without the lock: the first one takes seconds
         with self._lock:

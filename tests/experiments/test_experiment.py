@@ -140,7 +140,7 @@ def test_two_who_start_the_same_experiment_at_once_get_the_same_runs_queued_once
         answers = list(pool.map(lambda owner: queue.train(told, jobs, owner), "abcd"))
     assert all(answer == answers[0] for answer in answers) and len(store.runs()) == 6
     assert sum(jobs.counts()) == 6
-    jobs.stop_all([run.id for run in answers[0]])
+    jobs.stop_all(answers[0])
 
 
 def test_what_the_queue_refuses_was_never_made(store, jobs):
@@ -154,7 +154,7 @@ def test_what_the_queue_refuses_was_never_made(store, jobs):
         with pytest.raises(ConfigError, match="jobs waiting already"):
             queue.train(told, jobs, "me")
     assert store.runs() == before
-    jobs.stop_all([run.id for run in before])
+    jobs.stop_all(before)
 
 
 def test_a_device_that_is_not_here_is_refused_and_nothing_is_made(store, jobs):

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -70,7 +71,7 @@ def submit(jobs: Jobs, configs: list[RunConfig], owner: str = "", group: str = "
 
 
 def worker_of(jobs: Jobs, run: Run) -> int:
-    return next(job.process.pid for job in jobs.running() if run.id in job.ids)
+    return next(job.process.pid for job in jobs.running() if run in job.runs)
 
 
 def epochs_and_end(run: Run) -> tuple[list[int], str]:
@@ -89,7 +90,7 @@ def test_jobs_train_one_after_the_other_and_one_that_fails_says_so(jobs):
     (bad,) = submit(jobs, [quick(optimizer="sgd", lr=1e6)])
     (last,) = submit(jobs, [quick(epochs=3, seed=1)])
     assert [jobs.status(run) for run in (bad, last)] == ["queued", "queued"]
-    assert [jobs.place(run.id) for run in (first, bad, last)] == [None, 1, 2]
+    assert [jobs.place(run) for run in (first, bad, last)] == [None, 1, 2]
     wait_for(lambda: ended(jobs, last))
     assert began_after(bad, first) and began_after(last, bad)
     assert epochs_and_end(first) == epochs_and_end(last) == ([0, 1, 2, 3], "finished")
@@ -120,7 +121,7 @@ def test_the_runs_of_one_job_are_trained_side_by_side_and_as_each_alone(jobs, tm
     served=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9), max_size=4),
 )
 def test_turns_are_those_of_asking_every_time_who_was_served_longest_ago(owners, served):
-    waiting = [Job([str(n)], "cpu", owner, number=n, batch=n) for n, owner in enumerate(owners)]
+    waiting = [Job([Run(Path(str(n)))], "cpu", owner, number=n, batch=n) for n, owner in enumerate(owners)]
     left, expected, told = list(waiting), [], dict(served)
     turn = max(told.values(), default=0)
     while left:
@@ -145,10 +146,12 @@ def test_a_sweep_that_several_ask_for_at_once_is_queued_once(jobs, store, taken)
     with ThreadPoolExecutor(4) as visitors:
         list(visitors.map(lambda owner: jobs.submit_each(runs, owner=owner), "abcd"))
     assert jobs.counts() == (1, 5)
-    assert sorted(id for job in (*jobs.running(), *jobs.order()) for id in job.ids) == sorted(run.id for run in runs)
+    assert sorted(run.id for job in (*jobs.running(), *jobs.order()) for run in job.runs) == sorted(
+        run.id for run in runs
+    )
     jobs.submit_each([*runs, *runs], owner="e")
     assert jobs.counts() == (1, 5)
-    jobs.stop_all([run.id for run in runs])
+    jobs.stop_all(runs)
 
 
 def test_the_queue_tells_of_all_runs_at_once_what_it_tells_of_each(jobs, store, taken):
@@ -156,23 +159,23 @@ def test_the_queue_tells_of_all_runs_at_once_what_it_tells_of_each(jobs, store, 
     jobs.submit_each(runs)
     told = jobs.snapshot()
     assert jobs.snapshot() is told, "while nothing changes"
-    assert [jobs.place(run.id) for run in runs] == [told.places.get(run.id) for run in runs] == [None, 1, 2, 3, 4]
+    assert [jobs.place(run) for run in runs] == [told.places.get(run.id) for run in runs] == [None, 1, 2, 3, 4]
     assert [jobs.status(run) for run in runs] == ["running"] + 4 * ["queued"]
     assert [jobs.view(run).place for run in runs] == [None, 1, 2, 3, 4]
-    jobs.stop(runs[1].id)
-    assert [jobs.place(run.id) for run in runs] == [None, None, 1, 2, 3] and jobs.status(runs[1]) == "stopped"
-    jobs.stop_all([run.id for run in runs])
+    jobs.stop(runs[1])
+    assert [jobs.place(run) for run in runs] == [None, None, 1, 2, 3] and jobs.status(runs[1]) == "stopped"
+    jobs.stop_all(runs)
 
 
 def test_the_queue_takes_turns_between_visitors(jobs):
     """A has three jobs before B and C come; they need not wait for all of them."""
     (running,) = submit(jobs, [long()], owner="a")
     waiting = [submit(jobs, [quick(seed=i)], owner=owner)[0] for i, owner in enumerate("aaabc")]
-    places = [jobs.place(run.id) for run in waiting]
+    places = [jobs.place(run) for run in waiting]
     assert places == [3, 4, 5, 1, 2]
-    assert [job.ids[0] for job in jobs.order()] == [waiting[i].id for i in (3, 4, 0, 1, 2)]
+    assert [job.runs[0] for job in jobs.order()] == [waiting[i] for i in (3, 4, 0, 1, 2)]
     for run in waiting:
-        jobs.stop(run.id)
+        jobs.stop(run)
     assert jobs.order() == [] and {run.status() for run in waiting} == {"stopped"}
     assert jobs.status(running) == "running"
 
@@ -195,7 +198,7 @@ def test_a_full_queue_is_refused_in_words_and_makes_no_folder(jobs, store, monke
 def test_a_running_job_stops_and_can_be_resumed(jobs):
     (run,) = submit(jobs, [long()])
     wait_for(lambda: trains(run))
-    jobs.stop(run.id)
+    jobs.stop(run)
     wait_for(lambda: run.lines()[0][-1]["event"] == "stopped", 10)
     wait_for(lambda: ended(jobs, run))
     assert run.status() == "stopped" and not run.should_stop()
@@ -210,7 +213,7 @@ def test_a_running_job_stops_and_can_be_resumed(jobs):
 
 def test_stopping_right_after_starting_is_not_lost(jobs):
     (run,) = submit(jobs, [long()])
-    jobs.stop(run.id)
+    jobs.stop(run)
     wait_for(lambda: ended(jobs, run), 15)
     assert run.status() == "stopped"
 
@@ -218,7 +221,7 @@ def test_stopping_right_after_starting_is_not_lost(jobs):
 def test_one_of_two_runs_of_a_job_can_be_stopped(jobs):
     stays, goes = submit(jobs, [long(), long(seed=1)])
     wait_for(lambda: trains(stays) and trains(goes))
-    jobs.stop(goes.id)
+    jobs.stop(goes)
     wait_for(lambda: goes.lines()[0][-1]["event"] == "stopped", 10)
     epochs = len(stays.history())
     wait_for(lambda: len(stays.history()) > epochs)
@@ -253,12 +256,12 @@ def test_a_new_server_sees_a_running_run_and_can_stop_it(jobs, store):
     wait_for(lambda: trains(run))
     restarted = Jobs(Store(store.root))
     same = restarted.store.open(run.id)
-    assert restarted.status(same) == "running" and restarted.place(run.id) is None
+    assert restarted.status(same) == "running" and restarted.place(run) is None
     with pytest.raises(RunError, match="is running"):
         restarted.resume([same])
     with pytest.raises(RunError, match="being trained"):
         same.delete()
-    restarted.stop(run.id)
+    restarted.stop(run)
     wait_for(lambda: same.status() == "stopped", 10)
     restarted.close()
 
@@ -270,7 +273,7 @@ def test_a_new_server_waits_for_the_worker_of_the_old_one(jobs, store):
     (second,) = submit(restarted, [quick()])
     wait_for(lambda: restarted.running()[0].begun.is_set())
     assert run.is_locked() and not second.is_locked()
-    jobs.stop(run.id)
+    jobs.stop(run)
     wait_for(lambda: ended(restarted, second))
     assert second.status() == "finished" and began_after(second, run)
     restarted.close()

@@ -45,7 +45,7 @@ def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(he
     experiment = plan("dropout.rate=0,0.5", seeds=2)
     runs = here.training.start(experiment, "ann")
     other = here.training.start(Experiment.run(tiny_config(**SMALL)), "bob")[0]
-    assert here.training.jobs.place(other.id) == 1, "bob waits for the run under way, not for the sweep"
+    assert here.training.jobs.place(other) == 1, "bob waits for the run under way, not for the sweep"
     wait_until(lambda: set(statuses(here, [*runs, other])) == {"finished"})
     before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
     assert here.training.start(experiment, "ann") == runs and statuses(here, runs) == ["finished"] * 4

@@ -58,13 +58,12 @@ class Training:
     def stop(self, runs: Sequence[Run]) -> None:
         """Ask these runs to stop after the step under way."""
         for run in runs:
-            self.jobs.stop(run.id)
+            self.jobs.stop(run)
 
     def stop_group(self, group: str) -> None:
         """Stop the runs of a sweep, those that wait first."""
         told = [s for s in index.summaries(self.stores.own) if s.get("group") == group and s["status"] != "finished"]
-        live = [run.id for run in self.stores.open(s["run"] for s in told) if self.is_live([run])]
-        self.jobs.stop_all(live)
+        self.jobs.stop_all([run for run in self.stores.open(s["run"] for s in told) if self.is_live([run])])
 
     def resume(self, run: Run, owner: str = "") -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
