@@ -301,4 +301,6 @@ def _without_seed(config: RunConfig) -> RunConfig:
 
 def _typed(value: Any) -> str:
     """A value of an axis as somebody typed it."""
-    return {True: "on", False: "off", None: "none"}.get(value, str(value))
+    if isinstance(value, bool):  # which 0 and 1 are equal to
+        return "on" if value else "off"
+    return "none" if value is None else str(value)

@@ -54,6 +54,9 @@ def test_a_fork_says_where_it_leaves_and_how(store):
     assert made.name == "mine from epoch 2- dropout.rate 0.5" and made.config.fork.epoch == 1
     assert made.described["parent"] == run.id and made.described["group"] == ""
     assert (Experiment.of(made).kind, Experiment.of(made).parent) == ("fork", run.id)
+    for value, said in ((0, "dropout.rate 0"), (0.5, "dropout.rate 0.5")):
+        assert list(Experiment.fork(run, 1, {"dropout.rate": value}).arms) == [f"mine from epoch 2- {said}"]
+    assert list(Experiment.fork(run, 1, {"dropout": True}).arms) == ["mine from epoch 2- dropout on"]
     for epoch in (1.5, float("nan"), None):
         with pytest.raises(ConfigError, match="give a whole number"):
             Experiment.fork(run, epoch, {"dropout.rate": "0.5"})

@@ -66,6 +66,7 @@ class Files:
     def _fresh(self) -> Path:
         """A folder of its own for what is handed out; those of long ago are removed."""
         for folder in Path(self._folder.name).iterdir():
-            if time.time() - folder.stat().st_mtime > KEPT:
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # somebody else's download has just removed it
+                if time.time() - folder.stat().st_mtime > KEPT:
+                    shutil.rmtree(folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._folder.name))

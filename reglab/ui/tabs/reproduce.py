@@ -21,7 +21,7 @@ from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import reproduction
 
-TICK = 2.0  # seconds between looks; a look that finds news reads every run of the recipe
+TICK = 2.0  # seconds between looks; a look that finds news judges every run of the recipe
 FIRST = next(iter(PUBLICATIONS))
 
 
