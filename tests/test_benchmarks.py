@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, environment, reglab
 
 from reglab.errors import ConfigError
@@ -25,6 +26,7 @@ from reglab.runs.store import Store
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import cost
 import effects
+import networks
 import reading
 import transfer
 
@@ -216,6 +218,19 @@ def test_cost_tells_of_every_technique_asked_for(tmp_path):
         assert ratio == pytest.approx(own / plain, rel=0.02) and row["limit"] == 1.15
 
 
+@pytest.mark.parametrize(("own", "status", "verdict"), [(1.1, 0, "| met |"), (1.2, 1, "| **NOT MET** |")])
+def test_cost_judges_a_technique_by_the_steps_beside_it(own, status, verdict, tmp_path, monkeypatch, capsys):
+    """The verdict alone; the next test measures."""
+    taken = {"dropout": {"plain": [1.0, 2.0, 4.0], "own": [own, 2 * own, 4 * own], "epoch_end": [0.5]}}
+    monkeypatch.setattr(cost, "measure", lambda *asked: taken)
+    monkeypatch.setattr(cost.machine, "cpu_count", torch.get_num_threads)  # those of the tests that follow as well
+    asked = ["--dataset", "digits", "--only", "dropout", "--output", str(tmp_path / "cost.json")]
+    assert cost.main(asked) == status
+    row = json.loads((tmp_path / "cost.json").read_text())["rows"]["dropout"]
+    assert row["ratio"]["median"] == own and row["limit"] == cost.LIMIT and row["seconds_per_step"]["n"] == 3
+    assert verdict in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_cost_says_no_to_a_technique_that_slows_training(technique, tmp_path, monkeypatch, capsys):
     class Slow(Regularizer):
@@ -251,9 +266,17 @@ def test_networks_tells_parameters_and_multiply_adds_of_every_network_asked_for(
     printed = benchmark("networks.py", "--quick", "--only", "basic_cnn,alexnet_small", "--output", tmp_path / "n.json")
     rows = json.loads((tmp_path / "n.json").read_text())["rows"]
     assert {row[0] for row in cells(printed)[2:]} == {"`basic_cnn`", "`alexnet_small`"}
-    convolutions = 9 * (32**2 * 32 * (3 + 32) + 16**2 * 64 * (32 + 64) + 8**2 * 128 * (64 + 128))
-    assert rows["basic_cnn"]["multiply_adds"] == convolutions + 2048 * 128 + 128 * 10
-    assert rows["basic_cnn"]["parameters"] == 551_146 and rows["basic_cnn"]["training"]["median"] > 0
+    assert {name: rows["basic_cnn"][name] for name in COUNTED} == COUNTED and rows["basic_cnn"]["training"][
+        "median"
+    ] > 0
+
+
+CONVOLUTIONS = 9 * (32**2 * 32 * (3 + 32) + 16**2 * 64 * (32 + 64) + 8**2 * 128 * (64 + 128))
+COUNTED = {"parameters": 551_146, "multiply_adds": CONVOLUTIONS + 2048 * 128 + 128 * 10}
+
+
+def test_the_multiply_adds_of_basic_cnn_are_those_one_counts_by_hand():
+    assert networks.Turn("basic_cnn", 1, torch.device("cpu"), "fp32").counts() == COUNTED
 
 
 def test_transfer_compares_the_same_images_and_says_what_was_bought(tmp_path, capsys):
