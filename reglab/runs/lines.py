@@ -15,7 +15,7 @@ from reglab.training.events import Epoch, epoch_from_json
 
 Line = dict[str, Any]
 REMEMBERED = 128  # bytes before the cursor by which a file is known again
-FARTHEST = 2**53  # of a cursor: no file is as long, and every JSON reader keeps the number whole
+FARTHEST = 2**63 - 1  # that a file can be sought to
 AT_THE_END = 2_000  # bytes that hold the last line of `timing.jsonl`
 
 
