@@ -97,7 +97,7 @@ def test_what_takes_long_delays_nobodys_prediction(lab, finished, tmp_path):
     with ThreadPoolExecutor(4) as visitors:
         lanes = ("preview", "inside", "errors", "timm")
         long = [visitors.submit(lab.predictions.lanes.call, lane, time.sleep, 300, timeout=300) for lane in lanes]
-        answer = lab.predictions.predict(str(tmp_path / "black.png"), finished.id)
+        answer = lab.predictions.predict(str(tmp_path / "black.png"), finished)
         assert sum(answer.values()) == pytest.approx(1) and not any(call.done() for call in long)
         lab.predictions.close()
         assert all(isinstance(call.exception(60), RunError) for call in long)

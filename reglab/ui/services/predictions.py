@@ -63,11 +63,9 @@ class Predictions:
                     choices.append((what, run.id))
         return choices
 
-    def predict(self, picture: str | None, run_id: str | None) -> dict[str, float]:
+    def predict(self, picture: str | None, run: Run) -> dict[str, float]:
         """Class -> probability. Raises `ConfigError` or `RunError`."""
-        if not run_id:
-            raise ConfigError("There is no trained network yet: train one first.")
-        answer, _ = self.answer(picture, self.stores.find(run_id), cam=False)
+        answer, _ = self.answer(picture, run, cam=False)
         return dict(answer.top(len(answer.classes)))
 
     def answer(self, picture: str | None, run: Run, how: str = "crop", **asked: Any) -> tuple[Answer, Any]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from reglab import compat
 from reglab.analysis.pictures import HOW
-from reglab.errors import PROBLEMS
+from reglab.errors import PROBLEMS, ConfigError
 from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.components.controls import unchecked
@@ -107,7 +107,9 @@ class PredictTab:
     def classify(self, image: str | None, checkpoint: str | None) -> dict[str, float]:
         """Class -> probability, for other programs."""
         try:
-            return self.lab.predictions.predict(image, checkpoint)
+            if not checkpoint:
+                raise ConfigError(NOTHING)
+            return self.lab.predictions.predict(image, self.lab.stores.find(checkpoint))
         except PROBLEMS as error:
             raise refusal(error, "No prediction") from None
 
