@@ -85,6 +85,29 @@ def test_a_picture_is_answered_by_the_networks_that_are_chosen_and_calibrated_wi
     assert "is damaged" in ask(finished.id)
 
 
+def huge(file: Path) -> None:
+    """A hundred megapixels in a few kilobytes."""
+    Image.new("1", (10_000, 10_000)).save(file)
+
+
+RUBBISH = {
+    "rubbish.png": (lambda file: file.write_text("I only look like a picture."), "is not a picture"),
+    "empty.png": (Path.touch, "is empty"),
+    "huge.png": (huge, "10,000 x 10,000 pixels"),
+}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+def test_what_is_no_picture_is_refused_in_words_and_the_next_one_is_answered(name, finished, laid_out, tmp_path):
+    tab, file = laid_out(PredictTab), tmp_path / name
+    make, words = RUBBISH[name]
+    make(file)
+    refused = tab.show(str(file), "crop", False, False, finished.id, "")
+    assert re.search(rf'class="warning".*{name} .*{words}.*\.', refused, re.DOTALL) and "%" not in refused
+    answered = tab.show(str(a_picture(tmp_path)), "crop", False, False, finished.id, "")
+    assert 'class="warning"' not in answered and "%" in answered
+
+
 def test_a_picture_of_the_gallery_is_the_one_that_was_clicked(laid_out):
     tab = laid_out(PredictTab)
     assert tab.choose(["a", "b"], clicked(1)) == "b" and changes([tab.choose(["a"], clicked(1))]) == [None]
