@@ -363,7 +363,7 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     expect(lab.train).to_be_enabled()
 
 
-def test_a_hostile_name_in_a_run_folder_stays_text(lab, a_run):
+def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_one_is_sure(lab, a_run):
     run = a_run("20250101-000002-cccccc")
     (run.path / "name").write_text(HOSTILE)
     for tab, dropdown in (("Runs", "run"), ("Predict", "network")):
@@ -373,6 +373,15 @@ def test_a_hostile_name_in_a_run_folder_stays_text(lab, a_run):
     lab.page.locator("#open-run").click()
     lab.expect_statuses("finished")
     assert lab.page.locator("img[src=x]").count() == 0  # and no dialog came up, which the visitor would report
+
+    lab.tab("Runs")
+    lab.choose("run", re.compile(re.escape(HOSTILE)))
+    lab.page.locator("#delete").click()
+    expect(lab.page.locator("#sure")).to_be_visible()
+    assert run.path.exists(), "asked first"
+    lab.page.locator("#sure").click()
+    expect(lab.page.locator("#runs-table")).not_to_contain_text(HOSTILE)
+    assert not run.path.exists()
 
 
 @pytest.mark.slow  # what its handlers do is tested without a browser
