@@ -424,7 +424,7 @@ def test_without_data_and_network_the_digits_are_there(another_server, visitor, 
 def test_a_run_outlives_the_server_or_is_marked_and_can_be_resumed(another_server, visitor):
     server = another_server(cifar10=True).start()
     lab = visitor.open(server)
-    lab.digits(train_size=60, epochs=60)
+    lab.digits(train_size=60, epochs=400)  # more than are trained while the server is away
     lab.page.locator("#compare input").set_checked(False)
     lab.train.click()
     lab.expect_points(2)
