@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
 import pytest
+from hub_cache import COMMIT, table, write_parquet
 from huggingface_hub import constants
-from test_data import COMMIT, table, write_parquet
 
 from reglab import data, download
 from reglab.jobs.fetch import Fetch

@@ -1,0 +1,73 @@
+"""What `reglab.compat.gradio` leans on is still so in the version of Gradio that is installed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from reglab import compat
+
+
+def test_a_page_has_a_queue_that_can_sleep_longer():
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        gr.Textbox()
+    page.queue()
+    compat.gradio.let_idle_queue_sleep(page)
+    assert (page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free) == (0.02, 0.05)
+
+
+def test_an_event_hands_over_what_the_page_told():
+    import gradio as gr
+
+    assert compat.gradio.told(gr.EventData(None, {"run": "a"})) == {"run": "a"}
+    assert compat.gradio.told(gr.EventData(None, None)) == compat.gradio.told(gr.EventData(None, ["run"])) == {}
+
+
+def test_components_hand_values_over_in_their_own_way():
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        box = compat.gradio.shows(compat.gradio.takes(gr.Slider(0, 1), lambda value: [value]), str)
+        box.change(lambda value: value, box, box, api_name="echo")
+    [function] = page.fns.values()
+    # What a slider would refuse: 7 lies outside.
+    answer = asyncio.run(page.process_api(function, [7]))
+    assert answer["data"] == ["[7]"]
+
+
+def test_a_file_that_nobody_uploaded_is_not_handed_over(tmp_path, monkeypatch):
+    import gradio as gr
+    from gradio.data_classes import ImageData
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    with gr.Blocks():
+        picture = compat.gradio.takes_uploads(gr.Image(), lambda: gr.Error("Upload it."))
+    inside, outside = tmp_path / "cache" / "a.png", tmp_path / "b.png"
+    assert picture.preprocess(ImageData(path=str(inside))) == str(inside)
+    assert picture.preprocess(None) is picture.preprocess(ImageData(url="http://localhost")) is None
+    for path in (outside, tmp_path / "cache" / ".." / "b.png"):
+        with pytest.raises(gr.Error, match="Upload it"):
+            picture.preprocess(ImageData(path=str(path)))
+
+
+def test_values_that_do_not_fit_an_endpoint_are_answered_in_words():
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        picture, text = gr.Image(), gr.Textbox()
+        gr.Button().click(lambda *values: "", [picture, text], text, api_name="told")
+        gr.Button().click(lambda *values: "", [picture, text], text, api_visibility="private")
+    compat.gradio.takes_uploads(picture, lambda: gr.Error("Upload it."))
+    compat.gradio.answer_in_words(page, lambda: gr.Error("Two values."))
+    told, private = page.fns.values()
+    for values in ([], [7, "a"], [["a"], "b"], ["a", "b"]):
+        with pytest.raises(gr.Error, match="Two values"):
+            asyncio.run(page.process_api(told, values))
+    with pytest.raises(gr.Error, match="Upload it"):
+        asyncio.run(page.process_api(told, [{"path": __file__}, "a"]))
+    with pytest.raises(ValueError, match="didn't receive enough"):
+        asyncio.run(page.process_api(private, []))
+    assert asyncio.run(page.process_api(told, [None, "a"]))["data"] == [""]
