@@ -53,6 +53,13 @@ CONTESTANTS = {
     "C 0w": "tutorial with A's precision, channels_last and fused AdamW; no workers",
     "C 2w": "the same, 2 DataLoader workers",
 }
+ABOUT = {
+    "A / B": "reglab beside the tutorial loop",
+    "C / B": "what precision, channels_last and the fused optimizer alone buy",
+    "A / C": "what the loop buys: images on the device, augmentation of whole batches, no waiting",
+    "overhead": "share of a step of A that is not forward, backward, optimizer step; flip and crop on",
+    "overhead plain": "the same without flip and crop",
+}
 RATIO, OVERHEAD, MEMORY = 2.0, 0.15, 1.5e9  # the targets: A / B at least, the others at most
 PREPARED = 40  # batches that `bare` goes round and round over: 63 MB at 128 images
 
@@ -62,101 +69,26 @@ Epochs = Generator[float, None, None]  # every `next` trains an epoch and says t
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse(arguments)
     try:
-        dataset = args.dataset if data.is_local(args.dataset) else "digits"
-        pool = data.source(dataset).images
-        val_size = min(500, pool // 20)  # judged between the epochs, which is not timed
-        split = data.split(data.load(dataset), min(args.images, pool - val_size), val_size, label_noise=0.0, seed=0)
-        batch = min(args.batch, len(split.train_images))
-        config = RunConfig.parse(
-            {
-                "dataset": dataset,
-                "train_size": len(split.train_images),
-                "val_size": val_size,
-                "model": args.network,
-                "batch_size": batch,
-                "epochs": args.rounds + 1,
-                "device": args.device,
-                "regularizers": {"flip_crop": {}},
-            }
-        )
+        config, split = prepare(args)
         device = machine.choose_device(config.device)
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
     precision = machine.choose_precision(config.precision, device)
-    images = len(split.train_images) // batch * batch  # an epoch; everyone leaves out the batch that is not full
+    # An epoch; everyone leaves out the batch that is not full.
+    images = len(split.train_images) // config.batch_size * config.batch_size
 
-    if dataset != args.dataset:
+    if config.dataset != args.dataset:
         print(f"{data.source(args.dataset).title} is not on this machine: measured on the digits instead.\n")
-    conditions = {
-        "machine": machine.device_name(torch.device("cpu")),
-        "device": machine.device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "load average at the start": load_average(),
-        "torch": torch.__version__,
-        "reglab": __version__,
-        "date": date.today().isoformat(),
-        "data": f"{data.source(dataset).title}, {images:,} images an epoch, batches of {batch}",
-        "network": config.model,
-        "precision of A and C": precision,
-        "n": f"{args.rounds} round{'s' * (args.rounds > 1)} after one to warm up",
-    }
+    conditions = conditions_of(config, images, device, precision, args.rounds)
     print_table(conditions)
     print_table(CONTESTANTS)
 
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = measure(
-            {
-                "A": reglab(config, split, device, folder),
-                "bare": bare(config, split, device, precision),
-                "A plain": reglab(config.plain(), split, device, folder),
-                "B 0w": tutorial(config, split, device, workers=0),
-                "B 2w": tutorial(config, split, device, workers=2),
-                "C 0w": tutorial(config, split, device, workers=0, tuned=precision),
-                "C 2w": tutorial(config, split, device, workers=2, tuned=precision),
-            },
-            args.rounds,
-            images,
-        )
+    seconds = race(config, split, device, precision, args.rounds, images)
     speeds = {name: [images / s for s in taken] for name, taken in seconds.items()}
-    b, c = (max((f"{side} 0w", f"{side} 2w"), key=lambda name: statistics.median(speeds[name])) for side in "BC")
-    print(f"\nOf the tutorial loops {b} is the faster and stands for B, tuned {c}, which stands for C.\n")
-
-    def beside(one: str, other: str) -> list[float]:
-        """How many times as fast the one was as the other, by rounds."""
-        return [theirs / own for own, theirs in zip(seconds[one], seconds[other], strict=True)]
-
-    derived = {
-        "A / B": beside("A", b),
-        "C / B": beside(c, b),
-        "A / C": beside("A", c),
-        "overhead": [1 - speed for speed in beside("A", "bare")],
-        "overhead plain": [1 - speed for speed in beside("A plain", "bare")],
-    }
-    about = {
-        "A / B": "reglab beside the tutorial loop",
-        "C / B": "what precision, channels_last and the fused optimizer alone buy",
-        "A / C": "what the loop buys: images on the device, augmentation of whole batches, no waiting",
-        "overhead": "share of a step of A that is not forward, backward, optimizer step; flip and crop on",
-        "overhead plain": "the same without flip and crop",
-    }
-    for name, values in derived.items():
-        say = "{:.1%}".format if "overhead" in name else "{:.2f}".format
-        rounds = " ".join(map(say, values))
-        print(f"{name:15}{say(statistics.median(values)):>7}   {about[name]}\n{'':25}by rounds {rounds}")
-
-    peak, memory = None, "not measured (--memory)"
-    if args.memory:
-        size = pool - RunConfig(dataset=dataset).val_size  # 48,000 of CIFAR-10
-        command = ["train", "--dataset", dataset, "--train-size", str(size), "--epochs", "1"]
-        command += ["--model", config.model, "--device", args.device]
-        print(f"\nThe memory of `python -m reglab {' '.join(command)}` ...", flush=True)
-        peak = peak_memory(command)
-        memory = "not measured: the run failed, or this system does not tell"
-    if peak is not None:
-        figure = f"{peak / 1e9:.2f} GB resident at the peak, mapped pictures included; getrusage of the ended process"
-        memory = f"{'met' if peak < MEMORY else 'NOT MET'}: {figure}"
-
+    derived = compare(seconds, speeds)
+    tell(derived)
+    peak, memory = judge_memory(config) if args.memory else (None, "not measured (--memory)")
     verdicts = {
         f"A / B at least {RATIO}": verdict(derived["A / B"], lambda ratio: ratio >= RATIO, "{:.2f}"),
         f"overhead below {OVERHEAD:.0%}": verdict(derived["overhead"], lambda share: share < OVERHEAD, "{:.1%}"),
@@ -173,6 +105,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told |= {"peak_bytes": peak, "verdicts": verdicts}
         Path(args.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def prepare(args: argparse.Namespace) -> tuple[RunConfig, data.Split]:
+    """What A trains with and on; the digits where the data set asked for is not on this machine."""
+    dataset = args.dataset if data.is_local(args.dataset) else "digits"
+    pool = data.source(dataset).images
+    val_size = min(500, pool // 20)  # judged between the epochs, which is not timed
+    split = data.split(data.load(dataset), min(args.images, pool - val_size), val_size, label_noise=0.0, seed=0)
+    config = RunConfig.parse(
+        {
+            "dataset": dataset,
+            "train_size": len(split.train_images),
+            "val_size": val_size,
+            "model": args.network,
+            "batch_size": min(args.batch, len(split.train_images)),
+            "epochs": args.rounds + 1,
+            "device": args.device,
+            "regularizers": {"flip_crop": {}},
+        }
+    )
+    return config, split
+
+
+def conditions_of(config: RunConfig, images: int, device: torch.device, precision: str, rounds: int) -> dict[str, Any]:
+    return {
+        "machine": machine.device_name(torch.device("cpu")),
+        "device": machine.device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "load average at the start": load_average(),
+        "torch": torch.__version__,
+        "reglab": __version__,
+        "date": date.today().isoformat(),
+        "data": f"{data.source(config.dataset).title}, {images:,} images an epoch, batches of {config.batch_size}",
+        "network": config.model,
+        "precision of A and C": precision,
+        "n": f"{rounds} round{'s' * (rounds > 1)} after one to warm up",
+    }
+
+
+def race(
+    config: RunConfig, split: data.Split, device: torch.device, precision: str, rounds: int, images: int
+) -> dict[str, list[float]]:
+    """Seconds an epoch of every contestant, a value a round."""
+    with tempfile.TemporaryDirectory() as folder:
+        contestants = {
+            "A": reglab(config, split, device, folder),
+            "bare": bare(config, split, device, precision),
+            "A plain": reglab(config.plain(), split, device, folder),
+            "B 0w": tutorial(config, split, device, workers=0),
+            "B 2w": tutorial(config, split, device, workers=2),
+            "C 0w": tutorial(config, split, device, workers=0, tuned=precision),
+            "C 2w": tutorial(config, split, device, workers=2, tuned=precision),
+        }
+        return measure(contestants, rounds, images)
 
 
 def measure(contestants: dict[str, Epochs], rounds: int, images: int) -> dict[str, list[float]]:
@@ -284,6 +270,44 @@ class Pictures(torch.utils.data.Dataset):
 
 
 # ---- measuring and telling ---------------------------------------------------------------------------------------
+def compare(seconds: dict[str, list[float]], speeds: dict[str, list[float]]) -> dict[str, list[float]]:
+    """What is derived from them, by rounds; says which tutorial loops stand for B and C."""
+    b, c = (max((f"{side} 0w", f"{side} 2w"), key=lambda name: statistics.median(speeds[name])) for side in "BC")
+    print(f"\nOf the tutorial loops {b} is the faster and stands for B, tuned {c}, which stands for C.\n")
+
+    def beside(one: str, other: str) -> list[float]:
+        """How many times as fast the one was as the other, by rounds."""
+        return [theirs / own for own, theirs in zip(seconds[one], seconds[other], strict=True)]
+
+    return {
+        "A / B": beside("A", b),
+        "C / B": beside(c, b),
+        "A / C": beside("A", c),
+        "overhead": [1 - speed for speed in beside("A", "bare")],
+        "overhead plain": [1 - speed for speed in beside("A plain", "bare")],
+    }
+
+
+def tell(derived: dict[str, list[float]]) -> None:
+    for name, values in derived.items():
+        say = "{:.1%}".format if "overhead" in name else "{:.2f}".format
+        rounds = " ".join(map(say, values))
+        print(f"{name:15}{say(statistics.median(values)):>7}   {ABOUT[name]}\n{'':25}by rounds {rounds}")
+
+
+def judge_memory(config: RunConfig) -> tuple[int | None, str]:
+    """The peak of an epoch on all images that validation leaves, and what it says of the target."""
+    size = data.source(config.dataset).images - RunConfig(dataset=config.dataset).val_size  # 48,000 of CIFAR-10
+    command = ["train", "--dataset", config.dataset, "--train-size", str(size), "--epochs", "1"]
+    command += ["--model", config.model, "--device", config.device]
+    print(f"\nThe memory of `python -m reglab {' '.join(command)}` ...", flush=True)
+    peak = peak_memory(command)
+    if peak is None:
+        return None, "not measured: the run failed, or this system does not tell"
+    figure = f"{peak / 1e9:.2f} GB resident at the peak, mapped pictures included; getrusage of the ended process"
+    return peak, f"{'met' if peak < MEMORY else 'NOT MET'}: {figure}"
+
+
 def now(device: torch.device) -> float:
     """The time when all work given to the device is done."""
     if device.type == "cuda":
