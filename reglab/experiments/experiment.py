@@ -131,13 +131,6 @@ class Experiment(BaseModel):
                 return label
         return ""
 
-    def label_of(self, run: Run) -> str:
-        """The arm that a run belongs to, whatever its seed; empty where it is none of them."""
-        try:
-            return self._label(run.config)
-        except RunError:
-            return ""
-
     def _label(self, config: RunConfig) -> str:
         set_up = config.set_up()
         return next((label for label, arm in self.arms.items() if arm.set_up() == set_up), "")

@@ -68,7 +68,6 @@ def test_an_experiment_is_read_as_it_was_written(store):
         runs = told.folders(store)
         assert Experiment.read(store, told.group) == told == Experiment.of(runs[0])
         assert [run.config for run in runs] == told.configs and told.folders(store) == runs
-        assert [told.label_of(run) for run in runs] == list(told.arms) * len(told.seeds)
     (alone,) = Experiment.run(DROPOUT).folders(store)
     assert Experiment.of(alone).kind == "run" and alone.described["group"] == ""
 
@@ -106,7 +105,6 @@ def test_a_group_from_before_is_told_by_its_runs(store, group, kind, title, one_
     told = Experiment.of(runs[0])
     assert (told.kind, told.title, told.is_one_job) == (kind, title, one_job)
     assert list(told.arms) == ["plain", "dropout"] and told.seeds == (0, 3)
-    assert told.label_of(runs[1]) == "dropout"
 
 
 def test_there_is_no_experiment_without_a_run_and_none_outside_of_the_folder(store, tmp_path):
