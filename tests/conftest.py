@@ -206,18 +206,15 @@ def finished(trained, tmp_path):
 
 from browser import (  # noqa: E402, F401  (fixtures for all files)
     FAILED,
-    a_run_fixture,
-    another_server_fixture,
     chromium_fixture,
     lab_fixture,
     open_lab_fixture,
     opened_fixture,
-    server_fixture,
-    session_server_fixture,
     visitor_fixture,
     visitors_fixture,
 )
 from pages import here_fixture, laid_out_fixture  # noqa: E402, F401
+from servers import a_run_fixture, another_server_fixture, server_fixture, session_server_fixture  # noqa: E402, F401
 
 
 @pytest.fixture

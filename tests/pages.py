@@ -1,15 +1,20 @@
-"""The page laid out without a server, so that the handlers of its tabs can be called. Its fixtures are known to all files
-of tests by `conftest.py`."""
+"""What is true of the page however it is tested, and the page laid out without a server, so that the handlers of its tabs
+can be called. Its fixtures are known to all files of tests by `conftest.py`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from reglab.ui.services.lab import Lab  # which takes a while to import
+
+SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)  # how whatever is refused is answered
+TABS = ("Train", "Compare", "Sweep", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs")
 
 
 @pytest.fixture(name="here")
@@ -73,3 +78,12 @@ def beside_train(tab: Callable[..., Any]) -> Callable[..., Any]:
         return tab(lab, page)
 
     return lay_out
+
+
+def a_one(folder: Path) -> Path:
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (80, 120), "black")
+    ImageDraw.Draw(picture).line((40, 15, 40, 105), fill="white", width=14)
+    picture.save(folder / "one.png")
+    return folder / "one.png"

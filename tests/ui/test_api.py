@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from typing import Any
 
 import gradio as gr
 import pytest
 from conftest import tiny_config
+from pages import SENTENCE
 
 from reglab.config import RunConfig
 from reglab.runs.run import Run
 from reglab.ui.api import Api
-
-SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
 
 
 def nested(depth: int, leaf: Any = None) -> Any:

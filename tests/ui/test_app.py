@@ -1,37 +1,25 @@
 """The app as its visitors meet it: a real server, a real browser, real (tiny) training.
 
-`browser.py` holds the servers, the browser and what a visitor does; here stands only what must be true.
+`servers.py` holds the servers, `browser.py` the browser and what a visitor does; here stands only what must be true.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import statistics
-import struct
 import subprocess
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import LEFT, ROOT, Lab, Server, expect, wait_until
+from browser import LEFT, Lab, expect, one_page_fixture  # noqa: F401  (a fixture of this file)
 from conftest import environment
+from pages import SENTENCE, TABS
+from servers import ROOT, wait_until
 
-from reglab.config import RunConfig
 from reglab.runs.run import Run
 from reglab.runs.store import Store
-
-SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)
-TABS = ("Train", "Compare", "Sweep", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs")
-
-
-@pytest.fixture(name="lab")
-def lab_fixture(open_lab: Lab) -> Lab:
-    """One page for the whole file, opened by the first visit."""
-    return open_lab
 
 
 # ---- a first visit -----------------------------------------------------------------------------------------------
@@ -258,146 +246,6 @@ def test_a_number_can_be_typed_digit_by_digit(lab):
     expect(lab.command).to_have_value(re.compile("--train-size 120 "))
 
 
-# ---- predicting --------------------------------------------------------------------------------------------------
-@pytest.mark.slow  # what its handlers do is tested without a browser
-def test_a_picture_is_classified_and_rubbish_is_refused_in_words(lab, a_run, tmp_path):
-    run = a_run("20250101-000000-aaaaaa")
-    page, answer, notice = lab.page, lab.page.locator("#answers"), lab.page.locator("#answers .warning")
-    lab.tab("Predict")
-    lab.choose("network", re.compile(run.id))
-    lab.choose("beside", "none")
-    expect(page.locator("#examples img")).to_have_count(10)
-
-    lab.upload(a_one(tmp_path))
-    expect_prediction(lab)
-    for file, about in (rubbish(tmp_path), empty(tmp_path), hundred_megapixels(tmp_path)):
-        lab.upload(file)
-        expect(notice).to_have_text(re.compile(rf"{file.name} .*{about}.*\."))
-        expect(answer).not_to_contain_text("%")
-        lab.upload(a_one(tmp_path))
-        expect_prediction(lab)
-
-
-def expect_prediction(lab: Lab) -> None:
-    bars = lab.page.locator("#answers .bars b")
-    expect(bars).to_have_count(5)
-    shares = [float(width.rstrip("%")) for width in bars.evaluate_all("bars => bars.map(b => b.style.width)")]
-    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.1, shares
-    expect(lab.page.locator("#answers .warning")).to_have_count(0)
-    seen = lab.page.locator("#answers .seen img").first
-    expect(seen).to_be_visible()
-    wait_until(lambda: seen.evaluate("i => [i.naturalWidth, i.naturalHeight].join()") == "32,32", "not 32 x 32")
-
-
-def a_one(folder: Path) -> Path:
-    from PIL import Image, ImageDraw
-
-    picture = Image.new("RGB", (80, 120), "black")
-    ImageDraw.Draw(picture).line((40, 15, 40, 105), fill="white", width=14)
-    picture.save(folder / "one.png")
-    return folder / "one.png"
-
-
-def rubbish(folder: Path) -> tuple[Path, str]:
-    (folder / "rubbish.png").write_text("I only look like a picture.")
-    return folder / "rubbish.png", "is not a picture"
-
-
-def empty(folder: Path) -> tuple[Path, str]:
-    (folder / "empty.png").touch()
-    return folder / "empty.png", "is empty"
-
-
-def hundred_megapixels(folder: Path) -> tuple[Path, str]:
-    """10,000 x 10,000 black pixels in a few kilobytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    pixels = zlib.compress(bytes((1 + 10_000 // 8) * 10_000), 9)
-    header = struct.pack(">IIBBBBB", 10_000, 10_000, 1, 0, 0, 0, 0)
-    parts = chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
-    (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
-    return folder / "huge.png", "pixels"
-
-
-# ---- the Runs tab ------------------------------------------------------------------------------------------------
-HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.mark.slow  # what its handlers do is tested without a browser
-def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
-    run, page = a_run("20250101-000001-bbbbbb"), lab.page
-    table, notice = page.locator("#runs-table"), page.locator("#runs-notice .warning")
-    lab.tab("Runs")
-    expect(table).to_contain_text(run.id)
-    lab.choose("run", re.compile(run.id))
-    expect(page.locator("#run-name textarea")).to_have_value(run.id)
-
-    page.locator("#run-name textarea").fill("My best run")
-    page.locator("#rename").click()
-    expect(table).to_contain_text("My best run")
-    expect(page.locator("#run input")).to_have_value(re.compile("My best run"))
-    page.locator("#run-name textarea").fill(HOSTILE)
-    page.locator("#rename").click()
-    expect(notice).to_have_text(SENTENCE)
-    assert run.name == "My best run"
-
-    page.locator("#open-run").click()
-    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
-    lab.expect_statuses("finished")
-    lab.expect_points(3)
-    expect(lab.number("train_size")).to_have_value("60")
-    expect(lab.command).to_have_value(re.compile("--train-size 60 "))
-
-    lab.tab("Runs")
-    lab.choose("run", re.compile("My best run"))
-    page.locator("#delete").click()
-    expect(page.locator("#sure")).to_be_visible()
-    assert run.path.exists()
-    page.locator("#sure").click()
-    expect(table).not_to_contain_text("My best run")
-    assert not run.path.exists()
-    lab.visitor.may_fail = LEFT
-    page.reload()  # it was on the screen; the page must live with it being gone
-    expect(lab.train).to_be_enabled()
-
-
-def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_one_is_sure(lab, a_run):
-    run = a_run("20250101-000002-cccccc")
-    (run.path / "name").write_text(HOSTILE)
-    for tab, dropdown in (("Runs", "run"), ("Predict", "network")):
-        lab.tab(tab)
-        lab.choose(dropdown, re.compile(re.escape(HOSTILE)))
-    lab.tab("Runs")
-    lab.page.locator("#open-run").click()
-    lab.expect_statuses("finished")
-    assert lab.page.locator("img[src=x]").count() == 0  # and no dialog came up, which the visitor would report
-
-    lab.tab("Runs")
-    lab.choose("run", re.compile(re.escape(HOSTILE)))
-    lab.page.locator("#delete").click()
-    expect(lab.page.locator("#sure")).to_be_visible()
-    assert run.path.exists(), "asked first"
-    lab.page.locator("#sure").click()
-    expect(lab.page.locator("#runs-table")).not_to_contain_text(HOSTILE)
-    assert not run.path.exists()
-
-
-@pytest.mark.slow  # what its handlers do is tested without a browser
-def test_a_run_is_downloaded_with_one_click(lab, a_run, tmp_path):
-    first, second = a_run("20250101-000003-dddddd"), a_run("20250101-000004-eeeeee")
-    lab.tab("Runs")
-    for run in (first, second):  # the second click must not hand out the first run
-        lab.choose("run", re.compile(run.id))
-        expect(lab.page.locator("#run-name textarea")).to_have_value(run.id)
-        with zipfile.ZipFile(lab.download("#download", tmp_path)) as archive:
-            assert archive.testzip() is None
-            files = {Path(name).name for name in archive.namelist()}
-            assert {Path(name).parts[0] for name in archive.namelist()} == {run.id}
-        assert {"config.json", "metrics.jsonl", "model.safetensors", "README.md"} <= files
-
-
 # ---- without network, and after a crash --------------------------------------------------------------------------
 @pytest.mark.parametrize("network", ["switched off", pytest.param("unreachable", marks=pytest.mark.slow)])
 def test_without_data_and_network_the_digits_are_there(another_server, visitor, network):
@@ -527,152 +375,3 @@ def controls_of(devtools: Any) -> list[dict[str, Any]]:
     """What can be operated on the page, as those hear of it who cannot see it."""
     nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
     return [n for n in nodes if not n.get("ignored") and n["role"]["value"] in NAMED]
-
-
-# ---- cost --------------------------------------------------------------------------------------------------------
-CHART_ALONE = '''
-"""The chart alone, redrawn at every press: four curves of 300 points in both charts."""
-import math
-import gradio as gr
-from reglab.ui.components.chart import lab_chart
-
-def value(n):
-    x = list(range(300))
-    curves = [dict(run=run, split=split, x=x, y=[round(0.5 + 0.4 * math.sin((i + n) / 20 + run), 4) for i in x])
-              for run in (0, 1) for split in ("train", "val")]
-    runs = [dict(role=role, name=role, status="running", epoch=299 + n, epochs=999) for role in ("plain", "regularized")]
-    return dict(title=f"update {n}", runs=runs, accuracy=curves, loss=curves, x=dict(label="epoch", max=300))
-
-with gr.Blocks() as page:
-    n, chart, other = gr.State(0), lab_chart(value=value(0), elem_id="chart"), gr.HTML("update 0", elem_id="other")
-    quiet = dict(show_progress="hidden", queue=False, api_visibility="private")
-    gr.Button("draw", elem_id="draw").click(lambda n: (n + 1, value(n + 1)), n, [n, chart], **quiet)
-    gr.Button("idle", elem_id="idle").click(lambda n: (n + 1, f"update {n + 1}"), n, [n, other], **quiet)
-    gr.HTML('<p id="machine">chart · alone</p>')
-page.launch(run_history=False)  # as the lab does
-'''
-ONE_UPDATE = """([button, shown]) => new Promise(done => {
-  new MutationObserver((_, observer) => {
-    observer.disconnect();
-    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
-  }).observe(document.querySelector(shown), { childList: true, characterData: true, subtree: true });
-  document.querySelector(button).click();
-})"""
-
-
-@pytest.mark.slow
-def test_drawing_an_update_takes_the_page_at_most_40_milliseconds(another_server, visitor):
-    """From the press to the paint, Gradio's part included, with 300 points in each of the eight curves."""
-    server = another_server(cifar10=False).start(("-c", CHART_ALONE))
-    page = visitor.context.new_page()
-    page.goto(server.url)
-    expect(page.locator("#chart [data-part=title]")).to_have_text("update 0")
-    expect(page.locator("#chart .lines path")).to_have_count(8)
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})  # its own time, whatever else the machine does
-
-    def busy() -> float:
-        metrics = devtools.send("Performance.getMetrics")["metrics"]
-        return next(1000 * m["value"] for m in metrics if m["name"] == "TaskDuration")
-
-    def cost(button: str, shown: str) -> float:
-        before = busy()
-        page.evaluate(ONE_UPDATE, [button, shown])
-        return busy() - before
-
-    drawing, idling = [], []
-    for _ in range(14):
-        drawing.append(cost("#draw", "#chart [data-part=title]"))
-        idling.append(cost("#idle", "#other"))
-    whole, gradio = statistics.median(drawing[3:]), statistics.median(idling[3:])
-    print(f"{whole:.1f} ms of the page's main thread for an update; {gradio:.1f} ms where no chart is drawn")
-    assert whole <= 40
-
-
-# ---- other programs ----------------------------------------------------------------------------------------------
-@pytest.fixture
-def client(server: Server) -> Any:
-    from gradio_client import Client
-
-    return Client(server.url, verbose=False)
-
-
-def test_programs_can_train_follow_stop_and_predict(client, server, a_run, tmp_path):
-    from gradio_client import handle_file
-
-    names = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(names) == {"/train", "/status", "/stop", "/runs", "/predict"}
-
-    config = {"dataset": "digits", "train_size": 60, "val_size": 60, "epochs": 400, "regularizers": {"batch_norm": {}}}
-    run_id = client.predict(config, api_name="/train")
-    told, cursor = [], 0
-
-    def epochs() -> int:
-        nonlocal cursor
-        answer = client.predict(run_id, cursor, api_name="/status")
-        assert answer["cursor"] >= cursor and answer["summary"]["run"] == run_id
-        told.extend(answer["events"])
-        cursor = answer["cursor"]
-        return sum(event["event"] == "epoch" for event in told)
-
-    wait_until(lambda: epochs() >= 2, "no epochs")
-    client.predict(run_id, api_name="/stop")
-    wait_until(lambda: client.predict(run_id, api_name="/status")["summary"]["status"] == "stopped", "not stopped")
-    epochs()
-    run = server.store.open(run_id)
-    assert told == run.lines()[0], "each event once, none left out"
-    assert told[-1]["event"] == "stopped"
-    assert run.config == RunConfig.parse(config)
-    assert client.predict(run_id, cursor, api_name="/status")["events"] == []
-    assert run_id in [summary["run"] for summary in client.predict(api_name="/runs")]
-
-    finished = a_run("20250101-000008-123456")
-    answer = client.predict(handle_file(a_one(tmp_path)), finished.id, api_name="/predict")
-    shares = {each["label"]: each["confidence"] for each in answer["confidences"]}
-    assert answer["label"] == max(shares, key=shares.get) and 0 < sum(shares.values()) <= 1 + 1e-6
-    assert set(shares) <= set("0123456789")
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "values"),
-    [
-        ("/train", [{"epochs": 0}]),
-        ("/train", [{"epochz": 3}]),
-        ("/train", [{"dataset": "digitz"}]),
-        ("/train", [{"dataset": ["digits"]}]),
-        ("/train", [{"dataset": "digits", "lr": "fast"}]),
-        ("/train", [{"dataset": "digits", "regularizers": {"dropout": {"rate": 2}}}]),
-        ("/train", [["digits"]]),
-        ("/train", ["digits"]),
-        ("/train", [None]),
-        ("/status", ["nobody", 0]),
-        ("/status", ["../..", 0]),
-        ("/status", [None, 0]),
-        ("/status", [7, 0]),
-        ("/status", [["basic_cnn-plain"], 0]),
-        ("/status", ["basic_cnn-plain", 2**70]),
-        ("/stop", [{"run": "nobody"}]),
-        ("/stop", ["nobody"]),
-        ("/predict", [None, "nobody"]),
-        ("/predict", [7, "basic_cnn-plain"]),
-    ],
-    ids=str,
-)
-def test_programs_are_told_what_is_wrong_in_a_sentence(client, server, endpoint, values):
-    before = len(server.runs())
-    with pytest.raises(Exception) as problem:
-        client.predict(*values, api_name=endpoint)
-    sentence = str(problem.value)
-    assert SENTENCE.fullmatch(sentence) and "show_error" not in sentence, sentence
-    assert len(server.runs()) == before
-
-
-def test_a_program_cannot_have_files_of_the_server_opened(client, a_run):
-    """A path that nobody uploaded is refused, also that of a picture; nothing of the file comes back."""
-    run = a_run("20250101-000009-654321")
-    config, picture = str(run.path / "config.json"), str(ROOT / "docs" / "train.png")
-    # What is called a file, this client uploads by itself.
-    for stolen in ({"path": config, "meta": {"_type": "gradio.FileData"}}, {"path": config}, {"path": picture}):
-        with pytest.raises(Exception) as problem:
-            client.predict(stolen, run.id, api_name="/predict")
-        assert SENTENCE.fullmatch(str(problem.value)) and "train_size" not in str(problem.value), problem.value

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from browser import Lab, expect
+from browser import expect, one_page_fixture  # noqa: F401  (a fixture of this file)
 
 from reglab.regularizers import CATALOGUE
 from reglab.teaching.presets import PRESETS
-
-
-@pytest.fixture(name="lab")
-def lab_fixture(open_lab: Lab) -> Lab:
-    """One page for the whole file: first as a first visit finds it, later with the digits."""
-    return open_lab
 
 
 def recipe(lab, title: str) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import LEFT, Lab, Server, expect, wait_until
+from browser import LEFT, Lab, expect
 from pages import beside_train, changes, pressed
+from servers import Server, wait_until
 
 from reglab import data
 from reglab.regularizers import CATALOGUE

@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from browser import Lab, expect, wait_until
+from browser import Lab, expect
 from pages import changes, clicked, pressed
 from PIL import Image
+from servers import wait_until
 
 from reglab import data
 from reglab.analysis.evaluate import evaluate, known

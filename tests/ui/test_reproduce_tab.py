@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from browser import expect, wait_until
+from browser import expect
 from conftest import tiny_config
 from pages import changes
+from servers import wait_until
 from test_reproduce import GOOD, TOY, told
 
 from reglab.errors import ConfigError

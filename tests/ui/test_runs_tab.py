@@ -1,4 +1,4 @@
-"""The Runs tab: what its buttons do, called without a page. `test_app.py` presses them in a real browser."""
+"""The Runs tab: what its buttons do, called without a page. `test_app_runs.py` presses them in a real browser."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import expect, wait_until
+from browser import expect
+from servers import wait_until
 
 from reglab.config import RunConfig
 from reglab.runs.store import Store

@@ -1,0 +1,145 @@
+"""The Predict and the Runs tab as visitors meet them, in a real browser; `test_predict_tab.py` and `test_runs_tab.py` do without."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from browser import LEFT, Lab, expect, one_page_fixture  # noqa: F401  (a fixture of this file)
+from pages import SENTENCE, a_one
+from servers import wait_until
+
+
+# ---- predicting --------------------------------------------------------------------------------------------------
+@pytest.mark.slow  # what its handlers do is tested without a browser
+def test_a_picture_is_classified_and_rubbish_is_refused_in_words(lab, a_run, tmp_path):
+    run = a_run("20250101-000000-aaaaaa")
+    page, answer, notice = lab.page, lab.page.locator("#answers"), lab.page.locator("#answers .warning")
+    lab.tab("Predict")
+    lab.choose("network", re.compile(run.id))
+    lab.choose("beside", "none")
+    expect(page.locator("#examples img")).to_have_count(10)
+
+    lab.upload(a_one(tmp_path))
+    expect_prediction(lab)
+    for file, about in (rubbish(tmp_path), empty(tmp_path), hundred_megapixels(tmp_path)):
+        lab.upload(file)
+        expect(notice).to_have_text(re.compile(rf"{file.name} .*{about}.*\."))
+        expect(answer).not_to_contain_text("%")
+        lab.upload(a_one(tmp_path))
+        expect_prediction(lab)
+
+
+def expect_prediction(lab: Lab) -> None:
+    bars = lab.page.locator("#answers .bars b")
+    expect(bars).to_have_count(5)
+    shares = [float(width.rstrip("%")) for width in bars.evaluate_all("bars => bars.map(b => b.style.width)")]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.1, shares
+    expect(lab.page.locator("#answers .warning")).to_have_count(0)
+    seen = lab.page.locator("#answers .seen img").first
+    expect(seen).to_be_visible()
+    wait_until(lambda: seen.evaluate("i => [i.naturalWidth, i.naturalHeight].join()") == "32,32", "not 32 x 32")
+
+
+def rubbish(folder: Path) -> tuple[Path, str]:
+    (folder / "rubbish.png").write_text("I only look like a picture.")
+    return folder / "rubbish.png", "is not a picture"
+
+
+def empty(folder: Path) -> tuple[Path, str]:
+    (folder / "empty.png").touch()
+    return folder / "empty.png", "is empty"
+
+
+def hundred_megapixels(folder: Path) -> tuple[Path, str]:
+    """10,000 x 10,000 black pixels in a few kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = zlib.compress(bytes((1 + 10_000 // 8) * 10_000), 9)
+    header = struct.pack(">IIBBBBB", 10_000, 10_000, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
+    (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return folder / "huge.png", "pixels"
+
+
+# ---- the Runs tab ------------------------------------------------------------------------------------------------
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.slow  # what its handlers do is tested without a browser
+def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
+    run, page = a_run("20250101-000001-bbbbbb"), lab.page
+    table, notice = page.locator("#runs-table"), page.locator("#runs-notice .warning")
+    lab.tab("Runs")
+    expect(table).to_contain_text(run.id)
+    lab.choose("run", re.compile(run.id))
+    expect(page.locator("#run-name textarea")).to_have_value(run.id)
+
+    page.locator("#run-name textarea").fill("My best run")
+    page.locator("#rename").click()
+    expect(table).to_contain_text("My best run")
+    expect(page.locator("#run input")).to_have_value(re.compile("My best run"))
+    page.locator("#run-name textarea").fill(HOSTILE)
+    page.locator("#rename").click()
+    expect(notice).to_have_text(SENTENCE)
+    assert run.name == "My best run"
+
+    page.locator("#open-run").click()
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    lab.expect_statuses("finished")
+    lab.expect_points(3)
+    expect(lab.number("train_size")).to_have_value("60")
+    expect(lab.command).to_have_value(re.compile("--train-size 60 "))
+
+    lab.tab("Runs")
+    lab.choose("run", re.compile("My best run"))
+    page.locator("#delete").click()
+    expect(page.locator("#sure")).to_be_visible()
+    assert run.path.exists()
+    page.locator("#sure").click()
+    expect(table).not_to_contain_text("My best run")
+    assert not run.path.exists()
+    lab.visitor.may_fail = LEFT
+    page.reload()  # it was on the screen; the page must live with it being gone
+    expect(lab.train).to_be_enabled()
+
+
+def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_one_is_sure(lab, a_run):
+    run = a_run("20250101-000002-cccccc")
+    (run.path / "name").write_text(HOSTILE)
+    for tab, dropdown in (("Runs", "run"), ("Predict", "network")):
+        lab.tab(tab)
+        lab.choose(dropdown, re.compile(re.escape(HOSTILE)))
+    lab.tab("Runs")
+    lab.page.locator("#open-run").click()
+    lab.expect_statuses("finished")
+    assert lab.page.locator("img[src=x]").count() == 0  # and no dialog came up, which the visitor would report
+
+    lab.tab("Runs")
+    lab.choose("run", re.compile(re.escape(HOSTILE)))
+    lab.page.locator("#delete").click()
+    expect(lab.page.locator("#sure")).to_be_visible()
+    assert run.path.exists(), "asked first"
+    lab.page.locator("#sure").click()
+    expect(lab.page.locator("#runs-table")).not_to_contain_text(HOSTILE)
+    assert not run.path.exists()
+
+
+@pytest.mark.slow  # what its handlers do is tested without a browser
+def test_a_run_is_downloaded_with_one_click(lab, a_run, tmp_path):
+    first, second = a_run("20250101-000003-dddddd"), a_run("20250101-000004-eeeeee")
+    lab.tab("Runs")
+    for run in (first, second):  # the second click must not hand out the first run
+        lab.choose("run", re.compile(run.id))
+        expect(lab.page.locator("#run-name textarea")).to_have_value(run.id)
+        with zipfile.ZipFile(lab.download("#download", tmp_path)) as archive:
+            assert archive.testzip() is None
+            files = {Path(name).name for name in archive.namelist()}
+            assert {Path(name).parts[0] for name in archive.namelist()} == {run.id}
+        assert {"config.json", "metrics.jsonl", "model.safetensors", "README.md"} <= files
