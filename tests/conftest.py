@@ -51,17 +51,19 @@ QUICK = [
     "fp32",
 ]
 LONGEST = (
-    "cluster",
+    "ray_cluster",
     "app",
     "cli",
     "store",
+    "app_runs",
+    "programs",
     "benchmarks",
-    "learn",
+    "learn_tab",
     "regularizers",
     "train",
-    "jobs",
+    "queue",
     "board",
-    "inside",
+    "inside_tab",
     "checkpoints",
 )
 
