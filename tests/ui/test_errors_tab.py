@@ -68,6 +68,7 @@ def test_of_the_networks_of_the_train_tab_the_one_that_was_evaluated_is_shown(fi
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_run_is_evaluated_with_a_press_and_a_cell_of_its_table_shows_its_pictures(lab, a_run):
     run, page = a_run("20250103-000001-bbbbbb"), lab.page
     lab.tab("Errors")

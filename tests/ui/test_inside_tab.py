@@ -209,6 +209,7 @@ page.launch(run_history=False)
 '''
 
 
+@pytest.mark.slow  # a server of its own
 def test_five_runs_fit_where_the_chart_stands(another_server, visitor):
     server = another_server(cifar10=False).start(("-c", FIVE))
     page = visitor.context.new_page()

@@ -1,0 +1,81 @@
+"""How the app looks on a phone, in the dark, and to those who cannot see it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from browser import expect
+from pages import TABS
+from servers import wait_until
+
+
+def test_on_a_phone_nothing_runs_off_the_side_and_one_can_train(visitors, server, a_run):
+    a_run("20250101-000005-ffffff")
+    phone = visitors(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    lab = phone.open(server)
+    lab.digits(train_size=60, epochs=1)
+    lab.train.tap()
+    lab.expect_statuses("finished", "finished")
+    accuracy, loss = lab.box("#chart [data-chart=accuracy]"), lab.box("#chart [data-chart=loss]")
+    assert accuracy["y"] + accuracy["height"] <= loss["y"] and accuracy["x"] == loss["x"], "not one above the other"
+    for tab in TABS:
+        lab.tab(tab)
+        expect(lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab", selected=True)).to_have_text(tab)
+        lab.at_rest()
+        assert lab.sideways() <= 0, tab
+
+
+NAMED = {
+    "button",
+    "checkbox",
+    "combobox",
+    "link",
+    "listbox",
+    "option",
+    "radio",
+    "searchbox",
+    "slider",
+    "spinbutton",
+    "switch",
+    "tab",
+    "textbox",
+}
+
+
+def test_the_dark_page_is_dark_and_says_to_everybody_what_is_on_it(visitor, server, a_run):
+    run = a_run("20250101-000007-fedcba")
+    lab = visitor.open(server, "?__theme=dark")
+    page = lab.page
+    lab.tab("Runs")
+    lab.choose("run", re.compile(run.id))
+    page.locator("#open-run").click()
+    lab.expect_statuses("finished")
+    light = "e => { const [r, g, b] = getComputedStyle(e).%s.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3 }"
+    assert page.locator("gradio-app").evaluate(light % "backgroundColor") < 60
+    for words in ("h1", "#chart [data-part=title]", "#chart [data-part=diagnosis] p"):
+        assert page.locator(words).first.evaluate(light % "color") > 140, words
+
+    page.get_by_role("button", name="More settings").click()
+    devtools = page.context.new_cdp_session(page)
+    for tab in TABS:
+        # Inside and Errors have a choice or two, all else there is drawn.
+        least = 7 if tab in ("Inside", "Errors") else 10
+        lab.tab(tab)
+        wait_until(lambda least=least: len(controls_of(devtools)) > least, f"no controls on {tab}")
+        nameless = [n for n in controls_of(devtools) if not n.get("name", {}).get("value", "").strip()]
+        where = [devtools.send("DOM.describeNode", {"backendNodeId": n["backendDOMNodeId"]})["node"] for n in nameless]
+        assert not where, [(tab, n["nodeName"], n.get("attributes")) for n in where]
+        assert page.locator("h1").count() == 1
+    lab.tab("Train")
+    charts = page.locator("#chart svg[role=img]")
+    assert charts.count() == 2
+    for chart, title in zip(charts.all(), ("Accuracy", "Loss"), strict=True):
+        label = chart.get_attribute("aria-label") or ""
+        assert label.startswith(f"{title}: ") and "validation" in label, label
+
+
+def controls_of(devtools: Any) -> list[dict[str, Any]]:
+    """What can be operated on the page, as those hear of it who cannot see it."""
+    nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
+    return [n for n in nodes if not n.get("ignored") and n["role"]["value"] in NAMED]
