@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from browser import LEFT, Lab, expect, one_page_fixture  # noqa: F401  (a fixture of this file)
 from conftest import environment
 from pages import SENTENCE, TABS
@@ -142,6 +143,7 @@ def test_a_double_click_on_train_starts_one_job(lab, server):
         expect(lab.train).to_be_enabled()
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_reload_and_a_second_tab_find_the_run_again(visitor, server):
     visitor.may_fail = LEFT
     lab = visitor.open(server)

@@ -63,9 +63,8 @@ def test_the_dark_page_is_dark_and_says_to_everybody_what_is_on_it(visitor, serv
         least = 7 if tab in ("Inside", "Errors") else 10
         lab.tab(tab)
         wait_until(lambda least=least: len(controls_of(devtools)) > least, f"no controls on {tab}")
-        nameless = [n for n in controls_of(devtools) if not n.get("name", {}).get("value", "").strip()]
-        where = [devtools.send("DOM.describeNode", {"backendNodeId": n["backendDOMNodeId"]})["node"] for n in nameless]
-        assert not where, [(tab, n["nodeName"], n.get("attributes")) for n in where]
+        # The page names what Gradio leaves without a name, as soon as a tab is drawn.
+        wait_until(lambda: not nameless_on(devtools), f"without a name on {tab}", 20, lambda: nameless_on(devtools))
         assert page.locator("h1").count() == 1
     lab.tab("Train")
     charts = page.locator("#chart svg[role=img]")
@@ -73,6 +72,13 @@ def test_the_dark_page_is_dark_and_says_to_everybody_what_is_on_it(visitor, serv
     for chart, title in zip(charts.all(), ("Accuracy", "Loss"), strict=True):
         label = chart.get_attribute("aria-label") or ""
         assert label.startswith(f"{title}: ") and "validation" in label, label
+
+
+def nameless_on(devtools: Any) -> list[tuple[str, Any]]:
+    """Tag and attributes of what can be operated and has no name."""
+    nameless = [n for n in controls_of(devtools) if not n.get("name", {}).get("value", "").strip()]
+    where = [devtools.send("DOM.describeNode", {"backendNodeId": n["backendDOMNodeId"]})["node"] for n in nameless]
+    return [(node["nodeName"], node.get("attributes")) for node in where]
 
 
 def controls_of(devtools: Any) -> list[dict[str, Any]]:

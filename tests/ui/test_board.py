@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from browser import expect, one_page_fixture  # noqa: F401  (a fixture of this file)
 
 from reglab.regularizers import CATALOGUE
@@ -47,6 +48,7 @@ def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
     assert shown(lab) == list(CATALOGUE)
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
     lab.number("epochs").fill("7")
     lab.number("epochs").blur()
@@ -154,6 +156,7 @@ def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(
     lab.expect_statuses("finished", "finished")
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
     lab.digits(train_size=60, epochs=1)
     recipe(lab, "None")

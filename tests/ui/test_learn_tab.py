@@ -326,6 +326,7 @@ def predict(lab: Lab, percent: int) -> None:
         number.blur()
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_lesson_from_the_prediction_through_a_reload_to_another_attempt(offline, visitor):
     visitor.may_fail = LEFT
     lab = learn(visitor.open(offline), "lesson:overfitting")
@@ -403,6 +404,7 @@ def test_a_lesson_from_the_prediction_to_the_score(offline, visitor):
     assert sorted(run.config.seed for run in offline.runs()) == [0] * len(arms) + [1] * len(arms)
 
 
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_lessons_keep_apart_what_was_predicted_also_when_another_page_is_asked_for_meanwhile(offline, visitor):
     """The answers to a slow click in the list and to a quick start arrive the other way round."""
     lab = learn(visitor.open(offline), "lesson:dropout")

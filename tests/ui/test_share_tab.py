@@ -50,6 +50,7 @@ def said(link: str) -> tuple[int, Beside]:
 
 
 # ---- in a browser ------------------------------------------------------------------------------------------------
+@pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_copied_link_opens_the_same_set_up_for_somebody_else(visitors, server):
     visitor = visitors()
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
