@@ -111,9 +111,8 @@ class RunReader:
         with self._lock:
             changed = [self._read_config(), self._read_name(), self._read_metrics(), self._read_timing()]
             status = self._status()
-            if (
-                status == "interrupted" and self._read_metrics()
-            ):  # it ended between the look at its file and that at its lock
+            # A run may have ended between the look at its file and that at its lock.
+            if status == "interrupted" and self._read_metrics():
                 changed, status = [True], self._status()
             if self._view is None or any(changed):
                 files = (self._described_at, self._named_at, self._metrics.seen, self._timing.seen)

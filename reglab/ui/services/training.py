@@ -63,7 +63,8 @@ class Training:
     def stop_group(self, group: str) -> None:
         """Stop the runs of a sweep, those that wait first."""
         told = [s for s in index.summaries(self.stores.own) if s.get("group") == group and s["status"] != "finished"]
-        self.jobs.stop_all([run for run in self.stores.open(s["run"] for s in told) if self.is_live([run])])
+        views = self.views(self.stores.open(s["run"] for s in told))
+        self.jobs.stop_all([view.run for view in views if view.is_live])
 
     def resume(self, run: Run, owner: str = "") -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
