@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 class Bootstrapping(Regularizer):
     """Believes the labels a little less and the network's own opinion a little more.
 
-    What you will see: with wrong labels, fewer of them are learned by heart; with right ones, hardly anything, but the
-    network becomes surer of itself.
+    What you will see: with wrong labels, slightly fewer of them are learned by heart; with right ones, hardly anything, but
+    the network becomes a little surer of itself.
 
     When it helps: noisy labels, together with something else that keeps the network from learning them by heart first.
 
     When it does not: right labels; and without other regularization the network's own opinion is soon the wrong label.
 
-    This is the soft version of the paper, which is cross-entropy with a reward for low entropy; the gradient flows
-    through the network's opinion, too.
+    This is the soft version of the paper, for which it has beta 0.95 (0.8 is for the hard version, which believes the
+    likeliest class alone). It is cross-entropy with a reward for low entropy; the gradient flows through the network's
+    opinion, too.
     """
 
     title = "Bootstrapping"

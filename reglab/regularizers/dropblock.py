@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class DropBlock(Regularizer):
     """Hides squares of the feature maps between convolutions, so that the network must find the object in what is left.
 
-    What you will see: as with spatial dropout, training rises more slowly and the gap narrows, but a little more
-    gently, since every map keeps most of what it saw.
+    What you will see: as with spatial dropout, training rises more slowly and the gap narrows, about as much at
+    the same rate; every map keeps most of what it saw.
 
     When it helps: larger networks and long trainings; its paper gains a point and a half on ImageNet with ResNet-50.
 

@@ -18,7 +18,8 @@ class EarlyStopping(Regularizer):
 
     What you will see: the curves end before the gap has opened fully.
 
-    When it helps: it costs nothing and saves time, most of all with wrong labels, which are learned last.
+    When it helps: it saves time, and with wrong labels, which are learned last, it keeps the accuracy that more epochs
+    would lose.
 
     When it does not: it can only choose among the epochs the network went through; the other techniques make those
     epochs better. With a one-cycle or cosine schedule the learning rate has not come down yet when training ends early,

@@ -18,8 +18,8 @@ class Mixup(Regularizer):
     What you will see: the loss during training stays high, since no label is certain; the clean training accuracy
     rises more slowly, the gap narrows, and wrong labels are hardly learned by heart.
 
-    When it helps: long trainings of networks that would fit everything, and noisy labels: with 20 % of them wrong its
-    paper brings the last epoch's error from 16.6 to 6.4 %.
+    When it helps: long trainings of networks that would fit everything, and noisy labels: with alpha 8 and 20 % of them
+    wrong its paper brings the last epoch's error from 16.6 to 6.4 %, with alpha 32 and 50 % wrong from 44.6 to 12.7 %.
 
     When it does not: trainings so short that the network underfits anyway. It also leaves a network too modest.
 
@@ -48,8 +48,8 @@ class Mixup(Regularizer):
         ge=0,
         le=32,
         title="alpha",
-        description="how evenly; noisy labels like 8",
-        json_schema_extra={"slider": [0, 8, 0.1]},
+        description="how evenly; wrong labels like 8 to 32",
+        json_schema_extra={"slider": [0, 32, 0.1]},
     )
 
     def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:

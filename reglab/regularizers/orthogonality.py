@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Orthogonality(Regularizer):
     """Asks the filters of every layer to be different from each other and of length one.
 
-    What you will see: the penalty falls quickly in the first epochs; training is a little steadier, the gap hardly moves.
+    What you will see: the penalty falls quickly in the first epochs; accuracy and gap hardly move.
 
     When it helps: deep networks, whose signal neither fades nor explodes through orthogonal layers.
 

@@ -36,13 +36,13 @@ PRESETS = (
     ),
     Preset(
         "Noisy labels",
-        "against labels that are wrong: blends of images and labels, trust in the network's own opinion",
+        "against labels that are wrong: blends of images and labels, a little trust in the network's own opinion",
         {
             "batch_norm": {},
             "weight_decay": {},
             "flip_crop": {},
             "mixup": {},
-            "bootstrapping": {"beta": 0.8},
+            "bootstrapping": {},
         },
     ),
 )

@@ -52,7 +52,8 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 class SGDW(torch.optim.SGD):
     """SGD whose weight decay is decoupled: the weights shrink by lr * decay beside the momentum, not through it.
 
-    Loshchilov and Hutter 2019, algorithm 1, arXiv:1711.05101.
+    After Loshchilov and Hutter 2019, algorithm 1, arXiv:1711.05101, where the decay follows the schedule but not the
+    learning rate; here, as in `torch.optim.AdamW`, it follows their product, `lr`.
     """
 
     @torch.no_grad()

@@ -100,6 +100,21 @@ def test_a_shift_by_two_pixels_is_a_random_crop_of_28_that_never_sees_a_border()
     assert (seen[..., 1:] - seen[..., :-1] == 1).all()  # not mirrored
 
 
+def test_the_numbers_of_mixup_stand_beside_the_alpha_they_were_measured_with():
+    """Zhang et al. 2018, table 2: 5.9/6.4 with alpha 8, 11.3/12.7 and 25.3/30.9 with alpha 32; the slider reaches both."""
+    rows = {row.name: row for row in PUBLICATIONS["mixup_noise"].rows}
+    told = {
+        share: (
+            rows[f"{share} % wrong, mixup"].changes["mixup.alpha"],
+            *rows[f"{share} % wrong, mixup"].published.values(),
+        )
+        for share in (20, 50, 80)
+    }
+    assert told == {20: (8, 5.9, 6.4), 50: (32, 11.3, 12.7), 80: (32, 25.3, 30.9)}
+    low, high, _ = type(regularizer("mixup")).model_fields["alpha"].json_schema_extra["slider"]
+    assert low == 0 and high == 32
+
+
 def test_random_labels_are_uniform_over_all_classes():
     zhang = PUBLICATIONS["zhang2017"].cells("full")["Inception, random labels"]
     assert zhang.label_noise == pytest.approx(1 - 1 / 10)

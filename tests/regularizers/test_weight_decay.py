@@ -50,7 +50,7 @@ def test_the_l2_penalty_is_what_the_run_tells(tiny_split):
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("everything", [False, True])
 def test_decoupled_decay_is_the_step_without_it_less_lr_times_strength_times_the_weight(optimizer, everything):
-    """Algorithms 1 and 2 of Loshchilov and Hutter 2019: w - lr * strength * w beside whatever the gradient does."""
+    """w - lr * strength * w beside whatever the gradient does, as in torch; the paper of AdamW has the schedule for lr."""
     after = []
     for strength in (0.0, 0.3):
         settings = {"strength": strength, "norm_and_bias": everything}
