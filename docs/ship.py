@@ -15,7 +15,7 @@ from reglab.analysis.evaluate import evaluate
 from reglab.publishing.model_card import model_card
 from reglab.runs.files import read_json, write_bytes, write_json
 from reglab.runs.recording import seal
-from reglab.runs.run import Run
+from reglab.runs.run import RIGHT, Run
 from reglab.runs.tensors import tensor_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def ship(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".shipped-") as folder:
         half = Path(folder) / target.name
         half.mkdir()
-        for name in ("metrics.jsonl", "timing.jsonl", "name"):
+        for name in ("metrics.jsonl", "timing.jsonl", RIGHT, "name"):
             if (source / name).exists():
                 shutil.copyfile(source / name, half / name)
         write_bytes(half / "model.safetensors", tensor_bytes(weights))

@@ -11,17 +11,21 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from reglab import data
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import stats
 from reglab.experiments.labels import differing, labels
+from reglab.runs.right import Right, right_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
 from reglab.training.events import Epoch
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Group:
     runs: tuple[Run, ...]  # by seed
     summaries: tuple[Mapping[str, Any], ...]  # of the runs, read once
     histories: tuple[Sequence[Epoch], ...]
+    right: tuple[np.ndarray | None, ...] = ()
+    """Which test images each run got right, bool (test_images,); None of old runs, and where the test images differ."""
 
     def values(self, metric: str) -> dict[int, float]:
         """Seed -> value, in the unit of the metric; of the runs that have the number."""
@@ -115,6 +121,8 @@ def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunVi
     if len(sets := list(dict.fromkeys(told.config.dataset for told in whole))) > 1:
         titles = " and ".join(data.source(key).title for key in sets)
         raise ConfigError(f"Runs on {titles} cannot be compared: choose runs of one data set.")
+    if not (one_test_set := _share_test_images(whole)):
+        notes.append("These runs were judged on different test images, which moves their test numbers as well.")
     found: dict[str, list[_Looked]] = {}
     for told in whole:
         found.setdefault(told.config.set_up(), []).append(told)
@@ -132,8 +140,15 @@ def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunVi
             notes.append(f"{label}: {said}")
         kept = [one_each[seed] for seed in sorted(one_each)]
         columns = [tuple(column) for column in zip(*((t.run, t.summary, t.history) for t in kept), strict=True)]
-        groups.append(Group(label, config, columns[0], columns[1], columns[2]))
+        bits = tuple(told.right.bits if told.right and one_test_set else None for told in kept)
+        groups.append(Group(label, config, columns[0], columns[1], columns[2], bits))
     return Comparison(tuple(groups), tuple(differing(configs)), (*notes, *_about(groups)))
+
+
+def _share_test_images(whole: Sequence[_Looked]) -> bool:
+    """Whether all were judged on the same test images, as far as their folders tell."""
+    sets = {told.right.test_set for told in whole if told.right}
+    return len(sets) < 2 and len({told.summary.get("test_images") for told in whole} - {None}) < 2
 
 
 @dataclass(frozen=True)
@@ -145,6 +160,7 @@ class _Looked:
     summary: Mapping[str, Any]
     history: Sequence[Epoch]
     why_not: str = ""  # it cannot be compared
+    right: Right | None = None
 
 
 def _look(run: Run, view: Callable[[Run], RunView]) -> _Looked:
@@ -158,7 +174,7 @@ def _look(run: Run, view: Callable[[Run], RunView]) -> _Looked:
     curves = [getattr(e, key) for e in history for key in ("train_accuracy", "val_accuracy", "val_loss", "gap", "ece")]
     if not why_not and not (history and all(map(is_number, [*needed, *curves]))):
         why_not = "damaged"
-    return _Looked(run, config, summary, history, why_not)
+    return _Looked(run, config, summary, history, why_not, right_of(run, summary))
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -23,12 +23,18 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.runs.files import read_json, write_json
 from reglab.runs.recording import seal
-from reglab.runs.run import FORMAT, Run
+from reglab.runs.run import FORMAT, RIGHT, Run
 from reglab.runs.store import Store, new_id
 from reglab.training.events import Best, Epoch, Event, Failed, Finished, Started, Stopped
 
 NEEDED = ("config.json", "metrics.jsonl", "model.safetensors")
-LIMITS = {"config.json": 10**6, "metrics.jsonl": 10**7, "model.safetensors": 10**9, "evaluation.json": 10**6}  # bytes
+LIMITS = {
+    "config.json": 10**6,
+    "metrics.jsonl": 10**7,
+    "model.safetensors": 10**9,
+    "evaluation.json": 10**6,
+    RIGHT: 10**6,
+}  # bytes
 SECONDS = 900  # until a transfer is given up
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN, with a token that may write"
 AGAIN = "try again later, with a network"
@@ -112,6 +118,8 @@ def gather(run: Run, repo: str, folder: Path) -> tuple[tuple[str, int], ...]:
     for name in NEEDED:
         shutil.copyfile(run.path / name, folder / name)
     write_json(folder / "summary.json", run.summary())
+    if run.right() is not None:
+        shutil.copyfile(run.path / RIGHT, folder / RIGHT)
     if evaluation := evaluate.known(run):
         write_json(folder / "evaluation.json", evaluation.to_json())
     return tuple((file.name, file.stat().st_size) for file in sorted(folder.iterdir()))
@@ -207,6 +215,8 @@ def adopt(run: Run, repo: str, commit: str) -> None:
     (run.path / evaluate.FILE).unlink(missing_ok=True)
     if evaluation:
         write_json(run.path / evaluate.FILE, evaluation.to_json())
+    if run.right() is None:
+        (run.path / RIGHT).unlink(missing_ok=True)
     seal(run)
 
 

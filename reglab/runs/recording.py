@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from reglab.runs.clock import Clock
 from reglab.runs.files import keep_beside, write_bytes, write_json
-from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, Run
+from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, RIGHT, Run
 from reglab.runs.tensors import checksum, tensor_bytes
 from reglab.training.events import Best, Event, Failed, Finished, Preparing, Snapshot, Started, Step, Stopped
 
@@ -47,6 +47,8 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
                     weights.snapshot(pending, written)  # still live: nothing was trained since
                 if isinstance(event, Started):
                     write_machine(run, event)
+                if isinstance(event, Finished) and event.right:
+                    write_json(run.path / RIGHT, event.right)  # before the line: who sees the end finds the answers
                 line = (json.dumps(event.to_json(), allow_nan=False) + "\n").encode()
                 out.write(line)
                 out.flush()

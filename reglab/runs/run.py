@@ -4,6 +4,7 @@
     metrics.jsonl      one event a line, reproducible to the byte  last.safetensors + state.json   everything to go on
     timing.jsonl       wall clock and speed, kept apart            summary.json, manifest.json (sizes and SHA-256)
     last-best.safetensors   best weights at the time of `last`, while `model.safetensors` is ahead of it
+    right.json         which test images it got right at its end, a bit each, for the best and the last epoch
     evaluation.json + answers.safetensors   what the best weights make of the test images, once somebody has asked
 
 Everything is written to a temporary file, synced and renamed, so a reader sees the old file or the new one, never half.
@@ -29,6 +30,7 @@ from filelock import Timeout
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
+from reglab.runs import right
 from reglab.runs.files import read_json, write_bytes
 from reglab.runs.lines import FARTHEST, newest, read_from
 from reglab.runs.lock import hold, is_held
@@ -37,6 +39,7 @@ from reglab.runs.view import RunReader, RunView
 from reglab.training.events import Epoch, Failed, Stopped
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from reglab.training.train import Resume
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 NAME = re.compile(r"[\w .,+()%-]{1,60}")
 BEST, LAST, BEST_AT_LAST = "model.safetensors", "last.safetensors", "last-best.safetensors"
+RIGHT = right.FILE
 TO_GO_ON = (LAST, "state.json", BEST_AT_LAST)
 LISTED = (
     "config.json",
@@ -52,10 +56,11 @@ LISTED = (
     BEST,
     *TO_GO_ON,
     "summary.json",
+    RIGHT,
     "evaluation.json",
     "answers.safetensors",
 )
-OWNED = ("config.json", BEST, *TO_GO_ON, "summary.json", "manifest.json")
+OWNED = ("config.json", BEST, *TO_GO_ON, "summary.json", RIGHT, "manifest.json")
 """What only the process that trains a run writes anew."""
 
 
@@ -150,6 +155,14 @@ class Run:
         """What is known of the run in one flat object; accuracies, gap and ece are fractions from 0 to 1."""
         return self.view().summary()
 
+    def right(self) -> np.ndarray | None:
+        """Which test images the epoch that it stands by got right: bool (test_images,), in the order of the set.
+
+        None before its end, and for runs from before these were kept.
+        """
+        found = right.right_of(self, self.summary())
+        return found.bits if found else None
+
     def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
         """This run up to an epoch, then with other regularizers.
 
@@ -241,7 +254,7 @@ class Run:
         for file in OWNED:  # a `name` may be on its way in from elsewhere at this moment
             for leftover in self.path.glob(f".{file}.*.tmp"):
                 leftover.unlink(missing_ok=True)
-        for stale in ("summary.json", "manifest.json"):
+        for stale in ("summary.json", RIGHT, "manifest.json"):
             (self.path / stale).unlink(missing_ok=True)
         with open(self.path / "metrics.jsonl", "ab") as f:
             f.truncate(size)

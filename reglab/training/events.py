@@ -128,6 +128,8 @@ class Finished(Event):
 
     `best` and `last` hold the same keys for the best epoch by validation accuracy and for the last one. `reported`
     says which of the two the run stands by: the last, unless a regularizer ended training (`reason`) to go back.
+    `right` says which test images each of the two got right (`right.py`); it is a file of its own, for a page that reads
+    events has no use for it.
     """
 
     name: ClassVar[str] = "finished"
@@ -136,6 +138,11 @@ class Finished(Event):
     best: dict[str, Any]
     last: dict[str, Any]
     reason: str = ""
+    right: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the bits, which are a file of their own."""
+        return {k: v for k, v in super().to_json().items() if k != "right"}
 
 
 @dataclass(frozen=True, kw_only=True)

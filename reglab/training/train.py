@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from reglab import compat, machine, models
 from reglab.models.transfer import Thaw, Transfer
 from reglab.regularizers import Progress, in_order, overriding
+from reglab.training import right
 from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepare_batch
 from reglab.training.divergence import Diverged, FiniteWatch, advice
 from reglab.training.evaluation import end_metrics, epoch_metrics, evaluation_batches, predict, running_metrics
@@ -298,12 +299,14 @@ class Trainer:
         best_network = deepcopy(network)
         best_network.load_state_dict(self.best_weights)
         reason = self.stop_reason()
+        answers = {"last": self.logits(network, test), "best": self.logits(best_network, test)}
         return Finished(
             epochs=last.epoch,
             reported="best" if reason else "last",
             reason=reason,
-            last=end_metrics(last, self.logits(network, test), test.labels),
-            best=end_metrics(best, self.logits(best_network, test), test.labels),
+            last=end_metrics(last, answers["last"], test.labels),
+            best=end_metrics(best, answers["best"], test.labels),
+            right=right.told(answers, test.labels),
         )
 
 

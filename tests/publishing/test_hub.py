@@ -108,7 +108,15 @@ def test_what_was_pushed_comes_back_as_a_run_of_ones_own(finished, uploads, serv
     made = hub.push(finished, "some/net", token="secret", private=True)
     assert made.url == "https://huggingface.co/some/net"
     assert uploads == [("some/net", "secret", {"repo_type": "model", "private": True, "exist_ok": True})]
-    names = {"README.md", "config.json", "evaluation.json", "metrics.jsonl", "model.safetensors", "summary.json"}
+    names = {
+        "README.md",
+        "config.json",
+        "evaluation.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "summary.json",
+        "right.json",
+    }
     assert {name for name, _ in made.files} == names == {file.name for file in server.folder.iterdir()}
 
     (server.folder / "pytorch_model.bin").write_bytes(b"a pickle")
@@ -117,6 +125,7 @@ def test_what_was_pushed_comes_back_as_a_run_of_ones_own(finished, uploads, serv
     assert pulled.config == finished.config and pulled.status() == "finished"
     assert pulled.described["pulled"] == {"repo": "some/net", "commit": COMMIT} and pulled.described["group"] == ""
     assert torch.equal(logits_of(pulled, PIXELS), logits_of(finished, PIXELS))
+    assert pulled.right().tolist() == finished.right().tolist()
     known = evaluate.known(pulled)
     assert known is not None and (known.run, known.accuracy) == (pulled.id, evaluated.accuracy)
     assert not any("pytorch_model.bin" in path for path in server.asked)
@@ -258,6 +267,12 @@ def test_what_is_too_large_is_not_fetched(pushed, store):
     pushed.sizes["model.safetensors"] = 2 * 10**9
     refused(store, r"model\.safetensors of some/net is larger than 1,000 MB")
     assert not any("model.safetensors" in path for path in pushed.asked)
+
+
+def test_bits_that_are_not_the_runs_do_not_come_along(pushed, store):
+    (pushed.folder / "right.json").write_text('{"test_images": 1, "test_set": "", "best": "gA==", "last": "gA=="}')
+    pulled = hub.pull("some/net", store)
+    assert pulled.right() is None and not (pulled.path / "right.json").exists()
 
 
 def test_an_evaluation_of_other_weights_and_a_strangers_texts_do_not_come_along(pushed, store):

@@ -8,7 +8,7 @@ from typing import Any
 
 from reglab.runs.run import Run
 from reglab.runs.tensors import tensor_bytes
-from reglab.training.events import Best, Epoch, Event, Snapshot
+from reglab.training.events import Best, Epoch, Event, Finished, Snapshot
 
 EVENTS = {kind.name: kind for kind in Event.__subclasses__()}
 
@@ -18,6 +18,8 @@ def packed(event: Event, seconds: float) -> dict[str, Any]:
     if isinstance(event, Snapshot):
         return {"event": event.name, "state": event.state, "tensors": tensor_bytes(event.tensors), "seconds": seconds}
     item = {**event.to_json(), "seconds": seconds}
+    if isinstance(event, Finished):
+        item["right"] = event.right
     return {**item, "weights": tensor_bytes(event.weights)} if isinstance(event, Best) else item
 
 
