@@ -1,7 +1,11 @@
-"""The standard library: a pool's processes, the options of a command line."""
+"""The standard library: a pool's processes, the options of a command line, a user without a name or a home."""
 
 from __future__ import annotations
 
+import getpass
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,3 +25,24 @@ def options_of(parser: ArgumentParser) -> list[Action]:
     argparse lets one add them but not list them; the attributes of an `Action` are documented.
     """
     return list(parser._actions)
+
+
+def own_temporary_folder() -> Path:
+    """A folder of this user's own among the temporary ones; it need not be there yet."""
+    user = getattr(os, "getuid", int)()  # Windows has a temporary folder for each user anyway
+    return Path(tempfile.gettempdir()) / f"reglab-{user}"
+
+
+def settle_user() -> None:
+    """Give this process, and those that it starts, a user's name and a home folder where it has none.
+
+    A container may run under a user id that is in no passwd and without HOME. torch 2.11.0 then cannot be trained with:
+    `torch._dynamo` asks `getpass` for a name when it is imported, which the first step does. huggingface_hub 2.4.0 makes a
+    folder called ~ in the working directory. Who has a name and a home keeps both.
+    """
+    try:
+        getpass.getuser()
+    except (ImportError, KeyError, OSError):  # the last from Python 3.13 on; Windows has no passwd to look into
+        os.environ["LOGNAME"] = f"user-{getattr(os, 'getuid', int)()}"
+    if os.path.expanduser("~") == "~":
+        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = str(own_temporary_folder())

@@ -180,18 +180,20 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def cache_folder() -> Path:
     """Where decoded sets are kept: REGLAB_CACHE, else the first writable place beside the Hub's cache or the user's."""
     chosen = os.environ.get("REGLAB_CACHE")
-    return Path(chosen).expanduser() if chosen else default_cache_folder()
+    return Path(os.path.expanduser(chosen)) if chosen else default_cache_folder()
 
 
 @functools.cache
 def default_cache_folder() -> Path:
-    """The first writable candidate, decided once: the answer must not change while a process runs."""
-    user = getattr(os, "getuid", int)()  # Windows has a temporary folder for each user anyway
+    """The first writable candidate, decided once: the answer must not change while a process runs.
+
+    Without a home folder, which a user id without an entry in passwd may not have, ~ stays as it is: no absolute path.
+    """
     candidates = [
         compat.huggingface_hub.cache_folder().parent / "reglab",
         compat.huggingface_hub.home_folder() / "reglab",
-        Path("~/.cache/reglab").expanduser(),
-        Path(tempfile.gettempdir()) / f"reglab-{user}",
+        Path(os.path.expanduser("~/.cache/reglab")),
+        compat.python.own_temporary_folder(),
     ]
     return next((folder for folder in candidates if folder.is_absolute() and is_writable(folder)), candidates[-1])
 
@@ -201,12 +203,12 @@ def is_writable(folder: Path) -> bool:
 
     But what is marked as read-only stays untouched, even by root, whom the bits would not stop.
     """
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.stat().st_mode & 0o222:
-        return False
     try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if not there.stat().st_mode & 0o222:
+            return False
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return True
-    except OSError:
+    except OSError:  # also where one may not even look, as into the home of another that HOME names
         return False

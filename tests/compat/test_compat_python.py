@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from reglab import compat
+
+NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")  # what getpass asks, before it looks into passwd
 
 
 def test_the_processes_of_a_pool_can_be_ended_whatever_they_do():
@@ -29,3 +34,34 @@ def test_the_options_of_a_command_line_are_listed_in_order():
     parser.add_argument_group("more").add_argument("--dry-run", action="store_true", help="only say")
     found = compat.python.options_of(parser)
     assert [(option.dest, option.help) for option in found[1:]] == [("file", None), ("dry_run", "only say")]
+
+
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A user id that is in no passwd, without HOME, as in a container."""
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(uid: int):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("HOME", *NAMES):
+        monkeypatch.setenv(name, "")  # so that what is set below is undone
+        monkeypatch.delenv(name)
+
+
+def test_who_is_in_no_passwd_and_has_no_home_gets_a_name_and_a_folder(nobody):
+    with pytest.raises((KeyError, OSError)):
+        getpass.getuser()
+    assert os.path.expanduser("~") == "~"
+    compat.python.settle_user()
+    assert getpass.getuser() == f"user-{os.getuid()}"
+    assert os.path.expanduser("~") == str(compat.python.own_temporary_folder())
+
+
+def test_a_name_and_a_home_that_are_there_are_kept(nobody, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("USER", "ada")
+    compat.python.settle_user()
+    assert getpass.getuser() == "ada" and os.environ["HOME"] == "/home/ada" and "LOGNAME" not in os.environ

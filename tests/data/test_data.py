@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,27 @@ def test_the_default_cache_lies_beside_the_hubs(hub, monkeypatch):
     data.default_cache_folder.cache_clear()
     assert data.cache_folder() == hub.parent / "home" / "reglab"
     data.default_cache_folder.cache_clear()
+
+
+def test_a_cache_folder_that_cannot_be_determined_is_passed_over(hub, tmp_path, monkeypatch):
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # KeyError: a user id that is in no passwd
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("REGLAB_CACHE")
+    monkeypatch.setattr(constants, "HF_HOME", "~/.cache/huggingface")  # as the client leaves it then
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "~/.cache/huggingface/hub")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    data.default_cache_folder.cache_clear()
+    assert data.cache_folder() == tmp_path / f"reglab-{os.getuid()}"
+    data.default_cache_folder.cache_clear()
+
+
+def test_a_folder_that_one_may_not_look_into_is_not_writable(tmp_path, monkeypatch):
+    def closed(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "exists", closed)  # as of /root, for whoever is not root
+    assert not data.is_writable(tmp_path / "home" / "reglab")
 
 
 # ---- what loading refuses ----------------------------------------------------------------------------------------
