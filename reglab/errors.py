@@ -1,8 +1,48 @@
 """What can go wrong in a way the person at the screen can do something about."""
 
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+MARKED = re.compile("\x02(-*)([\\w.]+)\x03")  # a setting inside a sentence; nobody can type these two characters
+
 
 class ConfigError(ValueError):
-    """What was asked cannot be: one sentence with what was asked, why not, and what instead."""
+    """What was asked cannot be: one sentence with what was asked, why not, and what instead.
+
+    `str` of it is for the command line and for programs, where settings are called as in a config. On the page they have
+    other names: `worded` says the same with those. Whoever raises it marks settings by `setting` and `option`.
+
+    Attributes:
+        fields: The settings that it is about, named as in a config ("lr", "dropout.rate"); beside them the page shows it.
+            Where whoever raises it doesn't say, it is the first one in the sentence.
+    """
+
+    def __init__(self, sentence: str, fields: Sequence[str] = (), *, screen: str = "") -> None:
+        """`screen` is the sentence for the page, where other names alone don't make it."""
+        super().__init__(MARKED.sub(lambda found: found[1] + _typed(*found.groups()), sentence))
+        self.fields = tuple(fields) or tuple(found[1] for found in MARKED.findall(sentence)[:1])
+        self._screen = screen or sentence
+
+    def worded(self, called: Callable[[str], str]) -> str:
+        """The sentence with settings named by `called`, which is given them as a config names them."""
+        told = MARKED.sub(lambda found: called(found[2]), self._screen)
+        return told[:1].upper() + told[1:] if MARKED.match(self._screen) else told
+
+
+def setting(name: str) -> str:
+    """A setting inside the sentence of a `ConfigError`: `batch_norm`, or on the page batch normalization."""
+    return f"\x02{name}\x03"
+
+
+def option(name: str) -> str:
+    """The same where the command line would have its option: `--side`, or on the page side."""
+    return f"\x02--{name}\x03"
+
+
+def _typed(dashes: str, name: str) -> str:
+    return name.replace("_", "-") if dashes else name
 
 
 class DataError(RuntimeError):

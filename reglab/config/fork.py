@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reglab.config.techniques import Regularizers
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 
 if TYPE_CHECKING:
     from reglab.config.run_config import RunConfig
@@ -58,6 +58,6 @@ def check_fork(config: RunConfig, classes: int) -> None:
         changed = sorted(config.fork.regularizers.keys() ^ config.regularizers.keys())
         makers = [key for key in changed if not both[key].configure_model(plain).has_weights_of(plain)]
         raise ConfigError(
-            f"{' and '.join(makers) or 'This change'} gives the network other weights, so a trained one cannot go on"
+            f"{' and '.join(map(setting, makers)) or 'This change'} gives the network other weights, so a trained one cannot go on"
             " with it: fork with another technique, or train anew."
         )

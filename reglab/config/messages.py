@@ -1,4 +1,4 @@
-"""What is wrong with a value, in one sentence for the person who typed it."""
+"""What is wrong with a value, in one sentence for the person who typed it: in the words of a config, and in those of the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from reglab.config.flags import typed
-from reglab.errors import ConfigError
+from reglab.config.numbers import Unread
+from reglab.errors import ConfigError, setting
+from reglab.regularizers import CATALOGUE
 
 LONGEST = 200  # characters of a value that are told again
 BOUNDS = {
@@ -25,16 +27,18 @@ WANTS = {
     "dict": "an object",
     "finite": "a finite number",
 }
+PROPER = ("Gaussian",)  # names of people, which keep their capital
 
 
-def sentence(error: ValidationError, names: Iterable[str], prefix: str = "") -> str:
-    """Pydantic's first complaint as one sentence: what was asked, why not, what instead.
+def complaint(error: ValidationError, names: Iterable[str], prefix: str = "") -> ConfigError:
+    """Pydantic's first complaint, in a sentence for the command line and one for the page.
 
-    `names` are the settings there are, and `prefix` is the regularizer that they belong to.
+    Each says what was asked, why not, and what instead. `names` are the settings there are, and `prefix` is the regularizer
+    that they belong to.
     """
     first = error.errors(include_url=False)[0]
     if isinstance(own := first.get("ctx", {}).get("error"), ConfigError):
-        return str(own)
+        return own
     name = ".".join([*([prefix] if prefix else []), *map(str, first["loc"])])
     given, kind, limits = first["input"], first["type"], first.get("ctx", {})
     if kind == "extra_forbidden":
@@ -43,15 +47,46 @@ def sentence(error: ValidationError, names: Iterable[str], prefix: str = "") -> 
         instead = (
             f"did you mean {near[0]}?" if near else f"choose from {', '.join(names) or 'none: it has no settings'}."
         )
-        return f"There is no setting called {name!r}: {instead}"
-    if kind == "literal_error":
-        return f"{name} is {shown(given)}, but must be {limits['expected']}."
-    if kind in BOUNDS:
-        return f"{name} is {typed(given)}, but must be {BOUNDS[kind].format(**limits)}."
+        return ConfigError(f"There is no setting called {name!r}: {instead}")
+    if isinstance(given, Unread):
+        return ConfigError(f"{setting(name)} {given.why}.")
     want = next((w for k, w in WANTS.items() if kind.startswith(k)), None)
-    if want:
-        return f"{name} is {shown(given)}, but must be {want}."
-    return f"{name} is {shown(given)}, which cannot be: {first['msg'][0].lower()}{first['msg'][1:]}."
+    must, told = "", shown(given)
+    if kind == "literal_error":
+        must = limits["expected"]
+    elif kind in BOUNDS:
+        must, told = BOUNDS[kind].format(**{key: typed(limit) for key, limit in limits.items()}), typed(given)
+    elif want:
+        must = want
+    if not must:
+        return ConfigError(f"{setting(name)} is {told}, which cannot be: {first['msg'][0].lower()}{first['msg'][1:]}.")
+    return ConfigError(
+        f"{setting(name)} is {told}, but must be {must}.", screen=f"{setting(name)} must be {must}, not {told}."
+    )
+
+
+def on_screen(error: Exception) -> str:
+    """What went wrong in the words of the page; it is about what `error.fields` name, where there are such."""
+    return error.worded(in_a_sentence) if isinstance(error, ConfigError) else str(error)
+
+
+def called(name: str) -> str:
+    """What the page calls a setting: `dropout.rate` -> "Dropout: rate", `lr` -> "Learning rate"."""
+    from reglab.config.run_config import RunConfig  # which needs this file first
+
+    key, dot, inner = name.partition(".")
+    if key in CATALOGUE:
+        technique = CATALOGUE[key]
+        return f"{technique.title}: {technique.model_fields[inner].title or inner}" if dot else technique.title
+    info = RunConfig.model_fields.get(key)
+    title = (info.title if info else "") or name
+    return title[0].upper() + title[1:]
+
+
+def in_a_sentence(name: str) -> str:
+    """The same without its capital, unless that belongs to it: batch normalization, SAM, CutMix."""
+    title = called(name)
+    return title if any(c.isupper() for c in title[1:]) or title.startswith(PROPER) else title[0].lower() + title[1:]
 
 
 def shown(value: Any) -> str:

@@ -24,9 +24,9 @@ from pydantic import (
 from reglab import compat, data, models
 from reglab.config.flags import flags_of
 from reglab.config.fork import Fork, check_depth, check_fork
-from reglab.config.messages import sentence
+from reglab.config.messages import complaint
 from reglab.config.techniques import Regularizers
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE
 
@@ -129,7 +129,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise ConfigError(sentence(error, cls.model_fields)) from None
+            raise complaint(error, cls.model_fields) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -168,13 +168,17 @@ class RunConfig(BaseModel):
         for key, r in suited.items():
             for other, why in r.excludes.items():
                 if other in suited:
-                    raise ConfigError(f"{key} and {other} cannot both be on ({why}): switch one of them off.")
+                    raise ConfigError(
+                        f"{setting(key)} and {setting(other)} cannot both be on ({why}): switch one of them off.",
+                        [key, other],
+                    )
         self._check_finetune()
         check_fork(self, len(source.classes))
         if self.batch_size == 1 and "batch_norm" in self.regularizers:
             raise ConfigError(
-                "batch_norm was asked for with batch size 1, but one image has no statistics:"
-                " use a batch size of at least 2, or switch batch_norm off."
+                f"{setting('batch_norm')} was asked for with batch size 1, but one image has no statistics:"
+                f" use a batch size of at least 2, or switch {setting('batch_norm')} off.",
+                ["batch_size", "batch_norm"],
             )
         return self
 
@@ -200,19 +204,19 @@ class RunConfig(BaseModel):
     def _check_finetune(self) -> None:
         if not self.pretrained and self.finetune != "features":
             raise ConfigError(
-                f"finetune {self.finetune} was asked for without pretrained weights, from which all layers are trained"
-                " anyway: switch pretrained on, or leave finetune out."
+                f"{setting('finetune')} {self.finetune} was asked for without pretrained weights, from which all layers"
+                f" are trained anyway: switch {setting('pretrained')} on, or leave {setting('finetune')} out."
             )
         if self.on_features and (key := next((key for key, r in self.regularizers.items() if r.needs_images), "")):
             raise ConfigError(
-                f"{key} changes pictures, but the features of a frozen backbone are computed once from pictures as they"
-                " are: use finetune head_then_all or all, or switch it off."
+                f"{setting(key)} changes pictures, but the features of a frozen backbone are computed once from pictures"
+                f" as they are: use {setting('finetune')} head_then_all or all, or switch it off."
             )
 
     def forked(self, epoch: int, changes: Mapping[str, Any]) -> RunConfig:
         """This run up to that epoch, then with these changes of its regularizers. Raises `ConfigError`."""
         if other := next((name for name in changes if name.partition(".")[0] not in CATALOGUE), ""):
-            raise ConfigError(f"A fork changes regularizers, and {other} is none: train another run for that.")
+            raise ConfigError(f"A fork changes regularizers, and {setting(other)} is none: train another run for that.")
         told = self.model_dump(mode="json")
         before = {"epoch": epoch, "regularizers": told["regularizers"], "fork": told["fork"]}
         after = self.override({**changes, "fork": before})

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from reglab.config.messages import sentence
+from reglab.config.messages import complaint
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 
@@ -25,7 +25,7 @@ def from_catalogue(value: Any) -> Any:
         try:
             made[key] = regularizer(key, settings)
         except ValidationError as error:
-            raise ConfigError(sentence(error, CATALOGUE[key].model_fields, key)) from None
+            raise complaint(error, CATALOGUE[key].model_fields, key) from None
     return {key: made[key] for key in CATALOGUE if key in made}
 
 

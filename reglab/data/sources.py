@@ -41,7 +41,7 @@ def source(key: str) -> Source:
         return SOURCES[key]
     near = difflib.get_close_matches(str(key), SOURCES, n=1, cutoff=0.4)
     guess = f"did you mean {near[0]}? The choice is" if near else "choose one of"
-    raise ConfigError(f"The data set {str(key)[:80]!r} is not known: {guess} {', '.join(SOURCES)}.")
+    raise ConfigError(f"The data set {str(key)[:80]!r} is not known: {guess} {', '.join(SOURCES)}.", ["dataset"])
 
 
 CIFAR_10 = "airplane automobile bird cat deer dog frog horse ship truck"

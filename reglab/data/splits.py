@@ -51,7 +51,8 @@ def split(dataset: Dataset, train_size: int | None, val_size: int, label_noise: 
     if not 0 <= label_noise <= 1:
         raise ConfigError(
             f"A label noise of {label_noise} was asked for, but it is the share of wrong training labels: "
-            "choose a number from 0 (none) to 1 (all)."
+            "choose a number from 0 (none) to 1 (all).",
+            ["label_noise"],
         )
     queue = stratified_queue(dataset.labels, generator(seed, "split"))
     val = np.sort(queue[:val_size])
@@ -85,17 +86,20 @@ def check_sizes(known: Source, train_size: int | None, val_size: int) -> int:
         bound = f"at least {least:,}" if val_size < least else f"at most {known.images - least:,}"
         raise ConfigError(
             f"{val_size:,} validation images were asked for, but validation and training need one each for every one "
-            f"of the {least} classes, out of {whose} {known.images:,} images: ask for {bound}."
+            f"of the {least} classes, out of {whose} {known.images:,} images: ask for {bound}.",
+            ["val_size"],
         )
     if train_size is not None and train_size > remain:
         raise ConfigError(
             f"{train_size:,} training images were asked for, but {remain:,} remain when {val_size:,} of {whose} "
-            f"{known.images:,} are held out for validation: ask for at most {remain:,}."
+            f"{known.images:,} are held out for validation: ask for at most {remain:,}.",
+            ["train_size"],
         )
     if train_size is not None and train_size < least:
         raise ConfigError(
             f"{train_size:,} training images were asked for, but {title} has {least} classes: "
-            f"ask for at least {least}, one for each."
+            f"ask for at least {least}, one for each.",
+            ["train_size"],
         )
     return remain if train_size is None else train_size
 

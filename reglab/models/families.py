@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, fields
 
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 from reglab.models import pretrained
 from reglab.models.spec import ModelSpec
 
 # What a network may have room for: fields of ModelSpec, and how to say that there is no such place.
 PLACES = {
     "norm": "layers to normalise",
-    "dropout": "units before the classifier for dropout to switch off",
-    "spatial_dropout": "feature maps for spatial_dropout to switch off",
-    "dropblock": "feature maps for dropblock to hide squares of",
-    "stochastic_depth": "residual branches for stochastic_depth to drop",
+    "dropout": f"units before the classifier for {setting('dropout')} to switch off",
+    "spatial_dropout": f"feature maps for {setting('spatial_dropout')} to switch off",
+    "dropblock": f"feature maps for {setting('dropblock')} to hide squares of",
+    "stochastic_depth": f"residual branches for {setting('stochastic_depth')} to drop",
 }
 ANYWHERE = frozenset(PLACES)
 EVERYWHERE = ANYWHERE - {"stochastic_depth"}
@@ -60,7 +60,7 @@ def family(name: str) -> Family:
         if pretrained.PREFIX + name in pretrained.OFFERED:
             near = [pretrained.PREFIX + name]
         instead = f"did you mean {near[0]}?" if near else f"choose from {', '.join(MODELS)}, or timm/NAME."
-        raise ConfigError(f"There is no network called {name[:80]!r}: {instead}")
+        raise ConfigError(f"There is no network called {name[:80]!r}: {instead}", ["model"])
     return MODELS[name]
 
 
@@ -74,31 +74,32 @@ def check(spec: ModelSpec) -> None:
         instead = next((n for n in pretrained.OFFERED if n.startswith(pretrained.PREFIX + spec.name)), "timm/resnet18")
         raise ConfigError(
             f"{spec.name} was asked for with pretrained weights, but it is the lab's own network for 32 x 32 pixels,"
-            f" which is trained from scratch: choose {instead}, or switch pretrained off."
+            f" which is trained from scratch: choose {instead}, or switch {setting('pretrained')} off."
         )
     elif spec.side is not None:
-        raise ConfigError(f"{spec.name} sees pictures as they are, 32 x 32 pixels: leave the side out.")
+        raise ConfigError(f"{spec.name} sees pictures as they are, 32 x 32 pixels: leave the side out.", ["side"])
     for f in fields(spec):
         if f.name in PLACES and f.name not in here.places and getattr(spec, f.name) != f.default:
             able = [] if timm else [name for name, other in MODELS.items() if f.name in other.places]
             instead = f"choose {' or '.join(able)}, or switch it off." if able else "switch it off."
-            raise ConfigError(f"{spec.name} has no {PLACES[f.name]}: {instead}")
+            asker = f"{spec.norm}_norm" if f.name == "norm" else f.name
+            raise ConfigError(f"{spec.name} has no {PLACES[f.name]}: {instead}", [asker])
 
 
 def check_timm(spec: ModelSpec) -> None:
     """What a network of timm cannot do, beside what it has no place for. Raises `ConfigError`."""
     pretrained.side_of(spec.name, spec.side)
     if spec.width != 1:
-        raise ConfigError(f"{spec.name} comes from timm with the width it has: leave the width out.")
+        raise ConfigError(f"{spec.name} comes from timm with the width it has: leave the width out.", ["width"])
     if spec.norm != "none":
         raise ConfigError(
-            f"{spec.name} comes from timm with the normalization it has: switch {spec.norm}_norm off,"
+            f"{spec.name} comes from timm with the normalization it has: switch {setting(f'{spec.norm}_norm')} off,"
             " or choose a network of the lab."
         )
     if spec.spectral_norm:
-        raise ConfigError(f"spectral_norm would undo what {spec.name} has learned: switch it off.")
+        raise ConfigError(f"{setting('spectral_norm')} would undo what {spec.name} has learned: switch it off.")
     if spec.head_only and spec.stochastic_depth:
         raise ConfigError(
-            "stochastic_depth was asked for, but the branches of a frozen backbone always stay:"
-            " use finetune head_then_all or all, or switch it off."
+            f"{setting('stochastic_depth')} was asked for, but the branches of a frozen backbone always stay:"
+            f" use {setting('finetune')} head_then_all or all, or switch it off."
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reglab import compat, download
-from reglab.errors import ConfigError, DataError
+from reglab.errors import ConfigError, DataError, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,10 +102,10 @@ def _asked_of_timm(name: str) -> Pretrained:
         instead = (
             f"did you mean {PREFIX}{near[0]}?" if near else f"choose from {', '.join(OFFERED)}, or see timm's list."
         )
-        raise ConfigError(f"timm has no network called {name[:80]!r}: {instead}")
+        raise ConfigError(f"timm has no network called {name[:80]!r}: {instead}", ["model"])
     cfg = compat.timm.config_of(name)
     if cfg is None or cfg.hf_hub_id is None or cfg.input_size[0] != 3:
-        raise ConfigError(f"timm has no weights for {name} on the Hub: choose one of {', '.join(OFFERED)}.")
+        raise ConfigError(f"timm has no weights for {name} on the Hub: choose one of {', '.join(OFFERED)}.", ["model"])
     with torch.device("meta"):
         network, side, maps = compat.timm.create_backbone(name, 0.0), 96, None
         branches = compat.timm.accepts_drop_path(name)
@@ -116,7 +116,9 @@ def _asked_of_timm(name: str) -> Pretrained:
             except (RuntimeError, AssertionError, ValueError):
                 continue
     if not isinstance(maps, torch.Tensor) or maps.ndim != 4 or maps.shape[1] != network.num_features:
-        raise ConfigError(f"{PREFIX}{name} does not end in feature maps (N, C, H, W): choose a convolutional network.")
+        raise ConfigError(
+            f"{PREFIX}{name} does not end in feature maps (N, C, H, W): choose a convolutional network.", ["model"]
+        )
     megabytes = sum(t.numel() for t in network.state_dict().values()) * 4 // 10**6
     return Pretrained(
         timm=name,
@@ -137,7 +139,7 @@ def side_of(name: str, asked: int | None) -> int:
     if asked is not None and asked < here.least:
         raise ConfigError(
             f"{name} was asked to see {asked} pixels, but its maps vanish below {here.least}: "
-            f"ask for --side {here.side}."
+            f"ask for {option('side')} {here.side}."
         )
     return asked or here.side
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class L2SP(Regularizer):
         """The network as it is. Raises `ConfigError` where there is no pretrained backbone that learns."""
         if not spec.pretrained:
             raise ConfigError(
-                f"l2_sp pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
-                " use weight_decay, which pulls towards zero, or switch it off."
+                f"{setting('l2_sp')} pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
+                f" use {setting('weight_decay')}, which pulls towards zero, or switch it off."
             )
         if spec.head_only:
             raise ConfigError(
-                "l2_sp pulls the weights of a backbone back, but with finetune features all of it is frozen already:"
-                " use finetune head_then_all or all, or switch it off."
+                f"{setting('l2_sp')} pulls the weights of a backbone back, but with {setting('finetune')} features all of it"
+                f" is frozen already: use {setting('finetune')} head_then_all or all, or switch it off."
             )
         return spec
 

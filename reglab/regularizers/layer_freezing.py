@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 from reglab.regularizers.base import Progress, Regularizer, State
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class LayerFreezing(Regularizer):
         """The network as it is. Raises `ConfigError` where there is no pretrained backbone that learns."""
         if not spec.pretrained:
             raise ConfigError(
-                f"layer_freezing keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
+                f"{setting('layer_freezing')} keeps pretrained layers as they are, but those of {spec.name} are random at the start:"
                 " switch it off."
             )
         if spec.head_only:
             raise ConfigError(
-                "layer_freezing freezes part of a backbone, but with finetune features all of it is frozen already:"
-                " use finetune head_then_all or all, or switch it off."
+                f"{setting('layer_freezing')} freezes part of a backbone, but with {setting('finetune')} features all of it"
+                f" is frozen already: use {setting('finetune')} head_then_all or all, or switch it off."
             )
         return spec
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reglab import data
-from reglab.config import RunConfig, typed
+from reglab.config import RunConfig, called, typed
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 from reglab.teaching.text import Text, complaint
@@ -135,16 +135,6 @@ def images_of(config: RunConfig) -> int:
 
 # All that an assignment can lock or hide. Where a run is trained is nobody's lesson.
 CONTROLS = tuple(name for name in values_of(RunConfig()) if name != "device")
-
-
-def called(name: str) -> str:
-    """What the screen calls a control: `dropout.rate` -> "Dropout: rate"."""
-    key, dot, setting = name.partition(".")
-    if key not in CATALOGUE:
-        title = RunConfig.model_fields[key].title or key
-        return title[0].upper() + title[1:]
-    technique = CATALOGUE[key]
-    return f"{technique.title}: {technique.model_fields[setting].title or setting}" if dot else technique.title
 
 
 def _told(value: Any) -> str:
