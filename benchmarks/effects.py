@@ -180,7 +180,7 @@ def stop_on_signals() -> list[int]:
 
 # ---- what came of it ---------------------------------------------------------------------------------------------
 def numbers_of(run: Run) -> Numbers:
-    """What a finished run stands by: its last epoch, or its best where early stopping went back to that."""
+    """What a finished run stands by: its last epoch, or its best where early stopping is on."""
     summary = run.summary()
     return {k: summary[k] for k in MEASURED if k in summary} | {"seconds_per_epoch": seconds_per_epoch(run)}
 

@@ -104,6 +104,7 @@ def curves(run: Run, s: dict[str, Any]) -> str:
     """The last and the best epoch as they were judged during training."""
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in run.weights().values() if t.is_floating_point()})
     images = f", {s['test_images']:,} test images" if "test_images" in s else ""
+    stands_by = " With early stopping on, the run stands by its best epoch." if s["reported"] == "best" else ""
     return "\n".join(
         [
             "| | epoch | train | val | test | gap | calibration error |",
@@ -111,7 +112,7 @@ def curves(run: Run, s: dict[str, Any]) -> str:
             f"| last epoch | {s['last']['epoch']} | {numbers(s['last'])} |",
             f"| best epoch, `model.safetensors` | {s['best']['epoch']} | {numbers(s['best'])} |",
             "",
-            f"n = 1 (seed {s['seed']}){images}. The best epoch is that of the highest accuracy on the validation images;"
+            f"n = 1 (seed {s['seed']}){images}.{stands_by} The best epoch is that of the highest accuracy on the validation images;"
             f" the gap is train less val. The weights are stored as {' and '.join(kinds)}.",
         ]
     )

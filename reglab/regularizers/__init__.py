@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, overriding
+from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, overriding, stands_by
 
 
 def _find() -> dict[str, type[Regularizer]]:
@@ -66,5 +66,6 @@ __all__ = [
     "in_order",
     "overriding",
     "regularizer",
+    "stands_by",
     "technique_in",
 ]

@@ -177,7 +177,10 @@ class Regularizer(BaseModel):
         return model
 
     def stop_reason(self, history: Sequence[Epoch]) -> str:
-        """A reason ends training; the run then reports its best epoch instead of its last. Never asked of no epochs."""
+        """A reason ends training. Never asked of no epochs.
+
+        A run with a technique that overrides this stands by its best epoch, whether it was ended or not: `stands_by`.
+        """
         return ""
 
 
@@ -192,6 +195,14 @@ def in_order(regularizers: Iterable[Regularizer]) -> list[Regularizer]:
 def overriding(regularizers: Iterable[Regularizer], hook: str) -> list[Regularizer]:
     """Those that do something in a hook, in the order in which they do it."""
     return [r for r in regularizers if overrides(type(r), hook)]
+
+
+def stands_by(regularizers: Iterable[Regularizer]) -> str:
+    """The epoch that a run reports: `last`, or `best` where a technique may end training to go back, also if it never does.
+
+    So a run does not report one kind of number where its patience ran out and another where its epochs did.
+    """
+    return "best" if overriding(regularizers, "stop_reason") else "last"
 
 
 def overrides(technique: type[Regularizer], hook: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reglab.config import RunConfig
+from reglab.regularizers import stands_by
 from reglab.runs.lines import is_number
 from reglab.training.events import Epoch, Finished, Started, best_epoch
 
@@ -46,7 +47,7 @@ def summarized(
         "epochs": config.epochs,
     }
     if history:
-        summary |= _judged(end, history)
+        summary |= _judged(end, history, stands_by(config.regularizers.values()))
     summary |= {k: value if is_number(value) else _text(value) for k in SEEN if (value := started.get(k)) is not None}
     summary |= {k: timing[k] for k in ("seconds", "images_per_second") if k in timing}
     if reason := _text(last_event.get("reason")):
@@ -54,18 +55,19 @@ def summarized(
     return summary
 
 
-def _judged(end: Mapping[str, Any], history: Sequence[Epoch]) -> dict[str, Any]:
+def _judged(end: Mapping[str, Any], history: Sequence[Epoch], will_report: str) -> dict[str, Any]:
     """The numbers of the best and the last epoch, and of the one of them that the run stands by.
 
-    Until the test images have been opened, validation is all there is; afterwards the run stands by one epoch.
+    Until the test images have been opened, validation is all there is. What a finished run has written of the epoch it
+    stands by is not decided anew.
     """
     last, best = history[-1], best_epoch(history)
     told = {
         k: _numbers_in(end.get(k)) or {"epoch": e.epoch, **_numbers(e)} for k, e in (("best", best), ("last", last))
     }
-    stands_by = "best" if end.get("reported") == "best" else "last"
-    reported = {k: told[stands_by][k] for k in (*NUMBERS, *ON_TEST) if k in told[stands_by]}
-    return {"epoch": last.epoch, "best_epoch": best.epoch, **told, **reported, "reported": stands_by}
+    which = will_report if not end else "best" if end.get("reported") == "best" else "last"
+    reported = {k: told[which][k] for k in (*NUMBERS, *ON_TEST) if k in told[which]}
+    return {"epoch": last.epoch, "best_epoch": best.epoch, **told, **reported, "reported": which}
 
 
 def _numbers(e: Epoch) -> dict[str, Any]:

@@ -127,7 +127,8 @@ class Finished(Event):
     """The end, with the numbers on the test images, which were opened just now for the first time.
 
     `best` and `last` hold the same keys for the best epoch by validation accuracy and for the last one. `reported`
-    says which of the two the run stands by: the last, unless a regularizer ended training (`reason`) to go back.
+    says which of the two the run stands by: the last, unless there is a regularizer that may end training (`reason`) to go
+    back. In runs from before, it had to have ended it.
     `right` says which test images each of the two got right (`right.py`); it is a file of its own, for a page that reads
     events has no use for it.
     """

@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from reglab import compat, machine, models
 from reglab.models.transfer import Thaw, Transfer
-from reglab.regularizers import Progress, in_order, overriding
+from reglab.regularizers import Progress, in_order, overriding, stands_by
 from reglab.training import right
 from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepare_batch
 from reglab.training.divergence import Diverged, FiniteWatch, advice
@@ -302,7 +302,7 @@ class Trainer:
         answers = {"last": self.logits(network, test), "best": self.logits(best_network, test)}
         return Finished(
             epochs=last.epoch,
-            reported="best" if reason else "last",
+            reported=stands_by(self.regularizers),
             reason=reason,
             last=end_metrics(last, answers["last"], test.labels),
             best=end_metrics(best, answers["best"], test.labels),

@@ -1,13 +1,19 @@
-"""Early stopping against the count of Keras' callback."""
+"""Early stopping against the count of Keras' callback, and which epoch a run with it stands by."""
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reglab.regularizers import CATALOGUE
-from reglab.training.events import Epoch, Finished
+from reglab.runs.recording import record
+from reglab.runs.run import Run
+from reglab.training.events import Epoch, Finished, Stopped
+from reglab.training.fork import train_fork
 from reglab.training.train import train
 
 EarlyStopping = CATALOGUE["early_stopping"]
@@ -83,3 +89,66 @@ def test_a_run_that_it_ends_reports_its_best_epoch(tiny_split):
     assert stopped_at_slowly([e.val_loss for e in epochs], 2, 0.2) == len(epochs)
     assert end.best["epoch"] == max(epochs, key=lambda e: (e.val_accuracy, -e.epoch)).epoch
     assert "early stopping" in end.reason
+
+
+# ---- it never ends the run, and the run stands by its best epoch all the same ------------------------------------
+NEVER = {"early_stopping": {"patience": 1000}}
+GETS_WORSE = dict(epochs=4, lr=0.1, schedule="constant", width=0.125)
+
+
+@pytest.fixture(scope="module", name="worse")
+def worse_fixture(tiny_split) -> tuple[list, list]:
+    """The events of a run whose last epoch isn't its best, with early stopping that never ends it, and without."""
+    told = [list(train(tiny_config(**GETS_WORSE, regularizers=each), tiny_split)) for each in (NEVER, {})]
+    assert told[0][-1].best["epoch"] < told[0][-1].last["epoch"] == 4
+    return told[0], told[1]
+
+
+def test_a_run_that_it_never_ends_stands_by_its_best_epoch_as_keras_restores_it(worse):
+    (*events, end), (*without, plain) = worse
+    accuracies = [e.val_accuracy for e in events if isinstance(e, Epoch)]
+    assert end.best["epoch"] == accuracies.index(max(accuracies)) and (end.reported, end.reason) == ("best", "")
+    assert plain.reported == "last" and (plain.best, plain.last, plain.right) == (end.best, end.last, end.right)
+    assert [e for e in events if isinstance(e, Epoch)] == [e for e in without if isinstance(e, Epoch)]
+
+
+def test_summary_and_answers_are_those_of_the_best_epoch_and_a_finished_run_keeps_what_it_wrote(worse, store):
+    run = store.create(tiny_config(**GETS_WORSE, regularizers=NEVER))
+    list(record(run, iter(worse[0])))
+    s = Run(run.path).summary()
+    assert s["reported"] == "best" and {k: s[k] for k in s["best"] if k in s and k != "epoch"} == {
+        k: v for k, v in s["best"].items() if k != "epoch"
+    }
+    assert run.right().mean() == s["best"]["test_accuracy"]
+    written = (run.path / "metrics.jsonl").read_text().replace('"reported": "best"', '"reported": "last"')
+    (run.path / "metrics.jsonl").write_text(written)  # as it was written before
+    s = Run(run.path).summary()
+    assert (s["reported"], s["test_accuracy"]) == ("last", s["last"]["test_accuracy"])
+    assert run.right().mean() == s["last"]["test_accuracy"]
+
+
+def test_stopped_or_pruned_it_stands_by_its_best_so_far(worse, store):
+    run = store.create(tiny_config(**GETS_WORSE, regularizers=NEVER))
+    events = [e for e in worse[0] if not isinstance(e, Finished)]
+    list(record(run, iter([*events, Stopped(epoch=4, step=16, reason="Pruned after epoch 4 of 9.")])))
+    s = Run(run.path).summary()
+    assert (s["status"], s["reported"], s["val_accuracy"]) == ("stopped", "best", s["best"]["val_accuracy"])
+
+
+def test_of_a_run_and_its_fork_each_stands_by_what_its_own_techniques_say(worse, tiny_split):
+    config = tiny_config(**GETS_WORSE, regularizers=NEVER)
+    *_, end = train_fork(config.forked(2, {"early_stopping": False}), tiny_split)
+    assert end.reported == "last"
+    *_, end = train_fork(tiny_config(**GETS_WORSE).forked(2, {"early_stopping.patience": 1000}), tiny_split)
+    assert end.reported == "best" and end.best == worse[0][-1].best
+
+
+def test_the_command_line_says_which_epoch_the_run_stands_by(worse, store):
+    from reglab.cli.commands.train import _in_words
+    from reglab.publishing.model_card import curves
+
+    run = store.create(tiny_config(**GETS_WORSE, regularizers=NEVER))
+    list(record(run, iter(worse[0])))
+    told = json.loads((run.path / "summary.json").read_text())
+    assert "The run stands by its best epoch." in _in_words(told)
+    assert "With early stopping on, the run stands by its best epoch." in curves(run, told)

@@ -218,7 +218,6 @@ OFF = {
     "label_smoothing": {"smoothing": 0},
     "bootstrapping": {"beta": 1},
     "sam": {"rho": 0},
-    "early_stopping": {"patience": 1000},
 }
 
 

@@ -38,6 +38,7 @@ TAKEN_UP = {
     "adamw-regularized": dict(regularizers=EVERYTHING),
     "sgd-regularized": dict(optimizer="sgd", regularizers=EVERYTHING | {"weight_decay": {"strength": 0.01}}),
     "resnet20": dict(model="resnet20", regularizers={"batch_norm": True, "dropout": True}),
+    "early-stopping": dict(regularizers={"early_stopping": {"patience": 1}}),
 }
 
 

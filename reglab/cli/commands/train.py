@@ -153,4 +153,5 @@ def _in_words(summary: dict[str, Any]) -> str:
             f"{which + ' epoch':12}{e['epoch']:>6}{e['train_accuracy']:>9.1%}{e['val_accuracy']:>9.1%}"
             f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
         )
-    return "\n".join([*lines, *([summary["reason"]] if summary.get("reason") else [])])
+    stands_by = [f"The run stands by its {summary['reported']} epoch."]
+    return "\n".join([*lines, *stands_by, *([summary["reason"]] if summary.get("reason") else [])])
