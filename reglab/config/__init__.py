@@ -4,7 +4,7 @@
     techniques.py  its regularizers, each checked by its own file; fork.py: the run that it goes on from
     flags.py       the command line that makes it again
     numbers.py     numbers as people type them: 0,01 and 1e-3
-    messages.py    what is wrong with a value, in one sentence: in the words of a config, and in those of the page
+    messages.py    what is wrong with a value, in one sentence; wording.py: the same in the words of the page
 
 Read first: `run_config.py`. It asks `data`, `models` and `regularizers` what can be trained, and needs no torch.
 May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `machine`, `download`, `compat`).
@@ -12,7 +12,7 @@ May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `ma
 
 from reglab.config.flags import flag, typed
 from reglab.config.fork import Fork
-from reglab.config.messages import called, on_screen
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json
+from reglab.config.wording import called, on_screen
 
 __all__ = ["PLAIN", "USUAL_LR", "Fork", "RunConfig", "called", "flag", "from_json", "on_screen", "typed"]

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from reglab.config.flags import typed
 from reglab.config.numbers import Unread
 from reglab.errors import ConfigError, setting
-from reglab.regularizers import CATALOGUE
 
 LONGEST = 200  # characters of a value that are told again
 BOUNDS = {
@@ -27,7 +26,6 @@ WANTS = {
     "dict": "an object",
     "finite": "a finite number",
 }
-PROPER = ("Gaussian",)  # names of people, which keep their capital
 
 
 def complaint(error: ValidationError, names: Iterable[str], prefix: str = "") -> ConfigError:
@@ -63,30 +61,6 @@ def complaint(error: ValidationError, names: Iterable[str], prefix: str = "") ->
     return ConfigError(
         f"{setting(name)} is {told}, but must be {must}.", screen=f"{setting(name)} must be {must}, not {told}."
     )
-
-
-def on_screen(error: Exception) -> str:
-    """What went wrong in the words of the page; it is about what `error.fields` name, where there are such."""
-    return error.worded(in_a_sentence) if isinstance(error, ConfigError) else str(error)
-
-
-def called(name: str) -> str:
-    """What the page calls a setting: `dropout.rate` -> "Dropout: rate", `lr` -> "Learning rate"."""
-    from reglab.config.run_config import RunConfig  # which needs this file first
-
-    key, dot, inner = name.partition(".")
-    if key in CATALOGUE:
-        technique = CATALOGUE[key]
-        return f"{technique.title}: {technique.model_fields[inner].title or inner}" if dot else technique.title
-    info = RunConfig.model_fields.get(key)
-    title = (info.title if info else "") or name
-    return title[0].upper() + title[1:]
-
-
-def in_a_sentence(name: str) -> str:
-    """The same without its capital, unless that belongs to it: batch normalization, SAM, CutMix."""
-    title = called(name)
-    return title if any(c.isupper() for c in title[1:]) or title.startswith(PROPER) else title[0].lower() + title[1:]
 
 
 def shown(value: Any) -> str:
