@@ -174,11 +174,15 @@ class RunConfig(BaseModel):
                     )
         self._check_finetune()
         check_fork(self, len(source.classes))
-        if self.batch_size == 1 and "batch_norm" in self.regularizers:
+        if self.batch_size == 1 and models.is_batch_normalized(self.spec(len(source.classes))):
+            by = "batch_norm" if "batch_norm" in suited else "model"
+            asked, instead = setting("batch_norm"), f"switch {setting('batch_norm')} off"
+            if by == "model":
+                asked, instead = f"{self.model}, which has batch normalization of its own,", "choose another network"
             raise ConfigError(
-                f"{setting('batch_norm')} was asked for with batch size 1, but one image has no statistics:"
-                f" use a batch size of at least 2, or switch {setting('batch_norm')} off.",
-                ["batch_size", "batch_norm"],
+                f"{asked} was asked for with batch size 1, but one image has no statistics:"
+                f" use a batch size of at least 2, or {instead}.",
+                ["batch_size", by],
             )
         return self
 
@@ -232,9 +236,14 @@ class RunConfig(BaseModel):
         return RunConfig.parse({**told, "regularizers": told["fork"]["regularizers"], "fork": told["fork"]["fork"]})
 
     def from_scratch(self) -> RunConfig:
-        """The same network from random weights, all of it trained: what shows what the pretraining bought."""
-        kept = {key: r for key, r in self.regularizers.items() if r.group != "Transfer"}
-        return self.model_copy(update={"pretrained": False, "finetune": "features", "regularizers": kept, "fork": None})
+        """The same network from random weights, all of it trained: what shows what the pretraining bought.
+
+        Raises `ConfigError` where a head can be trained so, but not the whole network.
+        """
+        told = self.model_dump()
+        kept = {key: told["regularizers"][key] for key, r in self.regularizers.items() if r.group != "Transfer"}
+        changes = {"pretrained": False, "finetune": "features", "regularizers": kept, "fork": None}
+        return RunConfig.parse({**told, **changes})
 
     def override(self, changes: Mapping[str, Any]) -> RunConfig:
         """A config with dotted changes: `{"lr": 0.01, "dropout.rate": 0.5, "batch_norm": True, "flip_crop": False}`.

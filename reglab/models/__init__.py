@@ -11,7 +11,17 @@ May import: the ground floor (`errors`, `machine`, `download`, `compat`).
 """
 
 from reglab.models.building import build, prepare, restored, statistics
-from reglab.models.families import ANYWHERE, EVERYWHERE, MODELS, PLACES, TIMM, Family, check, family
+from reglab.models.families import (
+    ANYWHERE,
+    EVERYWHERE,
+    MODELS,
+    PLACES,
+    TIMM,
+    Family,
+    check,
+    family,
+    is_batch_normalized,
+)
 from reglab.models.parameters import hidden_layers, parameter_kind, weight_layers
 from reglab.models.spec import ModelSpec
 
@@ -27,6 +37,7 @@ __all__ = [
     "check",
     "family",
     "hidden_layers",
+    "is_batch_normalized",
     "parameter_kind",
     "prepare",
     "restored",

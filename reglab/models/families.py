@@ -30,6 +30,7 @@ class Family:
     about: str
     module: str  # the file in this folder, which has `build(spec) -> nn.Module`
     places: frozenset[str] = EVERYWHERE  # which of PLACES this network has
+    batch_norm: bool = False  # whether it has batch normalization that nobody asked for
 
 
 MODELS: dict[str, Family] = {
@@ -54,7 +55,8 @@ def family(name: str) -> Family:
     """
     if pretrained.is_timm(name):
         known = pretrained.known(name)
-        return Family(name, known.about, "pretrained", TIMM | {"stochastic_depth"} if known.branches else TIMM)
+        places = TIMM | {"stochastic_depth"} if known.branches else TIMM
+        return Family(name, known.about, "pretrained", places, known.batch_norm)
     if name not in MODELS:
         near = difflib.get_close_matches(name, [*MODELS, *pretrained.OFFERED], n=1)
         if pretrained.PREFIX + name in pretrained.OFFERED:
@@ -62,6 +64,14 @@ def family(name: str) -> Family:
         instead = f"did you mean {near[0]}?" if near else f"choose from {', '.join(MODELS)}, or timm/NAME."
         raise ConfigError(f"There is no network called {name[:80]!r}: {instead}", ["model"])
     return MODELS[name]
+
+
+def is_batch_normalized(spec: ModelSpec) -> bool:
+    """Whether layers that are trained are normalised by the batch, on their own or because the spec says so.
+
+    Then a batch needs two images: one alone has no statistics. A frozen backbone keeps those it was trained with.
+    """
+    return spec.norm == "batch" or (family(spec.name).batch_norm and not spec.head_only)
 
 
 def check(spec: ModelSpec) -> None:

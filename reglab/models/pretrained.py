@@ -43,6 +43,7 @@ class Pretrained:
     side: int = 96  # pixels to enlarge pictures to, unless asked otherwise
     least: int = 32  # the smallest side at which its maps do not vanish
     branches: bool = False  # whether it has residual branches that timm can drop
+    batch_norm: bool = True  # whether its layers are normalised by the batch
     repo_type: str = "model"
     files: Mapping[str, str] = field(default_factory=lambda: {"weights": FILE})
 
@@ -65,9 +66,9 @@ OFFERED: dict[str, Pretrained] = {
         Pretrained("resnet18", "timm/resnet18.a1_in1k", 47, 512, branches=True),
         Pretrained("resnet34", "timm/resnet34.a1_in1k", 87, 512, branches=True),
         Pretrained("resnet50", "timm/resnet50.a1_in1k", 102, 2048, branches=True),
-        Pretrained("vgg11", "timm/vgg11.tv_in1k", 532, 512, side=64),
+        Pretrained("vgg11", "timm/vgg11.tv_in1k", 532, 512, side=64, batch_norm=False),
         Pretrained("vgg11_bn", "timm/vgg11_bn.tv_in1k", 532, 512, side=64),
-        Pretrained("vgg16", "timm/vgg16.tv_in1k", 553, 512, side=64),
+        Pretrained("vgg16", "timm/vgg16.tv_in1k", 553, 512, side=64, batch_norm=False),
         Pretrained("vgg16_bn", "timm/vgg16_bn.tv_in1k", 554, 512, side=64),
         Pretrained("inception_v3", "timm/inception_v3.tv_in1k", 96, 2048, *HALVES, least=75),
         Pretrained("inception_v4", "timm/inception_v4.tf_in1k", 171, 1536, *HALVES, least=75),
@@ -130,6 +131,7 @@ def _asked_of_timm(name: str) -> Pretrained:
         side=side,
         least=32 if side == 96 else side,
         branches=branches,
+        batch_norm=bool(compat.torch.batch_norms(network)),
     )
 
 

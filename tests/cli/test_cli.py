@@ -126,6 +126,7 @@ BAD = {
     "train --weight-decay.mode l3": "'decoupled' or 'l2'",
     "train --no-dropout --dropout.rate 0.3": "exclude each other",
     "train --batch-size 1 --batch-norm --dataset digits": "one image has no statistics",
+    "train --batch-size 1 --model timm/resnet18 --side 32 --dataset digits": "one image has no statistics",
     "train --batch-norm --group-norm": "switch one of them off",
     "train --ema --swa": "cannot both be on",
     "train --stochastic-depth": "choose resnet20 or resnet18, or switch it off",

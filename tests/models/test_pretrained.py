@@ -43,6 +43,7 @@ def test_the_table_says_what_timm_says(name):
                 network.forward_features(torch.zeros(1, 3, known.least - 1, known.least - 1))
     assert abs(known.megabytes - bytes_ / 1e6) < 1
     assert known.branches == compat.timm.accepts_drop_path(known.timm)
+    assert known.batch_norm == bool(compat.torch.batch_norms(network))
 
 
 def test_any_other_convolutional_classifier_of_timm_is_known_by_name():
@@ -72,6 +73,12 @@ def test_any_other_convolutional_classifier_of_timm_is_known_by_name():
         ),
         ({"pretrained": False, "regularizers": {"l2_sp": True}}, "trained from scratch"),
         ({"width": 0.5}, "leave the width out"),
+        ({"batch_size": 1, "finetune": "all"}, "one image has no statistics"),
+        ({"batch_size": 1, "finetune": "head_then_all"}, "one image has no statistics"),
+        (
+            {"batch_size": 1, "model": "timm/resnet18", "side": 32, "pretrained": False},
+            "batch normalization of its own",
+        ),
     ],
 )
 def test_what_a_family_cannot_do_is_refused_with_the_reason(values, why):
@@ -93,6 +100,16 @@ def test_flags_and_the_same_network_from_random_weights():
     scratch = config.from_scratch()
     assert not scratch.pretrained and set(scratch.regularizers) == {"dropout"}
     assert RunConfig.parse(scratch.model_dump()) == scratch
+
+
+def test_one_image_at_a_time_trains_a_head_and_networks_without_batch_normalization():
+    head = on_tiny(batch_size=1)
+    with pytest.raises(ConfigError, match="one image has no statistics"):
+        head.from_scratch()  # all of it is trained
+    RunConfig.parse({"dataset": "digits", "model": "timm/vgg11", "batch_size": 1})
+    for name in models.MODELS:
+        RunConfig.parse({"dataset": "digits", "model": name, "batch_size": 1})
+        assert not compat.torch.batch_norms(models.build(ModelSpec(name, width=0.125)))
 
 
 # ---- weights -----------------------------------------------------------------------------------------------------
