@@ -46,7 +46,9 @@ class Evaluation:
 
     run: str
     dataset: str
-    revision: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]  # of the data set: its commit on the Hub
+    revision: Annotated[
+        str, Field(pattern=r"^[\w.-]{1,64}$")
+    ]  # of the data set: its commit on the Hub, or the edition of a built-in one
     weights: str  # SHA-256 of model.safetensors
     test_images: Annotated[int, Field(gt=0)]
     val_images: Annotated[int, Field(gt=0)]
@@ -101,7 +103,7 @@ def answers(run: Run) -> Tensor:
     """The kept logits of the test images (test_images, classes), in their order. RunError where there are none of use."""
     import torch
 
-    source, digest = data.source(run.config.dataset), _digest_of_weights(run)
+    source, digest = data.source(run.config.dataset, run.test_images), _digest_of_weights(run)
     with contextlib.suppress(RunError, KeyError):
         tensors, metadata = run.tensors(ANSWERS)
         logits, weights = tensors["logits"], metadata["weights"]
@@ -121,7 +123,7 @@ def _evaluated(
 
     c = run.config
     weights, found = _digest_of_weights(run), ""
-    dataset = data.load(c.dataset)
+    dataset = data.load(c.dataset, test_images=run.test_images)
     split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
     while weights != found:  # once more where the run is being trained and has become better meanwhile
         weights = _digest_of_weights(run)

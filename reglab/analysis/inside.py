@@ -47,7 +47,8 @@ def look(run_path: str) -> dict[str, Any]:
         }
     import torch
 
-    split = data.split(data.load(config.dataset), config.train_size, config.val_size, config.label_noise, config.seed)
+    dataset = data.load(config.dataset, test_images=run.test_images)
+    split = data.split(dataset, config.train_size, config.val_size, config.label_noise, config.seed)
     count = ENLARGED if pretrained.is_timm(config.model) and not config.on_features else IMAGES
     logits = logits_of(run, split.val_images[:count])
     if not torch.isfinite(logits).all():

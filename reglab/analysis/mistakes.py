@@ -142,7 +142,7 @@ def _evaluation(run: Run) -> evaluate.Evaluation:
 def _answers(run: Run, known: evaluate.Evaluation) -> tuple[Tensor, Tensor]:
     import torch
 
-    logits, dataset = evaluate.answers(run), data.load(run.config.dataset)
+    logits, dataset = evaluate.answers(run), data.load(run.config.dataset, test_images=run.test_images)
     if known.revision != dataset.revision:
         raise RunError(
             f"Run {run.name} was evaluated on another edition of {dataset.source.title} than is here: evaluate it again."
@@ -151,7 +151,7 @@ def _answers(run: Run, known: evaluate.Evaluation) -> tuple[Tensor, Tensor]:
 
 
 def _pictures(run: Run, rows: list[int], logits: Tensor, labels: Tensor, temperature: float) -> tuple[Answered, ...]:
-    dataset = data.load(run.config.dataset)
+    dataset = data.load(run.config.dataset, test_images=run.test_images)
     classes = dataset.source.classes
     found = []
     for row in rows:

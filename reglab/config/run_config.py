@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -122,12 +123,15 @@ class RunConfig(BaseModel):
     fork: Fork | None = Field(None, title="fork", description="the run that this one goes on from")
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> RunConfig:
-        """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong."""
+    def parse(cls, values: Mapping[str, Any], is_kept: bool = False) -> RunConfig:
+        """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong.
+
+        One that `is_kept` in a run's folder may have the sizes of an earlier edition of its data set.
+        """
         if not isinstance(values, Mapping):
             raise ConfigError('The config must be an object with the fields of a run, such as {"dataset": "digits"}.')
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(dict(values), context={"is_kept": is_kept})
         except ValidationError as error:
             raise complaint(error, cls.model_fields) from None
 
@@ -158,10 +162,11 @@ class RunConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _possible(self) -> RunConfig:
+    def _possible(self, info: ValidationInfo) -> RunConfig:
         """Refuse here, before anything is started, what could not be trained."""
         source = data.source(self.dataset)
-        data.check_sizes(source, self.train_size, self.val_size)
+        is_kept = info.context is not None and info.context["is_kept"]
+        data.check_sizes(data.EARLIER.get(source.key, source) if is_kept else source, self.train_size, self.val_size)
         models.check(self.spec(len(source.classes)))
         suited = {key: r.for_dataset(source) for key, r in self.regularizers.items()}
         compat.pydantic.set_while_made(self, "regularizers", suited)  # frozen from here on

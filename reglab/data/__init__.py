@@ -13,10 +13,11 @@ May import: the ground floor (`errors`, `machine`, `download`, `compat`).
 from reglab.data.datasets import fetch, is_local, load
 from reglab.data.decoded import FORMAT, Dataset, cache_folder, default_cache_folder, is_writable, open_decoded
 from reglab.data.parquet import looks_whole
-from reglab.data.sources import INSTEAD, SIDE, SOURCES, Source, source
+from reglab.data.sources import EARLIER, INSTEAD, SIDE, SOURCES, Source, source
 from reglab.data.splits import Split, check_sizes, split, wrong_labels
 
 __all__ = [
+    "EARLIER",
     "FORMAT",
     "INSTEAD",
     "SIDE",

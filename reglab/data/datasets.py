@@ -14,24 +14,25 @@ from reglab import download
 from reglab.data.decoded import Dataset, decoded_folders, keep, open_decoded, read_info
 from reglab.data.digits import built_in_digits
 from reglab.data.parquet import Damaged, looks_whole, read
-from reglab.data.sources import BUILT_IN, INSTEAD, source
+from reglab.data.sources import INSTEAD, source
 from reglab.errors import DataError
 
 
-def load(key: str, progress: download.Progress | None = None) -> Dataset:
+def load(key: str, progress: download.Progress | None = None, test_images: int | None = None) -> Dataset:
     """Open a data set: decoded before, else from the Hub's cache, else downloaded.
 
     A file that turns out to be damaged is downloaded anew, each once. What is already here never waits for the network.
     `progress` is called with "downloading", bytes, bytes in all; then with "decoding", pictures, pictures in all.
+    With the `test_images` of a run it is the edition that the run began with.
     Raises ConfigError for an unknown key, DataError where the set cannot be had.
     """
-    known = source(key)
+    known = source(key, test_images)
     report = progress or (lambda stage, done, total: None)
     dataset = open_decoded(known)
     if dataset is not None:
         return dataset
     if known.repo is None:
-        return keep(known, BUILT_IN, built_in_digits())
+        return keep(known, known.edition, built_in_digits(known.images))
 
     files = download.cached(known) or fetch(key, report)
     renewed: set[str] = set()

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from reglab import compat, download
-from reglab.data.sources import BUILT_IN, SIDE, Source
+from reglab.data.sources import SIDE, Source
 from reglab.errors import DataError
 
 FORMAT = 1  # raise it when the arrays change for the same source; older folders are then decoded anew
@@ -32,7 +32,7 @@ class Dataset:
     """A data set as it lies on disk: read-only, memory-mapped, in its original order."""
 
     source: Source
-    revision: str  # the commit on the Hub
+    revision: str  # the commit on the Hub, or the edition of a built-in set
     images: np.ndarray  # (N, 32, 32, 3) uint8
     labels: np.ndarray  # (N,) int64
     test_images: np.ndarray
@@ -64,7 +64,7 @@ def open_folder(folder: Path, known: Source) -> Dataset | None:
 def decoded_folders(known: Source) -> list[Path]:
     """Where the decoded set may lie: the revision in the Hub's cache, or, should that be empty, any, newest first."""
     if known.repo is None:
-        return [cache_folder() / f"{known.key}-{BUILT_IN}"]
+        return [cache_folder() / f"{known.key}-{known.edition}"]
     files = download.cached(known)
     if files is not None:
         return [cache_folder() / f"{known.key}-{files.revision}"]

@@ -45,7 +45,8 @@ def work(
 
     def events_of(run: Run) -> Iterator[Event]:
         c, resume = run.config, run.resume()
-        split = data.split(data.load(c.dataset), c.train_size, c.val_size, c.label_noise, c.seed)
+        dataset = data.load(c.dataset, test_images=run.test_images)
+        split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
         events = trained(c, split, resume, lambda: stopped() or run.should_stop())
         return record(run, pruned(events, run) if prune else events)
 

@@ -187,7 +187,7 @@ def adopt(run: Run, repo: str, commit: str) -> None:
     if described.get("format") != FORMAT:
         raise RunError(f"{repo} is no run of reglab, or one of another version: {INSTEAD}.")
     try:
-        config = RunConfig.parse(described["config"])
+        config = RunConfig.parse(described["config"], is_kept=True)
         normalization = {key: channels(described["normalization"][key]) for key in ("mean", "std")}
         if min(normalization["std"]) <= 0:
             raise ValueError("a deviation of zero")

@@ -188,9 +188,10 @@ for p, name in sorted(zip(logits.softmax(0).tolist(), classes), reverse=True)[:3
 
 def limits(run: Run, known: Evaluation | None) -> str:
     """Input, and what not to expect."""
-    source, c = data.source(run.config.dataset), run.config
+    source, c = data.source(run.config.dataset, run.test_images), run.config
     mean, std = statistics(run)
     noise = f" {c.label_noise:.0%} of its training labels were made wrong on purpose." if c.label_noise else ""
+    caution = f" {source.caution}" if source.caution else ""
     sure = "" if known else " Its probabilities have not been calibrated."
     base = f" It began with the weights of {base}, whose licence holds for it too." if (base := base_model(run)) else ""
     return f"""## Input and limits
@@ -199,7 +200,7 @@ Input: RGB in 0..1, 32 x 32 pixels, minus {rounded(mean.tolist())}, divided by {
 
 A study of regularization, not a product: one seed, and another seed gives other numbers.{noise} Whatever the picture
 shows, the answer is one of the {len(source.classes)} classes; larger photographs are shrunk to 32 x 32 pixels and lose
-nearly all detail. Nothing was measured about people, or about pictures other than {source.title}'s.{sure}{base}"""
+nearly all detail. Nothing was measured about people, or about pictures other than {source.title}'s.{caution}{sure}{base}"""
 
 
 def rounded(values: list[float]) -> str:

@@ -36,7 +36,7 @@ from reglab.runs.lines import FARTHEST, newest, read_from
 from reglab.runs.lock import hold, is_held
 from reglab.runs.tensors import Damaged, checksum, read_tensors
 from reglab.runs.view import RunReader, RunView
-from reglab.training.events import Epoch, Failed, Stopped
+from reglab.training.events import Epoch, Failed, Started, Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,9 +99,15 @@ class Run:
         if self.described.get("format") != FORMAT:
             raise RunError(f"Run {self.id} cannot be read: its config.json is damaged or of another version.")
         try:
-            return RunConfig.parse(self.described["config"])
+            return RunConfig.parse(self.described["config"], is_kept=True)
         except (ConfigError, KeyError, TypeError) as error:
             raise RunError(f"Run {self.id} cannot be read: {error}") from None
+
+    @property
+    def test_images(self) -> int | None:
+        """How many its data set had when it began, which tells the edition; None before that."""
+        seen = self.view().events.get(Started.name, {}).get("test_images")
+        return seen if isinstance(seen, int) else None
 
     @property
     def name(self) -> str:

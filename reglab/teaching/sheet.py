@@ -72,6 +72,7 @@ class Result(BaseModel):
     device: Line = Field("", max_length=100)
     precision: Line = Field("", max_length=20)
     threads: int = Field(0, ge=0)
+    test_images: int = Field(0, ge=0)  # which edition of the data set; sheets of 0.1.0 do not say it
 
 
 class Sheet(BaseModel):
@@ -101,6 +102,13 @@ class Sheet(BaseModel):
         """`sheet-Ada-Lovelace.json`; without a name that can be written anywhere, that of the run."""
         words = "".join(c if c.isascii() and c.isalnum() else " " for c in self.name).split()
         return f"sheet-{'-'.join(words) or self.run}.json"
+
+    @property
+    def source(self) -> data.Source:
+        """Its data set in the edition that its run saw."""
+        earlier = data.EARLIER.get(self.config.dataset)
+        seen = self.result.test_images or (earlier.test_images if earlier else None)
+        return data.source(self.config.dataset, seen)
 
     def off(self) -> float | None:
         """How far the prediction was from what came, as a fraction; None where nothing was predicted."""
@@ -195,13 +203,12 @@ def check(sheet: Sheet, stores: Sequence[Store] = (), assignment: Assignment | N
 
 
 def _numbers(sheet: Sheet) -> Finding:
-    r, c = sheet.result, sheet.config
-    wrong = []
+    r, c, wrong = sheet.result, sheet.config, []
     if abs(r.train_accuracy - r.val_accuracy - r.gap) > ROUNDING:
         wrong.append(f"the gap is {r.gap:.4f}, but train minus validation is {r.train_accuracy - r.val_accuracy:.4f}")
     for what, share, images in (
         ("validation", r.val_accuracy, c.val_size),
-        ("test", r.test_accuracy, data.SOURCES[c.dataset].test_images),
+        ("test", r.test_accuracy, sheet.source.test_images),
     ):
         if abs(share * images - round(share * images)) > 1e-3:
             wrong.append(f"no number of {images:,} {what} images makes an accuracy of {share:.6f}")
@@ -258,8 +265,14 @@ def same_run(sheets: Mapping[str, Sheet]) -> dict[str, Finding]:
 
 
 # ---- whether it can be true --------------------------------------------------------------------------------------
-def check_cost(config: RunConfig) -> None:
-    """Raises `ConfigError` when training this would take longer than a stranger's file should be able to make us."""
+def check_trainable(sheet: Sheet) -> None:
+    """Raises `ConfigError` when its run can't be trained again, or would take longer than a stranger's file should make us."""
+    config, today = sheet.config, data.source(sheet.config.dataset)
+    if sheet.source != today:
+        raise ConfigError(
+            f"its run saw {sheet.source.test_images:,} test images of {today.title}, which has {today.test_images:,} now and is"
+            " divided otherwise: ask for a sheet of a new run, or check it with the version of the lab that it names."
+        )
     if (shown := images_of(config) * config.epochs) > MOST:
         raise ConfigError(
             f"it would show the network {shown:,} pictures, and more than {MOST:,} are not trained for a sheet: "

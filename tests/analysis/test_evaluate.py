@@ -104,7 +104,7 @@ def test_the_temperature_is_fitted_on_the_validation_images_and_judged_on_the_te
     split = split_of(run)
     val, val_labels = logits_of(run, split.val_images), torch.from_numpy(split.val_labels)
     assert found.temperature == pytest.approx(metrics.temperature(val, val_labels), rel=1e-3)
-    assert metrics.COLDEST < found.temperature < metrics.HOTTEST and found.ece_calibrated < found.ece
+    assert metrics.COLDEST < found.temperature < metrics.HOTTEST  # whether it helps other writers' digits is no law
     assert metrics.loss(val / found.temperature, val_labels) < metrics.loss(val, val_labels)
     test_labels = torch.from_numpy(split.test_labels.copy())
     assert found.ece_calibrated == metrics.calibration_error(answers(run).double() / found.temperature, test_labels)
@@ -114,7 +114,7 @@ def test_progress_ends_with_all_images(finished, monkeypatch):
     told = []
     monkeypatch.setattr("reglab.analysis.evaluate.AT_ONCE", 200)
     evaluate(finished, progress=lambda done, total: told.append((done, total)))
-    assert told == [(60, 560), (260, 560), (460, 560), (560, 560)]
+    assert told == [(60, 570), (260, 570), (460, 570), (570, 570)]
 
 
 def test_it_can_be_stopped_and_leaves_nothing(finished):
@@ -233,7 +233,7 @@ def test_weights_that_change_meanwhile_are_not_mixed(finished):
             other_weights(finished)
 
     found = evaluate(finished, progress=progress)
-    assert told == [60, 560, 60, 560]
+    assert told == [60, 570, 60, 570]
     assert found == evaluate(finished) == known(finished)
 
 
@@ -301,7 +301,7 @@ def test_a_person_reads_the_accuracy_with_its_interval_and_every_class(finished,
     low, high = found.interval
     assert f"accuracy           {found.accuracy:.1%}, 95% interval {low:.1%} to {high:.1%}" in printed.out
     assert f"{found.ece:.3f}, and {found.ece_calibrated:.3f} at temperature {found.temperature:.2f}" in printed.out
-    assert "Digits (built-in), 500 test images" in printed.out and "the 60 validation images of seed 0" in printed.out
+    assert "Digits (by-writer), 510 test images" in printed.out and "the 60 validation images of seed 0" in printed.out
     rows = printed.out.strip().splitlines()[-10:]
     assert [row.split()[0] for row in rows] == list(found.per_class) and len({row.index("%") for row in rows}) == 1
     assert printed.err.splitlines()[-1] == "evaluating Digits: 100 %"

@@ -103,7 +103,8 @@ def test_the_look_at_a_run_is_that_of_its_answers(learned, told):
 
 def test_the_pictures_of_a_cell_are_those_that_it_counts(learned, told):
     labels, predicted, confidence = told
-    for true, taken in [(0, 0), (int(labels[labels != predicted][0]), int(predicted[labels != predicted][0]))]:
+    right = int(labels[labels == predicted][0])
+    for true, taken in [(right, right), (int(labels[labels != predicted][0]), int(predicted[labels != predicted][0]))]:
         shown = pictures(str(learned.path), true, taken)
         rows = np.flatnonzero((labels == true) & (predicted == taken))
         assert len(shown) == min(len(rows), OF_A_CELL)

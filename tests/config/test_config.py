@@ -253,8 +253,8 @@ def test_no_json_at_all_breaks_the_config(value):
         ({"regularizers": {"batch_norm": {"momentum": 1}}}, "it has no settings"),
         ({"regularizers": ["dropout"]}, "must be an object"),
         ({"batch_size": 1, "regularizers": {"batch_norm": True}}, "one image has no statistics"),
-        ({"dataset": "digits", "train_size": 1_000}, "ask for at most 997"),
-        ({"dataset": "digits", "val_size": 1_290}, "ask for at most 1,287"),
+        ({"dataset": "digits", "train_size": 1_000}, "ask for at most 987"),
+        ({"dataset": "digits", "val_size": 1_290}, "ask for at most 1,277"),
     ],
 )
 def test_what_is_unknown_or_impossible_is_answered_with_the_way_out(values, words):

@@ -89,7 +89,7 @@ def _train(found: Sheet, stop: Callable[[], bool]) -> Finding:
     from reglab.teaching import sheet
 
     try:
-        sheet.check_cost(found.config)
+        sheet.check_trainable(found)
         load_with_progress(found.config)
     except (ConfigError, DataError) as error:
         return sheet.Finding("trained again", None, str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reglab import data
 from reglab.colours import ROLES
 from reglab.errors import RunError
 from reglab.runs.run import Run
@@ -208,6 +209,12 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
     return {
         "columns": columns,
         "rows": rows,
-        "hint": {column: HINTS[column] for column in columns[1:]},
+        "hint": {column: HINTS[column] for column in columns[1:]} | {"test": _of_test(ended[0][1])},
         "caption": f"{caption}, one seed, {images:,} test images. Test accuracy at the best epoch by validation: {best}.",
     }
+
+
+def _of_test(summary: Mapping[str, Any]) -> str:
+    """What to know of the test accuracy of this run's data set."""
+    caution = data.source(summary["dataset"], summary.get("test_images")).caution
+    return f"{HINTS['test']}. {caution}" if caution else HINTS["test"]

@@ -63,7 +63,7 @@ def train(
         places = min(places_for(need, [n["Resources"] for n in ray.nodes() if n["Alive"]]) for need in needs.values())
         training = Training(ray, listen, stop, experiment.prune)
         for key in {c.dataset for c in configs}:
-            training.datasets[key] = ray.put(_arrays(key))
+            training.datasets[key, data.source(key).edition] = ray.put(_arrays(data.load(key)))
 
         def see_through(config: RunConfig) -> Run | None:
             if training.over.is_set() or stop():
@@ -97,9 +97,8 @@ def train(
     return [told[key] for c in configs if (key := c.model_dump_json()) in told]
 
 
-def _arrays(dataset: str) -> dict[str, Any]:
+def _arrays(whole: data.Dataset) -> dict[str, Any]:
     """The pictures and labels of a data set, as they travel."""
-    whole = data.load(dataset)
     return {f.name: plain(getattr(whole, f.name)) for f in fields(whole) if f.name != "source"}
 
 
@@ -111,7 +110,7 @@ class Training:
     listen: Callable[[Run, Event], None]
     stop: Callable[[], bool]
     prune: bool = False
-    datasets: dict[str, Any] = field(default_factory=dict)
+    datasets: dict[tuple[str, str], Any] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
     telling: threading.Lock = field(default_factory=threading.Lock)  # one at a time, though each run has its thread
     gone: str = ""
@@ -160,7 +159,8 @@ class Training:
     def attempt(self, run: Run, need: Mapping[str, float]) -> None:
         """Train from where the run stands to its end. Raises `Lost`."""
         number = next(self.numbers)
-        job = run.config.model_dump(mode="json"), [self.datasets[run.config.dataset]], packed_resume(run)
+        resume = packed_resume(run)  # may leave the run at its beginning, and then it sees the set as it is today
+        job = run.config.model_dump(mode="json"), [self.dataset_of(run)], resume
         self._ask(self.relay.begin.remote(number, dict(need), *job, clocks.SNAPSHOT_SECONDS), run)
         item = self._next(number, run, begun=False)  # may take long: until Ray has a place for it
         clock = NodeClock(run)
@@ -179,6 +179,14 @@ class Training:
             self.relay.stop.remote(number, False)  # the node does not know yet that it is of no use any more
         if not isinstance(event, (Finished, Stopped, Failed)):
             raise Lost("it ended without a word")
+
+    def dataset_of(self, run: Run) -> Any:
+        """Where the pictures of the run lie on the cluster: a run that goes on has those that it began with."""
+        name, test_images = run.config.dataset, run.test_images
+        key = name, data.source(name, test_images).edition
+        if key not in self.datasets:
+            self.datasets[key] = self.ray.put(_arrays(data.load(name, test_images=test_images)))
+        return self.datasets[key]
 
     def _next(self, number: int, run: Run, begun: bool = True) -> dict[str, Any]:
         """What the run has to tell next, empty at its end. Asks it to stop when somebody wants that."""

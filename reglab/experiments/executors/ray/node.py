@@ -46,7 +46,7 @@ def told(
             c = c.model_copy(update={"device": "cpu"})  # a GPU that is there belongs to others
         if c.pretrained:
             pretrained.fetch(c.model)
-        whole = data.Dataset(source=data.source(c.dataset), **dataset)
+        whole = data.Dataset(source=data.source(c.dataset, len(dataset["test_labels"])), **dataset)
         split = data.split(whole, c.train_size, c.val_size, c.label_noise, c.seed)
         yield from thinned(trained(c, split, unpacked_resume(resume), stop), snapshots)
     except ImportError as error:
