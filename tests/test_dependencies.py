@@ -24,7 +24,8 @@ INSIDE = ("gradio", "torch", "torchvision", "timm", "huggingface-hub", "pydantic
 def asked() -> dict[str, Requirement]:
     """Every package that the lab or one of its extras asks for, by its name."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    # Keras only runs the lines for Keras on the cards, so that neither [dev] nor the lock asks for it.
+    extras = [line for extra, lines in PROJECT["optional-dependencies"].items() if extra != "keras" for line in lines]
     found = [Requirement(line) for line in [*lines, *extras] if line.strip()]
     return {canonicalize_name(r.name): r for r in found if r.name != "reglab"}
 

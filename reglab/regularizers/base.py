@@ -75,8 +75,9 @@ class Regularizer(BaseModel):
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     order: ClassVar[int] = 0  # inside one hook, and in its group on the board; lower goes first
-    pytorch: ClassVar[str] = ""  # the same in plain PyTorch and in Keras, as one would type it
-    keras: ClassVar[str] = ""
+    # The same in plain PyTorch and in Keras 3, as one would type it; tests run both, with the names of tests/regularizers/lines.py.
+    pytorch: ClassVar[str] = ""
+    keras: ClassVar[str] = ""  # where Keras has no such thing, a comment that says so
     advice: ClassVar[dict[str, str]] = {}  # another key -> one sentence when both are on
     excludes: ClassVar[dict[str, str]] = {}  # another key -> why not both
     off: ClassVar[dict[str, Any] | None] = None  # the settings with which it does nothing at all; None: there are none

@@ -30,8 +30,12 @@ class BatchNorm(Regularizer):
         "dropout": "Dropout stands after the last batch normalization here, so it does not shift its statistics "
         "(Li et al. 2019)."
     }
-    pytorch = "nn.Sequential(nn.Conv2d(3, 32, 3, bias=False), nn.BatchNorm2d(32), nn.ReLU())"
-    keras = "x = keras.layers.BatchNormalization()(keras.layers.Conv2D(32, 3, use_bias=False)(x))"
+    pytorch = "block = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU())"
+    keras = """
+        x = keras.layers.Conv2D(32, 3, padding="same", use_bias=False)(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)  # Keras: 0.99 and 0.001
+        x = keras.layers.ReLU()(x)
+    """
     default_on = True
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:

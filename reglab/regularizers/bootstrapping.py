@@ -33,8 +33,11 @@ class Bootstrapping(Regularizer):
     paper = "Reed et al. 2014, Training deep neural networks on noisy labels with bootstrapping, arXiv:1412.6596"
     formula = r"L = -\sum_k \big[\beta\, t_k + (1 - \beta)\, q_k\big] \log q_k"
     order = 1  # after label smoothing: the smoothed label is the one that is believed less
-    pytorch = "targets = 0.95 * targets + 0.05 * logits.softmax(1); loss = F.cross_entropy(logits, targets)"
-    keras = "loss = keras.losses.categorical_crossentropy(0.95 * y + 0.05 * p, p)  # p: probabilities"
+    pytorch = "loss = F.cross_entropy(logits, 0.95 * targets + 0.05 * logits.softmax(1))"
+    keras = """
+        believed = 0.95 * targets + 0.05 * keras.ops.softmax(logits)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(believed, logits)
+    """
     advice = {
         "label_smoothing": "Label smoothing makes the network modest, bootstrapping makes it surer: they partly cancel.",
         "confidence_penalty": "Bootstrapping rewards the low entropy that the confidence penalty charges for: they "

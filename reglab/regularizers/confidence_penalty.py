@@ -33,7 +33,10 @@ class ConfidencePenalty(Regularizer):
     paper = "Pereyra et al. 2017, Regularizing neural networks by penalizing confident outputs, arXiv:1701.06548"
     formula = r"L - \beta\, H(p),\quad H(p) = -\sum_k p_k \log p_k"
     pytorch = "loss = loss - 0.1 * torch.distributions.Categorical(logits=logits).entropy().mean()"
-    keras = "loss = loss + 0.1 * keras.ops.mean(keras.ops.sum(p * keras.ops.log(p), axis=-1))  # p: probabilities"
+    keras = """
+        p, log_p = keras.ops.softmax(logits), keras.ops.log_softmax(logits)
+        loss = loss + 0.1 * keras.ops.mean(keras.ops.sum(p * log_p, axis=-1))
+    """
     advice = {
         "label_smoothing": "Confidence penalty and label smoothing both make the network modest (one is the reverse KL "
         "divergence of the other): one of them is enough."

@@ -34,8 +34,15 @@ class CutMix(Regularizer):
         r"\tilde{x} = m \odot x_i + (1 - m) \odot x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"
         r"\quad \lambda = \tfrac{|m|}{HW}"
     )
-    pytorch = "images, targets = torchvision.transforms.v2.CutMix(alpha=1.0, num_classes=10)(images, labels)"
-    keras = 'mixed = keras.layers.CutMix()({"images": images, "labels": one_hot})'
+    pytorch = """
+        if torch.rand(()) < 0.5:
+            images, targets = v2.CutMix(alpha=1.0, num_classes=10)(images, labels)
+    """
+    keras = """
+        batch = {"images": images, "labels": targets}
+        if float(keras.random.uniform(())) < 0.5:  # a rectangle for each image, which stays inside
+            batch = keras.layers.CutMix(factor=(1.0, 1.0))(batch)
+    """
     advice = {"label_smoothing": "CutMix already softens the labels: smooth little on top of it."}
     off = {"prob": 0}
 

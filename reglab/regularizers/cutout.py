@@ -31,8 +31,19 @@ class Cutout(Regularizer):
     paper = "DeVries and Taylor 2017, Improved regularization of CNNs with cutout, arXiv:1708.04552"
     formula = r"x \leftarrow m \odot x + (1 - m) \odot \bar{x}"
     order = 2  # after shifting, so that the square stays whole
-    pytorch = "images[i, :, max(top, 0):top + 16, max(left, 0):left + 16] = 0  # normalised, another place for each"
-    keras = "keras.layers.RandomErasing(factor=(1.0, 1.0), scale=(0.25, 0.25), fill_value=127)"
+    pytorch = """
+        mean = images.mean((0, 2, 3)).view(3, 1, 1)
+        for image in images:
+            top, left = (torch.randint(32, (2,)) - 8).tolist()
+            image[:, max(top, 0) : top + 16, max(left, 0) : left + 16] = mean
+    """
+    keras = """
+        # by hand: keras.layers.RandomErasing never lets the square hang over the border
+        top, left = (keras.random.randint((len(images), 1, 1, 1), 0, 32) - 8 for _ in range(2))
+        row, column = keras.ops.arange(32)[:, None, None], keras.ops.arange(32)[:, None]
+        covered = (row >= top) & (row < top + 16) & (column >= left) & (column < left + 16)
+        images = keras.ops.where(covered, keras.ops.mean(images, (0, 1, 2)), images)
+    """
     advice = {"random_erasing": "Cutout and random erasing cover the image twice: one of them is enough."}
     off = {"length": 0}
 

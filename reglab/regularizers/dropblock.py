@@ -29,8 +29,15 @@ class DropBlock(Regularizer):
     hint = "Hide squares of the feature maps"
     paper = "Ghiasi et al. 2018, DropBlock: a regularization method for convolutional networks, arXiv:1810.12890"
     formula = r"\gamma = \frac{p}{b^2} \cdot \frac{HW}{(H - b + 1)(W - b + 1)},\quad \tilde{h} = h \odot m\, \frac{|m|}{\sum m}"
-    pytorch = "torchvision.ops.DropBlock2d(p=0.1, block_size=3)"
-    keras = "# not in Keras; keras_cv.layers.DropBlock2D(rate=0.1, block_size=3)"
+    pytorch = "x = torchvision.ops.DropBlock2d(p=0.1, block_size=3)(x)  # between the blocks; odd sizes only"
+    keras = """
+        # not in Keras; by hand, for the maps of training, (n, h, w, c)
+        n, h, w, c = x.shape
+        corners = keras.random.uniform((n, h - 2, w - 2, c)) < 0.1 / 3**2 * h * w / ((h - 2) * (w - 2))
+        corners = keras.ops.pad(keras.ops.cast(corners, x.dtype), [[0, 0], [2, 2], [2, 2], [0, 0]])
+        kept = 1 - keras.ops.max_pool(corners, 3, 1)
+        x = x * kept / keras.ops.mean(kept)
+    """
     advice = {
         "spatial_dropout": "DropBlock and spatial dropout both hide parts of feature maps: together they hide a lot, so "
         "halve the rates.",

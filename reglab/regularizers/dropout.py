@@ -29,8 +29,8 @@ class Dropout(Regularizer):
     hint = "Switch off random units before the classifier"
     paper = "Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting, JMLR 15"
     formula = r"\tilde{h} = \frac{m \odot h}{1 - p},\quad m_i \sim \mathrm{Bernoulli}(1 - p)"
-    pytorch = "nn.Sequential(..., nn.Dropout(p=0.3), nn.Linear(128, 10))"
-    keras = "x = keras.layers.Dropout(0.3)(x)  # before the last Dense"
+    pytorch = "classifier = nn.Sequential(nn.Dropout(p=0.3), nn.Linear(128, 10))"
+    keras = "logits = keras.layers.Dense(10)(keras.layers.Dropout(0.3)(x))"
     default_on = True
     off = {"rate": 0}
 

@@ -34,10 +34,21 @@ class EarlyStopping(Regularizer):
     hint = "End when validation stops improving"
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
     formula = r"\text{end at } t^* + \text{patience},\quad t^* = \arg\min_t L_{\mathrm{val}}(t)"
-    pytorch = "if epoch - best_epoch >= 5: break  # then load the weights of the best epoch"
-    keras = (
-        'keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)  # of the lowest loss'
-    )
+    pytorch = """
+        lowest, highest, waited = float("inf"), -1, 0
+        for epoch in range(epochs):
+            val_loss, val_accuracy = train_and_judge(model)
+            if val_accuracy > highest:
+                highest, best = val_accuracy, copy.deepcopy(model.state_dict())
+            lowest, waited = (val_loss, 0) if val_loss < lowest else (lowest, waited + 1)
+            if waited == 5:
+                break
+        model.load_state_dict(best)
+    """
+    keras = """
+        # restored are the weights of the lowest loss, not of the highest accuracy
+        stop = keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
+    """
 
     patience: int = Field(
         5,

@@ -38,12 +38,17 @@ class EMA(Regularizer):
         "Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging; Tarvainen and Valpola 2017"
     )
     formula = r"\bar{w} \leftarrow d\, \bar{w} + (1 - d)\, w"
-    pytorch = (
-        "average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.999)\n"
-        "averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average, use_buffers=True)\n"
-        "averaged.update_parameters(model)  # after every step"
-    )
-    keras = "keras.optimizers.AdamW(use_ema=True, ema_momentum=0.999)"
+    pytorch = """
+        def average(old, new, steps):  # counters are copied
+            return new.lerp(old, min(0.999, (2 + int(steps)) / (11 + int(steps)))) if new.is_floating_point() else new
+
+        averaged = torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
+        averaged.update_parameters(model)  # after every step; judge `averaged`
+    """
+    keras = """
+        optimizer = keras.optimizers.AdamW(1e-3, use_ema=True, ema_momentum=0.999)  # no warm-up
+        judge = keras.callbacks.SwapEMAWeights()  # for model.fit, to judge the average
+    """
     excludes = {"swa": "each keeps its own average of the weights, and only one network can be judged"}
 
     decay: float = Field(

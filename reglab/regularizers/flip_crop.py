@@ -33,8 +33,15 @@ class FlipCrop(Regularizer):
     hint = "Shift and mirror the training images at random"
     paper = "He et al. 2016, Deep residual learning for image recognition, section 4.2, arXiv:1512.03385"
     formula = r"x \leftarrow \mathrm{crop}_{32}\big(\mathrm{pad}_p(\mathrm{flip}(x))\big)"
-    pytorch = "v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])  # torchvision.transforms"
-    keras = 'keras.Sequential([keras.layers.RandomTranslation(1/8, 1/8, "constant"), keras.layers.RandomFlip("horizontal")])'
+    pytorch = """
+        augment = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])
+        images = torch.stack([augment(image) for image in images])  # another draw for each
+    """
+    keras = """
+        # by whole pixels: up to 4.5 of 32, to the nearest one
+        shift = keras.layers.RandomTranslation(4.5 / 32, 4.5 / 32, "constant", "nearest")
+        images = keras.layers.RandomFlip("horizontal")(shift(images))
+    """
     default_on = True
     off = {"padding": 0, "flip": False}
 

@@ -29,8 +29,8 @@ class GaussianNoise(Regularizer):
     paper = "Bishop 1995, Training with noise is equivalent to Tikhonov regularization, Neural Computation 7"
     formula = r"x \leftarrow \mathrm{clip}_{[0, 1]}\big(x + \mathcal{N}(0, \sigma^2)\big)"
     order = 3  # after everything that moves or recolours pixels, so that the noise is what the setting says
-    pytorch = "torchvision.transforms.v2.GaussianNoise(mean=0.0, sigma=0.1, clip=True)"
-    keras = "x = keras.layers.GaussianNoise(0.1)(x)  # active in training only"
+    pytorch = "images = v2.GaussianNoise(sigma=0.1)(images)"
+    keras = "x = keras.ops.clip(keras.layers.GaussianNoise(0.1)(x), 0, 1)  # in training only"
     off = {"sigma": 0}
 
     sigma: float = Field(

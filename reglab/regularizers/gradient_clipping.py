@@ -33,8 +33,12 @@ class GradientClipping(Regularizer):
     paper = "Pascanu et al. 2013, On the difficulty of training recurrent neural networks, arXiv:1211.5063"
     formula = r"g \leftarrow g \cdot \min\big(1,\; c / \lVert g \rVert_2\big)"
     order = 1  # clips what SAM has found
-    pytorch = "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # between backward and step"
-    keras = "keras.optimizers.AdamW(global_clipnorm=1.0)"
+    pytorch = """
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+        optimizer.step()
+    """
+    keras = "optimizer = keras.optimizers.SGD(0.1, global_clipnorm=1.0)  # every optimizer takes it"
     off = {"max_norm": 1e6}  # no gradient here is ever that long
 
     max_norm: float = Field(

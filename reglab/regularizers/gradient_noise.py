@@ -34,8 +34,13 @@ class GradientNoise(Regularizer):
     paper = "Neelakantan et al. 2015, Adding gradient noise improves learning for very deep networks, arXiv:1511.06807"
     formula = r"g_t \leftarrow g_t + \mathcal{N}(0, \sigma_t^2),\quad \sigma_t^2 = \frac{\eta}{(1 + t)^{\gamma}}"
     order = 2
-    pytorch = "p.grad += (eta / (1 + t) ** 0.55) ** 0.5 * torch.randn_like(p.grad)  # for every parameter"
-    keras = "# not in Keras; override train_step and add the noise before optimizer.apply"
+    pytorch = """
+        loss.backward()
+        for p in model.parameters():
+            p.grad += (1e-5 / (1 + step) ** 0.55) ** 0.5 * torch.randn_like(p.grad)
+        optimizer.step()
+    """
+    keras = "# not in Keras: override train_step, and add the noise to the gradients before optimizer.apply"
     off = {"eta": 0}
 
     # The paper tries 0.01, 0.3 and 1.0 on other tasks. Gradients of basic_cnn have components of about 0.005.

@@ -30,8 +30,12 @@ class GroupNorm(Regularizer):
     hint = "Normalise groups of channels by image"
     paper = "Wu and He 2018, Group normalization, arXiv:1803.08494"
     formula = r"\hat{x} = \gamma\,\frac{x - \mu_G}{\sqrt{\sigma_G^2 + \epsilon}} + \beta"
-    pytorch = "nn.GroupNorm(num_groups=8, num_channels=channels)"
-    keras = "x = keras.layers.GroupNormalization(groups=8)(x)"
+    pytorch = "block = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.GroupNorm(8, 32), nn.ReLU())"
+    keras = """
+        x = keras.layers.Conv2D(32, 3, padding="same", use_bias=False)(x)
+        x = keras.layers.GroupNormalization(groups=8, epsilon=1e-5)(x)  # Keras: 0.001
+        x = keras.layers.ReLU()(x)
+    """
     excludes = {"batch_norm": "both normalise every layer"}
 
     num_groups: int = Field(

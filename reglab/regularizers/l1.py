@@ -31,7 +31,7 @@ class L1(Regularizer):
     paper = "Tibshirani 1996, Regression shrinkage and selection via the lasso, J. Royal Statistical Society B 58"
     formula = r"L + \lambda \lVert w \rVert_1"
     pytorch = "loss = loss + 1e-5 * sum(p.abs().sum() for p in model.parameters() if p.ndim > 1)"
-    keras = "keras.layers.Conv2D(32, 3, kernel_regularizer=keras.regularizers.L1(1e-5))"
+    keras = "x = keras.layers.Conv2D(32, 3, kernel_regularizer=keras.regularizers.L1(1e-5))(x)  # in every layer"
     advice = {
         "weight_decay": "L1 with weight decay is the elastic net: both shrink the weights, so each may be weaker than alone."
     }

@@ -35,8 +35,17 @@ class L2SP(Regularizer):
         "Li et al. 2018, Explicit inductive bias for transfer learning with convolutional networks, arXiv:1802.01483"
     )
     formula = r"L + \tfrac{\alpha}{2} \lVert w_S - w_S^0 \rVert_2^2 + \tfrac{\beta}{2} \lVert w_{\bar{S}} \rVert_2^2"
-    pytorch = "loss = loss + 0.05 * sum((p - start[n]).square().sum() for n, p in backbone.named_parameters())"
-    keras = "# not in Keras; override compute_loss of the model and add the same sum"
+    pytorch = """
+        start = [p.detach().clone() for p in backbone.parameters()]  # before the training
+        moved = sum((p - old).square().sum() for p, old in zip(backbone.parameters(), start))
+        loss = loss + 0.1 / 2 * moved + 0.01 / 2 * sum(p.square().sum() for p in head.parameters())
+    """
+    keras = """
+        for w in backbone.trainable_variables:  # before the training
+            w.regularizer = lambda w, old=keras.ops.copy(w): 0.1 / 2 * keras.ops.sum(keras.ops.square(w - old))
+        for w in head.trainable_variables:
+            w.regularizer = lambda w: 0.01 / 2 * keras.ops.sum(keras.ops.square(w))
+    """
     advice = {
         "weight_decay": "L2-SP pulls weights towards the pretrained ones while weight decay pulls them towards zero: "
         "choose one.",

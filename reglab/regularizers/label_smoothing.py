@@ -29,8 +29,8 @@ class LabelSmoothing(Regularizer):
     hint = "Aim at slightly less than certainty"
     paper = "Szegedy et al. 2016, Rethinking the Inception architecture, section 7, arXiv:1512.00567"
     formula = r"q' = (1 - \epsilon)\,q + \epsilon / K"
-    pytorch = "nn.CrossEntropyLoss(label_smoothing=0.1)"
-    keras = "keras.losses.CategoricalCrossentropy(label_smoothing=0.1)"
+    pytorch = "loss = F.cross_entropy(logits, labels, label_smoothing=0.1)"
+    keras = "loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(targets, logits)"
     off = {"smoothing": 0}
 
     smoothing: float = Field(

@@ -35,8 +35,14 @@ class LayerFreezing(Regularizer):
     hint = "Keep the first pretrained layers as they are"
     paper = "Yosinski et al. 2014, How transferable are features in deep neural networks?, arXiv:1411.1792"
     formula = r"\nabla_{w_l} L := 0 \quad \text{for } l \le s N"
-    pytorch = "for p in early_layers.parameters(): p.requires_grad = False"
-    keras = "for layer in early_layers: layer.trainable = False"
+    pytorch = """
+        early_layers.requires_grad_(False)
+        early_layers.eval()  # after every model.train(), so that their statistics stay as well
+    """
+    keras = """
+        for layer in early_layers:
+            layer.trainable = False  # the statistics stay as well
+    """
 
     advice = {"swa": "SWA measures all statistics of batch normalization anew, those of frozen layers, too."}
 

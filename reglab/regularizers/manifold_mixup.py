@@ -35,8 +35,14 @@ class ManifoldMixup(Regularizer):
         r"\tilde{h}_k = \lambda\, g_k(x_i) + (1 - \lambda)\, g_k(x_j),\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"
         r"\quad k \sim U(\{0, \dots, K\}),\ \lambda \sim \mathrm{Beta}(\alpha, \alpha)"
     )
-    pytorch = "h = lam * h + (1 - lam) * h[other]  # in a forward hook of the drawn layer; the one-hot labels alike"
-    keras = "# not in Keras; override train_step, split the model at a layer drawn at random and blend what comes out"
+    pytorch = """
+        lam, other = torch.distributions.Beta(2.0, 2.0).sample(), torch.randperm(len(images))
+        block = blocks[torch.randint(3, ())]  # before the first one it is mixup
+        hook = block.register_forward_pre_hook(lambda _, h: lam * h[0] + (1 - lam) * h[0][other])
+        loss = F.cross_entropy(model(images), lam * targets + (1 - lam) * targets[other])
+        hook.remove()
+    """
+    keras = "# not in Keras: override train_step, and blend what comes out of a block that is drawn at random"
     advice = {
         "mixup": "Manifold mixup has mixup as its layer 0: with both on a batch is blended twice, and one is enough.",
         "cutmix": "With CutMix and manifold mixup on, a batch may be mixed by both of them: one is enough.",

@@ -28,8 +28,16 @@ class MaxNorm(Regularizer):
     hint = "Cut long weight vectors back to a limit"
     paper = "Srivastava et al. 2014, Dropout, section 5.1, JMLR 15"
     formula = r"w_j \leftarrow w_j \cdot \min\big(1,\; c / \lVert w_j \rVert_2\big)"
-    pytorch = "layer.weight.data = torch.renorm(layer.weight.data, p=2, dim=0, maxnorm=1.0)  # after every step"
-    keras = "keras.layers.Conv2D(32, 3, kernel_constraint=keras.constraints.MaxNorm(1, axis=[0, 1, 2]))"
+    pytorch = """
+        for p in model.parameters():  # after every optimizer.step()
+            if p.ndim > 1:
+                p.data.renorm_(p=2, dim=0, maxnorm=1.0)
+    """
+    keras = """
+        x = keras.layers.Conv2D(32, 3, kernel_constraint=keras.constraints.MaxNorm(1, axis=[0, 1, 2]))(x)
+        x = keras.layers.Flatten()(x)
+        x = keras.layers.Dense(10, kernel_constraint=keras.constraints.MaxNorm(1, axis=0))(x)
+    """
     advice = {
         "batch_norm": "Behind batch normalization the length of a unit's weights changes nothing but its speed of "
         "learning: max norm does little there."

@@ -34,8 +34,8 @@ class Mixup(Regularizer):
         r"\tilde{x} = \lambda x_i + (1 - \lambda) x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"
         r"\quad \lambda \sim \mathrm{Beta}(\alpha, \alpha)"
     )
-    pytorch = "images, targets = torchvision.transforms.v2.MixUp(alpha=1.0, num_classes=10)(images, labels)"
-    keras = 'mixed = keras.layers.MixUp(alpha=1.0)({"images": images, "labels": one_hot})'
+    pytorch = "images, targets = v2.MixUp(alpha=1.0, num_classes=10)(images, labels)"
+    keras = 'batch = keras.layers.MixUp(alpha=1.0)({"images": images, "labels": targets})  # a lambda for each image'
     advice = {
         "cutmix": "With mixup and CutMix on, each batch is mixed by one of them, drawn at random.",
         "label_smoothing": "Mixup already softens the labels: smooth little on top of it.",

@@ -31,8 +31,22 @@ class Orthogonality(Regularizer):
     hint = "Ask filters to differ from each other"
     paper = "Bansal et al. 2018, Can we gain more from orthogonality regularizations, arXiv:1810.09102"
     formula = r"L + \lambda \sum_l \lVert W_l W_l^\top - I \rVert_F^2"
-    pytorch = "w = layer.weight.flatten(1); loss = loss + 1e-3 * (w @ w.T - torch.eye(len(w), device=w.device)).square().sum()"
-    keras = 'keras.layers.Dense(64, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(1e-3, mode="columns"))  # angles only'
+    pytorch = """
+        for layer in model.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                w = layer.weight.flatten(1)
+                w = w if len(w) <= w.shape[1] else w.T
+                loss = loss + 1e-3 * (w @ w.T - torch.eye(len(w), device=w.device)).square().sum()
+    """
+    keras = """
+        def orthogonal(kernel):  # keras.regularizers.OrthogonalRegularizer looks at angles only
+            w = keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
+            w = w if w.shape[0] >= w.shape[1] else keras.ops.transpose(w)
+            apart = keras.ops.matmul(keras.ops.transpose(w), w) - keras.ops.eye(w.shape[1])
+            return 1e-3 * keras.ops.sum(keras.ops.square(apart))
+
+        x = keras.layers.Conv2D(32, 3, kernel_regularizer=orthogonal)(x)  # in every layer
+    """
     advice = {
         "weight_decay": "Orthogonality asks filters to have length one while weight decay shrinks them: the two pull "
         "against each other."

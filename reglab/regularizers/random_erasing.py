@@ -49,8 +49,15 @@ class RandomErasing(Regularizer):
         "cutmix": "CutMix already replaces a rectangle, and with one that teaches something: random erasing beside it "
         "rarely adds much.",
     }
-    pytorch = 'torchvision.transforms.v2.RandomErasing(p=0.5, scale=(0.02, 0.4), value="random")  # N(0, 1): normalised images'
-    keras = "keras.layers.RandomErasing(factor=(0.5, 0.5), scale=(0.02, 0.4), value_range=(0, 1))"
+    pytorch = """
+        erase = v2.RandomErasing(p=0.5, scale=(0.02, 0.4), value=1)
+        inside = torch.stack([erase(mask) for mask in torch.zeros_like(images[:, :1])]) > 0
+        images = torch.where(inside, torch.rand_like(images), images)
+    """
+    keras = """
+        # the nearest there is: sides drawn apart from each other, and noise of another distribution
+        images = keras.layers.RandomErasing((0.5, 0.5), scale=(0.02, 0.4), value_range=(0, 1))(images)
+    """
     off = {"p": 0}
 
     p: float = Field(

@@ -38,8 +38,19 @@ class SAM(Regularizer):
         r"\min_w \max_{\lVert \epsilon \rVert \le \rho} L(w + \epsilon),"
         r"\quad \hat{\epsilon} = \rho\, \frac{\nabla L(w)}{\lVert \nabla L(w) \rVert_2}"
     )
-    pytorch = "loss(model(x)).backward(); climb(rho=0.05); loss(model(x)).backward(); climb_back(); optimizer.step()  # not in torch"
-    keras = "# not in Keras; override train_step with two gradient tapes"
+    pytorch = """
+        F.cross_entropy(model(images), labels).backward()
+        before = [p.detach().clone() for p in model.parameters()]
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        for p in model.parameters():
+            p.data += 0.05 / norm * p.grad
+        optimizer.zero_grad()
+        F.cross_entropy(model(images), labels).backward()  # the gradient of the top alone
+        for p, old in zip(model.parameters(), before):
+            p.data = old
+        optimizer.step()
+    """
+    keras = "# not in Keras: override train_step, with a forward and a backward pass here and one uphill"
     off = {"rho": 0}
 
     rho: float = Field(

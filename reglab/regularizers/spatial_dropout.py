@@ -29,8 +29,8 @@ class SpatialDropout(Regularizer):
     hint = "Switch off whole feature maps"
     paper = "Tompson et al. 2015, Efficient object localization using convolutional networks, arXiv:1411.4280"
     formula = r"\tilde{h}_{c} = \frac{m_{c}}{1 - p}\, h_{c},\quad m_{c} \sim \mathrm{Bernoulli}(1 - p)"
-    pytorch = "nn.Sequential(block, nn.Dropout2d(p=0.1))  # after every block"
-    keras = "x = keras.layers.SpatialDropout2D(0.1)(x)  # after every block"
+    pytorch = "x = nn.Dropout2d(p=0.1)(x)  # between the blocks"
+    keras = "x = keras.layers.SpatialDropout2D(0.1)(x)  # between the blocks"
     advice = {
         "batch_norm": "Spatial dropout before batch normalization shifts the variance it has learned when the dropping "
         "ends (Li et al. 2019): keep the rate small.",

@@ -33,8 +33,11 @@ class SpectralNorm(Regularizer):
     hint = "Divide weights by their largest stretch"
     paper = "Miyato et al. 2018, Spectral normalization for generative adversarial networks, arXiv:1802.05957"
     formula = r"\bar{W} = W / \sigma(W),\quad \sigma(W) = \max_{\lVert x \rVert = 1} \lVert W x \rVert"
-    pytorch = "torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=1)"
-    keras = "keras.layers.SpectralNormalization(keras.layers.Conv2D(32, 3), power_iterations=1)"
+    pytorch = """
+        for layer in [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]:
+            nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=1)
+    """
+    keras = "x = keras.layers.SpectralNormalization(keras.layers.Conv2D(32, 3), power_iterations=1)(x)  # every layer"
     advice = {
         "batch_norm": "Batch normalization scales up again what spectral normalization holds down, so together they no "
         "longer bound anything.",

@@ -30,8 +30,11 @@ class StochasticDepth(Regularizer):
     hint = "Leave out residual branches"
     paper = "Huang et al. 2016, Deep networks with stochastic depth, arXiv:1603.09382"
     formula = r"h_l = \mathrm{ReLU}\big(h_{l-1} + \tfrac{b_l}{1 - p_l} f_l(h_{l-1})\big),\quad p_l = \tfrac{l}{L}\, p"
-    pytorch = "x = x + timm.layers.DropPath(drop_prob)(branch(x))"
-    keras = "x = x + keras_cv.layers.DropPath(rate)(branch(x))"
+    pytorch = "x = F.relu(x + timm.layers.DropPath(0.2)(branch(x)))  # branch l of L: 0.2 * l / L"
+    keras = """
+        skip = keras.layers.Dropout(0.2, noise_shape=(None, 1, 1, 1))  # branch l of L: 0.2 * l / L
+        x = keras.layers.ReLU()(keras.layers.Add()([x, skip(branch(x))]))
+    """
     off = {"rate": 0}
 
     rate: float = Field(

@@ -32,15 +32,20 @@ class SWA(Regularizer):
     hint = "Average the weights of the last epochs"
     paper = "Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, arXiv:1803.05407"
     formula = r"\bar{w} \leftarrow \frac{n\, \bar{w} + w}{n + 1}\quad \text{after every epoch from } t_0 \text{ on}"
-    pytorch = (
-        "averaged = torch.optim.swa_utils.AveragedModel(model)\n"
-        "averaged.update_parameters(model)  # after each of the last epochs\n"
-        "torch.optim.swa_utils.update_bn(loader, averaged)  # at the end"
-    )
-    keras = (
-        "keras.optimizers.SGD(0.01, use_ema=True)  # the nearest: an exponential average,\n"
-        "callbacks = [keras.callbacks.SwapEMAWeights()]  # and this to judge it"
-    )
+    pytorch = """
+        averaged = torch.optim.swa_utils.AveragedModel(model)
+        optimizer.param_groups[0]["lr"] = 0.2 * 1e-3  # from here on
+        averaged.update_parameters(model)  # after each of the last epochs
+        torch.optim.swa_utils.update_bn(loader, averaged)  # at the end; loader gives images
+    """
+    keras = """
+        kept = []  # not in Keras; by hand, with the statistics of normalization averaged as well
+        keep = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()) if epoch >= 15 else None
+        )
+        model.fit(images, targets, epochs=20, callbacks=[keep], verbose=0)
+        model.set_weights([sum(weights) / len(kept) for weights in zip(*kept)])
+    """
     advice = {"early_stopping": "Early stopping may end the run before SWA has begun to average: give it patience."}
 
     start: float = Field(

@@ -47,8 +47,14 @@ class TrivialAugment(Regularizer):
         "cutout": "TrivialAugment and cutout go together: on CIFAR its paper covers a square of 16 pixels as well, after "
         "the operation.",
     }
-    pytorch = "torchvision.transforms.v2.TrivialAugmentWide()"
-    keras = "keras.layers.RandAugment(value_range=(0, 1), num_ops=1)  # the nearest there is; one strength for all"
+    pytorch = """
+        augment = v2.TrivialAugmentWide()
+        images = torch.stack([augment(image) for image in (images * 255).round().byte()]) / 255
+    """
+    keras = """
+        # not in Keras; the nearest there is: one operation of ten, all of the same strength
+        images = keras.layers.RandAugment(value_range=(0, 1), num_ops=1, factor=0.5)(images)
+    """
 
     rotate: bool = Field(True, title="rotate", description="up to 135 degrees; no digits")
 

@@ -35,8 +35,18 @@ class WeightDecay(Regularizer):
     hint = "Pull weights towards zero at each step"
     paper = "Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101; Krogh and Hertz 1991"
     formula = r"w \leftarrow w - \eta\,\nabla L - \eta\,\lambda\,w \quad\text{or}\quad L + \lambda \lVert w \rVert^2"
-    pytorch = "torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)"
-    keras = "keras.optimizers.AdamW(1e-3, weight_decay=0.05)  # l2: kernel_regularizer=keras.regularizers.L2(5e-4)"
+    pytorch = """
+        weights = [p for p in model.parameters() if p.ndim > 1]
+        spared = [p for p in model.parameters() if p.ndim <= 1]  # biases and normalization
+        optimizer = torch.optim.AdamW([{"params": weights, "weight_decay": 0.05},
+                                       {"params": spared, "weight_decay": 0}], lr=1e-3)
+        # or l2: loss = loss + 5e-4 * sum(p.square().sum() for p in weights)
+    """
+    keras = """
+        optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.05)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])  # norms are gamma and beta
+        # or l2: keras.layers.Conv2D(32, 3, kernel_regularizer=keras.regularizers.L2(5e-4))
+    """
     default_on = True
     off = {"strength": 0}
 

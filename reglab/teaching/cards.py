@@ -22,6 +22,17 @@ from reglab.models import MODELS, pretrained
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 from reglab.teaching.effects import Measured, measured
 
+# What the lines on the cards take for granted. Tests run them with these names: tests/regularizers/lines.py.
+GIVEN = {
+    "PyTorch": (
+        "After `import torch, torchvision, timm`, `from torch import nn`, `from torch.nn import functional as F` and"
+        " `from torchvision.transforms import v2`. Images are (N, 3, 32, 32) and from 0 to 1, labels are numbers and targets"
+        " one-hot, `x` is what one layer hands to the next."
+    ),
+    "Keras": (
+        "For Keras 3. Images are (N, 32, 32, 3) and from 0 to 1, targets one-hot, `x` is what one layer hands to the next."
+    ),
+}
 SECTIONS = {"see": "What you will see:", "helps": "When it helps:", "not_helps": "When it does not:"}
 
 
@@ -109,8 +120,8 @@ class Card:
         blocks.append(_block("Settings", [_in_words(s) for s in self.settings]))
         others = [f"{'not with' if i.refused else 'with'} {i.title}: {i.sentence}" for i in self.interactions]
         blocks.append(_block("Together with others", others))
-        for name, code in (("PyTorch", self.pytorch), ("Keras", self.keras)):
-            blocks.append("\n".join([f"{name}:", *(f"  {line}" for line in code.splitlines())]) if code else "")
+        for name, code in self.codes().items():
+            blocks.append("\n".join([f"{name}:", *(f"  {line}" for line in code.splitlines())]))
         blocks.append(f"Formula: {self.formula}\nPaper: {self.paper}")
         return "\n\n".join(block for block in blocks if block)
 
@@ -119,10 +130,12 @@ class Card:
         parts = [f"## {self.title}", self.idea, f"$$ {self.formula} $$"]
         parts += [f"**{name}** {getattr(self, part)}" for part, name in SECTIONS.items() if getattr(self, part)]
         parts += [*self.notes, self.measured_markdown(), self.settings_markdown(), self.interactions_markdown()]
-        parts += [
-            f"{name}\n{fenced(code)}" for name, code in (("PyTorch", self.pytorch), ("Keras", self.keras)) if code
-        ]
+        parts += [f"{name}\n{fenced(code)}\n{GIVEN[name]}" for name, code in self.codes().items()]
         return "\n\n".join(part for part in (*parts, f"Paper: {linked(self.paper)}") if part)
+
+    def codes(self) -> dict[str, str]:
+        """The same elsewhere, by the library's name, where there are lines for it."""
+        return {name: code for name, code in (("PyTorch", self.pytorch), ("Keras", self.keras)) if code}
 
     # ---- its parts in Markdown; empty where there is nothing to say
     def measured_markdown(self) -> str:

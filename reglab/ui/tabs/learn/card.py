@@ -65,7 +65,7 @@ class CardPage:
 
 def parts_of(card: Card) -> list[str]:
     """The card in Markdown, piece by piece, in the order of the page."""
-    codes = (("PyTorch", card.pytorch), ("Keras", card.keras))
+    codes = card.codes()
     notes = "\n\n".join([*card.notes, f"**Paper**: {cards.linked(card.paper)}" if card.paper else ""])
     return [
         f"## {card.title}\n\n{card.idea}",
@@ -73,7 +73,10 @@ def parts_of(card: Card) -> list[str]:
         *(_headed(HEADINGS[part], getattr(card, part)) for part in cards.SECTIONS),
         _headed("Measured here", card.measured_markdown()),
         _headed("Settings", card.settings_markdown()),
-        *(_headed(f"In {name}", cards.fenced(code) if code else "") for name, code in codes),
+        *(
+            _headed(f"In {name}", f"{cards.fenced(codes[name])}\n{told}" if name in codes else "")
+            for name, told in cards.GIVEN.items()
+        ),
         _headed("Together with others", card.interactions_markdown()),
         _headed("Notes", notes.strip()),
     ]
