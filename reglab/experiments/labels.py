@@ -32,6 +32,11 @@ def differing(configs: Sequence[RunConfig]) -> list[str]:
     return [name for name in names if differ(name)]
 
 
+def same_but_for_regularizers(configs: Sequence[RunConfig]) -> bool:
+    """Whether they differ in nothing but regularizers, so that "plain" and "regularized" say what the difference is."""
+    return all(config.plain() == configs[0].plain() for config in configs)
+
+
 def labels(configs: Sequence[RunConfig]) -> list[str]:
     """A short name for each: only that in which they differ."""
     names = differing(configs)

@@ -93,6 +93,9 @@ def test_runs_opened_again_have_names_of_their_own_unless_plain_and_regularized_
     assert shown(*dropouts[:2]) == [("a", "rate 0.1"), ("b", "rate 0.2")]
     assert shown(dropouts[0], plain, dropouts[1]) == [("a", "rate 0.1"), ("b", plain.name), ("c", "rate 0.2")]
     assert shown(dropouts[0], plain) == [("plain", "plain"), ("regularized", "regularized")]
+    other = a_history(lr=0.01, regularizers={"dropout": {}})  # the learning rate may have done it as well
+    other.rename("faster")
+    assert shown(other, plain) == [("a", "faster"), ("b", plain.name)]
     assert shown(dropouts[0]) == [("a", "rate 0.1")]  # alone, nothing but its name tells it from the others
     assert shown(plain) == [("plain", "plain")]
     assert [role for role, _ in shown(plain, *dropouts)] == list("abcde")

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from browser import Lab, expect
+from conftest import ROOT, tiny_config
 from pages import changes
 
 from reglab.runs.run import Run
+from reglab.runs.store import Store
 from reglab.ui.components.networks import dressed
 from reglab.ui.tabs.inside import InsideTab
 from reglab.ui.views.histograms import Shown
@@ -62,14 +64,24 @@ def test_a_hostile_name_stays_text():
     assert HOSTILE not in page([Shown("plain", HOSTILE, a_look())])
 
 
-def test_runs_are_dressed_as_in_the_chart(finished, tmp_path):
-    regularized, nobody = finished, Run(tmp_path / "nobody")
+def test_runs_are_called_plain_and_regularized_only_where_nothing_else_differs(store):
+    plain, regularized = (store.create(tiny_config(regularizers=on)) for on in ({}, {"dropout": {}}))
     assert [(role, name) for _, role, name in dressed([regularized])] == [("regularized", regularized.name)]
     assert [role for _, role, _ in dressed([regularized, regularized])] == ["a", "b"]
-    assert [(run, role) for run, role, _ in dressed([regularized, nobody])] == [
-        (nobody, "plain"),
-        (regularized, "regularized"),
-    ]
+    assert dressed([regularized, plain]) == [(plain, "plain", "plain"), (regularized, "regularized", "regularized")]
+    for other in ({"model": "resnet20"}, {"lr": 0.01}, {"seed": 7}, {"epochs": 30}, {"train_size": 50}):
+        run = store.create(tiny_config(regularizers={"dropout": {}}, **other))
+        assert dressed([plain, run]) == [(plain, "a", plain.name), (run, "b", run.name)], other
+    nobody = Run(store.root / "nobody")  # nothing is known of what it differs in
+    assert [name for *_, name in dressed([regularized, nobody])] == [regularized.name, nobody.name]
+
+
+def test_shipped_networks_are_called_plain_and_regularized_only_as_the_pairs_that_they_are():
+    shipped = {run.id: run for run in Store(ROOT / "checkpoints").runs()}
+    plain = shipped["basic_cnn-plain"]
+    for name, run in shipped.items():
+        if name != "basic_cnn-regularized":
+            assert "regularized" not in [called for *_, called in dressed([plain, run])], name
 
 
 # ---- the tab, without a page -------------------------------------------------------------------------------------

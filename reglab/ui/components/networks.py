@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.config import RunConfig
 from reglab.errors import RunError
+from reglab.experiments.labels import same_but_for_regularizers
 from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.visitor import ids_of
@@ -67,19 +69,24 @@ class Networks:
 
 
 def dressed(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
-    """The runs with their colours and names: plain and regularized where that is the difference, as in the chart."""
+    """The runs with their colours and names: plain and regularized only where nothing else differs, as in the chart.
 
-    def is_regularized(run: Run) -> bool:
-        try:
-            return bool(run.config.regularizers)
-        except RunError:
-            return False
-
-    kinds = ["regularized" if is_regularized(run) else "plain" for run in runs]
-    if sorted(kinds) == ["plain", "regularized"]:
+    Of two networks that differ in more, a reader would take "regularized" for the reason of whatever is seen.
+    """
+    configs = [_config(run) for run in runs]
+    kinds = ["regularized" if config and config.regularizers else "plain" for config in configs]
+    known = [config for config in configs if config]
+    if sorted(kinds) == ["plain", "regularized"] and len(known) == 2 and same_but_for_regularizers(known):
         return sorted(((run, kind, kind) for run, kind in zip(runs, kinds, strict=True)), key=lambda each: each[1])
     roles = kinds if len(runs) == 1 else ["a", "b"]
     return [(run, role, run.name) for run, role in zip(runs, roles, strict=False)]
+
+
+def _config(run: Run) -> RunConfig | None:
+    try:
+        return run.config
+    except RunError:
+        return None
 
 
 def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from reglab import data
 from reglab.colours import ROLES
+from reglab.config import RunConfig
 from reglab.errors import RunError
+from reglab.experiments.labels import same_but_for_regularizers
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
@@ -70,27 +72,31 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
     if ended:
         chart["table"] = _table(ended, chart["runs"], noisy)
     is_pair = len(ended) == len(views) == 2 and [_is_regularized(view.run) for view in views] == [False, True]
-    if names is None and is_pair:
+    if names is None and is_pair and same_but_for_regularizers([view.run.config for view in views]):
         chart["verdict"] = diagnosis.bought(ended[0][1], ended[1][1])
     return chart
 
 
 def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
-    """The runs' own names, unless plain and regularized say it: a run alone that nobody named, or one of each."""
+    """The runs' own names, unless plain and regularized say it: a run alone that nobody named, or one of each.
+
+    Words for a difference stand only where it is the whole difference: plain and regularized runs of two networks, or with
+    two learning rates, have their own names.
+    """
     own = {view.run.id: view.name for view in views}
     if len(views) == 1:
         [(key, name)] = own.items()
         return None if name == key else own
-    if any("parent" in view.run.described for view in views):
+    configs = [config for view in views if (config := _config(view.run))]
+    if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
-    kinds = [_is_regularized(view.run) for view in views]
-    starts = [_is_pretrained(view.run) for view in views]
-    if len(set(starts)) == 2:
+    kinds, starts = [bool(c.regularizers) for c in configs], [c.pretrained for c in configs]
+    if len(set(starts)) == 2 and same_but_for_regularizers([c.from_scratch() for c in configs]):
         return {
             view.run.id: f"{'pretrained' if start else 'random weights'}{'' if on or not any(kinds) else ', plain'}"
             for view, start, on in zip(views, starts, kinds, strict=True)
         }
-    return None if len(set(kinds)) == len(kinds) else own
+    return None if len(set(kinds)) == len(kinds) and same_but_for_regularizers(configs) else own
 
 
 def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
@@ -99,17 +105,15 @@ def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
 
 
 def _is_regularized(run: Run) -> bool:
-    try:
-        return bool(run.config.regularizers)
-    except RunError:
-        return False
+    config = _config(run)
+    return bool(config and config.regularizers)
 
 
-def _is_pretrained(run: Run) -> bool:
+def _config(run: Run) -> RunConfig | None:
     try:
-        return run.config.pretrained
+        return run.config
     except RunError:
-        return False
+        return None
 
 
 def _progress(view: RunView) -> dict[str, Any]:
