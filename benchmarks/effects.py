@@ -4,8 +4,8 @@
     python benchmarks/effects.py --table     # the Markdown table of what has been measured so far
     python benchmarks/effects.py --quick     # seconds, some techniques on 64 digits; shows that it works, writes nothing
 
-`basic_cnn` learns 2,000 CIFAR-10 images, once as they are and once with 30 % wrong labels: plain, and with each
-technique at its default settings and nothing else. Techniques are compared with the plain network of the same seed,
+`basic_cnn` at half its width learns 2,000 CIFAR-10 images, once as they are and once with 30 % wrong labels: plain, and
+with each technique at its default settings and nothing else. Techniques are compared with the plain network of the same seed,
 which saw the same images in the same order from the same first weights. A technique that `basic_cnn` has no place for
 is measured on the first network that has one, beside that network plain.
 
@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,12 @@ from reglab.training.events import Epoch, Event
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "basic_cnn"
 CONDITIONS = {"clean": 0.0, "noise": 0.3}  # name -> share of wrong labels
-MEASURED = ("test_accuracy", "gap", "ece", "memorised")  # of a run's summary, all fractions from 0 to 1
-COMPARED = {"test_accuracy": "test_difference", "gap": "gap_difference", "ece": "ece_difference"}
+MEASURED = ("test_accuracy", "gap", "test_loss", "ece", "memorised", "early")
+COMPARED = {"test_accuracy": "test_difference", "gap": "gap_difference", "test_loss": "loss_difference"}
+COMPARED |= {"ece": "ece_difference", "early": "early_difference"}
+EARLY = 3  # the epoch whose validation accuracy tells how fast a network begins to learn
 
-Numbers = Mapping[str, float]  # MEASURED and seconds_per_epoch of one run
+Numbers = Mapping[str, float]  # MEASURED and seconds_per_epoch of one run: fractions from 0 to 1, losses in nats
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(args: argparse.Namespace) -> int:
     """Train what has not been trained, and write what there is after every run. Returns the exit status."""
     common = {"dataset": args.dataset, "train_size": args.train_size, "val_size": args.val_size}
-    common |= {"epochs": args.epochs, "batch_size": args.batch_size}
-    trials, skipped = plan(common, args.seeds)
+    common |= {"epochs": args.epochs, "batch_size": args.batch_size, "width": args.width}
+    trials, skipped = plan(common, args.seeds, args.conditions)
     only = {regularizer(key).key for key in args.only}
     only |= {t.baseline for t in trials if t.row in only and t.baseline}
     store, known = Store(args.runs), []
@@ -139,7 +141,7 @@ def measure(args: argparse.Namespace) -> int:
 
 
 # ---- what to train -----------------------------------------------------------------------------------------------
-def plan(common: Mapping[str, Any], seeds: int) -> tuple[list[Trial], dict[str, str]]:
+def plan(common: Mapping[str, Any], seeds: int, conditions: Sequence[str]) -> tuple[list[Trial], dict[str, str]]:
     """All runs in the order of their work, and the techniques that no network here takes with the reason."""
     base = RunConfig.parse({**common, "model": NETWORK})
     places, skipped = {}, {}
@@ -151,7 +153,8 @@ def plan(common: Mapping[str, Any], seeds: int) -> tuple[list[Trial], dict[str, 
     techniques = {plain_row(model): (model, None) for model in (NETWORK, *places.values())}
     techniques |= {key: (model, plain_row(model)) for key, model in places.items()}
     trials = []
-    for condition, label_noise in CONDITIONS.items():
+    for condition in conditions:
+        label_noise = CONDITIONS[condition]
         for seed in range(seeds):
             for row, (model, baseline) in techniques.items():
                 chosen = {row: {}} if baseline else {}
@@ -181,7 +184,8 @@ def stop_on_signals() -> list[int]:
 # ---- what came of it ---------------------------------------------------------------------------------------------
 def numbers_of(run: Run) -> Numbers:
     """What a finished run stands by: its last epoch, or its best where early stopping is on."""
-    summary = run.summary()
+    early = [e.val_accuracy for e in run.history() if e.epoch == EARLY]
+    summary = run.summary() | dict(zip(["early"], early, strict=False))
     return {k: summary[k] for k in MEASURED if k in summary} | {"seconds_per_epoch": seconds_per_epoch(run)}
 
 
@@ -197,7 +201,7 @@ def seconds_per_epoch(run: Run) -> float:
 def rows(numbers: Mapping[Trial, Numbers]) -> dict[str, dict[str, Any]]:
     """condition -> row -> what the seeds say together. A difference is technique minus plain, seed by seed."""
     told: dict[str, dict[str, Any]] = {}
-    for condition in CONDITIONS:
+    for condition in dict.fromkeys(t.condition for t in numbers):
         by_row: dict[str, dict[int, Trial]] = {}
         for trial in sorted((t for t in numbers if t.condition == condition), key=lambda t: t.seed):
             by_row.setdefault(trial.row, {})[trial.seed] = trial
@@ -223,7 +227,8 @@ def row_of(
     beside = by_row.get(first.baseline or "", {})
     pairs = [(numbers[trial], numbers[beside[seed]]) for seed, trial in seeds.items() if seed in beside]
     for name, difference in COMPARED.items():
-        row[difference] = spread([technique[name] - plain[name] for technique, plain in pairs]) if pairs else None
+        both = [(technique[name], plain[name]) for technique, plain in pairs if name in technique and name in plain]
+        row[difference] = spread([technique - plain for technique, plain in both]) if both else None
     return row
 
 
@@ -246,8 +251,9 @@ def conditions_of(common: Mapping[str, Any], seeds: int, runs: Iterable[Run]) ->
     told |= {k: said(v[k] for v in versions) for k in ("torch", "reglab")}
     told["date"] = max(s["created"] for s in summaries)[:10]
     title = data.source(common["dataset"]).title
+    width = "" if common["width"] == 1 else f" at width {common['width']:g}"
     sentence = (
-        f"{NETWORK} on {common['train_size']:,} {title} images, {counted(common['epochs'], 'epoch')} in batches of"
+        f"{NETWORK}{width} on {common['train_size']:,} {title} images, {counted(common['epochs'], 'epoch')} in batches of"
         f" {common['batch_size']}, each technique alone at its defaults, {counted(seeds, 'seed')};"
         f" {told['test_images']:,} test images; {told['device']}, {told['threads']} threads, {told['precision']},"
         f" torch {told['torch']}; {told['date']}."
@@ -257,7 +263,7 @@ def conditions_of(common: Mapping[str, Any], seeds: int, runs: Iterable[Run]) ->
 
 def table(told: Mapping[str, Any]) -> str:
     """The recorded figures in Markdown, those that help most on clean labels first."""
-    clean = told["rows"]["clean"]
+    clean = next(iter(told["rows"].values()))
 
     def place(item: tuple[str, Any]) -> tuple[bool, float]:
         difference = clean.get(item[0], {}).get("test_difference")
@@ -268,7 +274,8 @@ def table(told: Mapping[str, Any]) -> str:
         measured = told["rows"].get(condition, {})
         if not measured:
             continue
-        names = ["", "n", "test, %", "to plain", "gap, points", "to plain", "ECE", "to plain"]
+        names = ["", "n", "test, %", "to plain", "gap, points", "to plain", "test loss", "to plain", "ECE", "to plain"]
+        names += [f"val after {EARLY} epochs, %", "to plain"]
         names += [*(["wrong labels learned, %"] if wrong else []), "time of an epoch"]
         labels = f"{wrong:.0%} of the labels wrong".replace("%", " %") if wrong else "The labels as they are"
         lines += ["", f"{labels}:", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
@@ -276,9 +283,9 @@ def table(told: Mapping[str, Any]) -> str:
             seconds, baseline = row["seconds_per_epoch"]["median"], measured.get(row["baseline"])
             cells = [named(key, row), str(row["n"])]
             for name, difference in COMPARED.items():
-                scale, digits = (1, 3) if name == "ece" else (100, 1)
-                cells += [shown(row[name], scale, digits), shown(row[difference], scale, digits, sign="+")]
-            cells += [shown(row["memorised"], 100, 1)] if wrong else []
+                scale, digits = {"ece": (1, 3), "test_loss": (1, 2)}.get(name, (100, 1))
+                cells += [shown(row.get(name), scale, digits), shown(row.get(difference), scale, digits, sign="+")]
+            cells += [shown(row.get("memorised"), 100, 1)] if wrong else []
             cells += [f"{seconds / baseline['seconds_per_epoch']['median']:.2f} x" if baseline else f"{seconds:.1f} s"]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"Not measured: {key}. {reason}" for key, reason in told["skipped"].items())]
@@ -357,9 +364,10 @@ class Progress:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    whole: Callable[[str], int] = int
-    quick = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1, "seeds": 1}
-    usual = {"dataset": "cifar10", "train_size": 2_000, "val_size": 1_000, "batch_size": 64, "epochs": 15, "seeds": 3}
+    quick: dict[str, Any] = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
+    quick |= {"seeds": 1, "width": 1.0}
+    usual: dict[str, Any] = {"dataset": "cifar10", "train_size": 2_000, "val_size": 2_000, "batch_size": 128}
+    usual |= {"epochs": 20, "seeds": 3, "width": 0.5}
     about = {
         "dataset": "the pictures",
         "train_size": "training images",
@@ -367,11 +375,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "batch_size": "images a step",
         "epochs": "epochs of every run",
         "seeds": "seeds, counted from 0",
+        "width": f"channels of {NETWORK}, as a multiple of what is usual",
     }
     for name, default in usual.items():
-        kind = whole if isinstance(default, int) else str
+        kind = type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{about[name]} (default {default})")
     parser.add_argument("--only", metavar="A,B", help="train these techniques alone, and what they are compared with")
+    parser.add_argument("--conditions", metavar="A,B", help=f"which of {', '.join(CONDITIONS)} (default both)")
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default build/effects)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="what to write (default benchmarks/effects.json)")
     parser.add_argument("--table", action="store_true", help="train nothing, print the table of what has been measured")
@@ -382,6 +392,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             setattr(args, name, default)
     args.only = (args.only or ("dropout,weight_decay,flip_crop" if args.quick else "")).split(",")
     args.only = [key.strip() for key in args.only if key.strip()]
+    args.conditions = (args.conditions or ",".join(CONDITIONS)).split(",")
+    if unknown := next((name for name in args.conditions if name not in CONDITIONS), ""):
+        parser.error(f"there is no condition {unknown!r}: choose from {', '.join(CONDITIONS)}")
     if args.seeds < 1:
         parser.error("--seeds must be at least 1")
     return args

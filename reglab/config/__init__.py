@@ -2,6 +2,7 @@
 
     run_config.py  `RunConfig`: every setting with its bounds and its explanation
     techniques.py  its regularizers, each checked by its own file; fork.py: the run that it goes on from
+    decay.py       what weight decay does over a whole run
     flags.py       the command line that makes it again
     numbers.py     numbers as people type them: 0,01 and 1e-3
     messages.py    what is wrong with a value, in one sentence; wording.py: the same in the words of the page
@@ -10,9 +11,24 @@ Read first: `run_config.py`. It asks `data`, `models` and `regularizers` what ca
 May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `machine`, `download`, `compat`).
 """
 
+from reglab.config.decay import shrinkage, steps, summed_lr
 from reglab.config.flags import flag, typed
 from reglab.config.fork import Fork
-from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json
+from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json, init_before
 from reglab.config.wording import called, on_screen
 
-__all__ = ["PLAIN", "USUAL_LR", "Fork", "RunConfig", "called", "flag", "from_json", "on_screen", "typed"]
+__all__ = [
+    "PLAIN",
+    "USUAL_LR",
+    "Fork",
+    "RunConfig",
+    "called",
+    "flag",
+    "from_json",
+    "init_before",
+    "on_screen",
+    "shrinkage",
+    "steps",
+    "summed_lr",
+    "typed",
+]

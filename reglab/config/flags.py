@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from reglab import data
 from reglab.regularizers import Regularizer, regularizer
 
 if TYPE_CHECKING:
@@ -19,16 +18,17 @@ def flags_of(config: RunConfig, plain: Iterable[str]) -> list[str]:
     `plain` names the fields that hold one value.
     """
     told = type(config)(dataset=config.dataset)
-    alike = type(config)(dataset=config.dataset, optimizer=config.optimizer)  # has the learning rate usual for it
+    # Has the learning rate that is usual for the optimizer, and the initialization for the network.
+    alike = type(config)(dataset=config.dataset, optimizer=config.optimizer, model=config.model)
     out = ["--dataset", config.dataset]
     for name in plain:
         value = getattr(config, name)
-        usual = getattr(alike if name == "lr" else told, name)
+        usual = getattr(alike if name in ("lr", "init") else told, name)
         if name != "dataset" and value != usual:
             out += [flag(name)] if value is True else [flag(name), typed(value)]
     for key, r in config.regularizers.items():
         out.append(flag(key))
-        settings = usual_settings(r, config.dataset)
+        settings = usual_settings(r, config)
         for name, value in r.model_dump().items():
             if value != settings[name]:
                 out += [f"{flag(key)}.{name}", typed(value)]
@@ -52,9 +52,9 @@ def typed(value: Any) -> str:
     return str(value)
 
 
-def usual_settings(r: Regularizer, dataset: str) -> dict[str, Any]:
-    """The settings that need not be said: the defaults, given those that decide over others (a mode its strength)."""
+def usual_settings(r: Regularizer, config: RunConfig) -> dict[str, Any]:
+    """The settings that need not be said in this run: the defaults, given those that decide over others (a mode its strength)."""
     fields = type(r).model_fields
     deciding = {name: getattr(r, name) for name in ("mode",) if name in fields}
-    usual = regularizer(r.key, deciding).for_dataset(data.SOURCES[dataset]).model_dump()
+    usual = config.suited(regularizer(r.key, deciding)).model_dump()
     return usual | {name: fields[name].default for name in deciding}

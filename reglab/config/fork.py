@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError, setting
+from reglab.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from reglab.config.run_config import RunConfig
@@ -24,6 +25,13 @@ class Fork(BaseModel):
     epoch: int = Field(ge=0, le=999)
     regularizers: Regularizers = Field(default_factory=dict)
     fork: Fork | None = None  # of the other run
+
+    def suited(self, suit: Callable[[Regularizer], Regularizer]) -> Fork:
+        """The same with each technique, also those of earlier forks, as it makes sense in the run."""
+        techniques = {key: suit(r) for key, r in self.regularizers.items()}
+        return self.model_copy(
+            update={"regularizers": techniques, "fork": self.fork.suited(suit) if self.fork else None}
+        )
 
 
 def check_depth(value: Any) -> None:

@@ -6,6 +6,7 @@ screen and the name of a sweep's axis; its bounds and its explanation are said h
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shlex
@@ -23,15 +24,32 @@ from pydantic import (
 )
 
 from reglab import compat, data, models
-from reglab.config.flags import flags_of
+from reglab.config.decay import summed_lr
+from reglab.config.flags import flags_of, typed
 from reglab.config.fork import Fork, check_depth, check_fork
 from reglab.config.messages import complaint
 from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError, setting
 from reglab.models import ModelSpec
-from reglab.regularizers import CATALOGUE
+from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
+FROM_BEFORE_INIT = {
+    *(
+        "dataset",
+        "train_size",
+        "label_noise",
+        "val_size",
+        "model",
+        "epochs",
+        "batch_size",
+        "lr",
+        "optimizer",
+        "schedule",
+    ),
+    *("seed", "device", "precision", "regularizers"),
+}
+"""What every config said that was written whole before there was `init`; nobody types all of that."""
 
 
 class RunConfig(BaseModel):
@@ -112,6 +130,9 @@ class RunConfig(BaseModel):
     schedule: Literal["one_cycle", "cosine", "constant"] = Field(
         "one_cycle", title="schedule", description="how the learning rate changes over the run"
     )
+    init: Literal["glorot", "he", "torch", "own"] = Field(
+        "glorot", title="initialization", description="what the weights begin with; usual for the network"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="seed", description="same seed: same split, weights and batches")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="device", description="auto takes the GPU where there is one"
@@ -147,6 +168,10 @@ class RunConfig(BaseModel):
             usual["lr"] = USUAL_LR[optimizer]
         if isinstance(dataset, str) and dataset in data.SOURCES:
             usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
+        if isinstance(model := values.get("model", "basic_cnn"), str):
+            old = values.keys() >= FROM_BEFORE_INIT
+            with contextlib.suppress(ConfigError):  # which says in its own time that there is no such network
+                usual["init"] = init_before(model, values["regularizers"]) if old else models.family(model).init
         return usual | {k: v for k, v in values.items() if not (v is None and k in usual)}
 
     @field_validator("fork", mode="before")
@@ -168,8 +193,11 @@ class RunConfig(BaseModel):
         is_kept = info.context is not None and info.context["is_kept"]
         data.check_sizes(data.EARLIER.get(source.key, source) if is_kept else source, self.train_size, self.val_size)
         models.check(self.spec(len(source.classes)))
-        suited = {key: r.for_dataset(source) for key, r in self.regularizers.items()}
+        suited = {key: self.suited(r) for key, r in self.regularizers.items()}
         compat.pydantic.set_while_made(self, "regularizers", suited)  # frozen from here on
+        if self.fork is not None:
+            compat.pydantic.set_while_made(self, "fork", self.fork.suited(self.suited))
+        self._check_decay()
         for key, r in suited.items():
             for other, why in r.excludes.items():
                 if other in suited:
@@ -191,6 +219,10 @@ class RunConfig(BaseModel):
             )
         return self
 
+    def suited(self, technique: Regularizer) -> Regularizer:
+        """The technique as it makes sense in this run, with the settings that follow from it."""
+        return technique.for_dataset(data.source(self.dataset)).for_schedule(summed_lr(self))
+
     def spec(self, classes: int) -> ModelSpec:
         """The network as the regularizers shape it."""
         spec = ModelSpec(
@@ -200,6 +232,7 @@ class RunConfig(BaseModel):
             pretrained=self.pretrained,
             head_only=self.on_features,
             side=self.side,
+            init=self.init,
         )
         for r in self.regularizers.values():
             spec = r.configure_model(spec)
@@ -209,6 +242,14 @@ class RunConfig(BaseModel):
     def on_features(self) -> bool:
         """Whether only a head is trained, on features that a frozen backbone gives once."""
         return self.pretrained and self.finetune == "features"
+
+    def _check_decay(self) -> None:
+        decay: Any = self.regularizers.get("weight_decay")
+        if decay is not None and decay.mode == "decoupled" and self.lr * decay.strength > 1:
+            raise ConfigError(
+                f"weight_decay.strength {typed(decay.strength)} with the learning rate {typed(self.lr)} would take more than"
+                f" the whole weight at each step: use at most {typed(1 / self.lr)}, or leave the strength out."
+            )
 
     def _check_finetune(self) -> None:
         if not self.pretrained and self.finetune != "features":
@@ -261,6 +302,10 @@ class RunConfig(BaseModel):
             del values["lr"]  # nobody chose it, so it follows the optimizer
         if "dataset" in changes:
             del values["val_size"]
+        if "model" in changes and self.init == models.family(self.model).init:
+            del values["init"]
+        if (decay := chosen.get("weight_decay")) and decay["strength"] == self._usual_decay(decay["mode"]):
+            del decay["strength"]
         for name, value in changes.items():
             key, dot, setting = name.partition(".")
             if dot:
@@ -270,6 +315,10 @@ class RunConfig(BaseModel):
             else:
                 values[key] = value
         return RunConfig.parse({**values, "regularizers": chosen})
+
+    def _usual_decay(self, mode: str) -> float | None:
+        """The strength of weight decay in this run where nobody chose one."""
+        return getattr(self.suited(regularizer("weight_decay", {"mode": mode})), "strength", None)
 
     def plain(self) -> RunConfig:
         """The same run without any regularizer: what a comparison compares with."""
@@ -303,6 +352,18 @@ class RunConfig(BaseModel):
 
 PLAIN = tuple(name for name in RunConfig.model_fields if name not in ("regularizers", "fork"))
 """The fields that hold one value, which is a flag, a control and an axis."""
+
+
+def init_before(model: str, on: Any) -> str:
+    """The initialization of a config from before it could be chosen, when normalizing basic_cnn changed it.
+
+    `on` are the regularizers as they were written. Raises `ConfigError` where there is no such network.
+    """
+    usual = models.family(model).init
+    normalized = isinstance(on, Mapping) and any(
+        on.get(key) not in (None, False) for key in ("batch_norm", "group_norm")
+    )
+    return "torch" if usual == "glorot" and normalized else usual
 
 
 def from_json(text: str) -> RunConfig:

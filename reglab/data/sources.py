@@ -66,7 +66,7 @@ CIFAR_100 = """
 FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
-USUAL = {"train_size": 5_000, "label_noise": 0.0, "val_size": 2_000}
+USUAL = {"train_size": 2_000, "label_noise": 0.0, "val_size": 2_000, "width": 0.5}
 
 
 def hub_files_of(folder: str) -> dict[str, str]:
@@ -138,7 +138,14 @@ SOURCES: dict[str, Source] = {
             edition="by-writer",
             caution="The test images are by four writers of whom no other image is in the set; validation and training"
             " share ten others, so that validation accuracy is higher.",
-            preset={"train_size": 300, "label_noise": 0.3, "val_size": 300, "epochs": 20, "batch_size": 32},
+            preset={
+                "train_size": 300,
+                "label_noise": 0.3,
+                "val_size": 300,
+                "width": 1.0,
+                "epochs": 20,
+                "batch_size": 32,
+            },
         ),
     )
 }

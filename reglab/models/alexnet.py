@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models.layers import conv, dropout, he_, map_dropout, norm, scaled, undecided_
+from reglab.models.layers import conv, dropout, initialized, map_dropout, norm, scaled, undecided_
 from reglab.models.spec import ModelSpec
 
 WIDTH = 64  # the paper does not say; with these channels its count comes out, and TensorFlow's tutorial has them, too
@@ -53,4 +53,4 @@ class SmallAlexNet(nn.Module):
 
 def build(spec: ModelSpec) -> nn.Module:
     """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
-    return undecided_(he_(SmallAlexNet(spec)))
+    return undecided_(initialized(SmallAlexNet(spec), spec.init))

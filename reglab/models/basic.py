@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models.layers import conv, dropout, map_dropout, norm, scaled
+from reglab.models.layers import conv, dropout, initialized, map_dropout, norm, scaled
 from reglab.models.spec import ModelSpec
 
 WIDTHS = (32, 64, 128)
@@ -47,16 +47,5 @@ class BasicCNN(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """Glorot's initialization (as in Keras) where nothing normalizes: with torch's smaller one the signal would fade.
-
-    Behind batch normalization the scale of a weight changes nothing but how fast it turns (van Laarhoven 2017,
-    arXiv:1706.05350), and torch's smaller default turns faster: 71.6 against 67.3 % on 5,000 held-out images.
-    """
-    network = BasicCNN(spec)
-    if spec.norm == "none":
-        for layer in network.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                nn.init.xavier_uniform_(layer.weight)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-    return network
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
+    return initialized(BasicCNN(spec), spec.init)

@@ -31,12 +31,15 @@ class Family:
     module: str  # the file in this folder, which has `build(spec) -> nn.Module`
     places: frozenset[str] = EVERYWHERE  # which of PLACES this network has
     batch_norm: bool = False  # whether it has batch normalization that nobody asked for
+    init: str = "he"  # what its weights usually begin with
 
 
 MODELS: dict[str, Family] = {
     known.title: known
     for known in (
-        Family("basic_cnn", "six convolutions in three blocks and two dense layers, 0.55 M weights", "basic"),
+        Family(
+            "basic_cnn", "six convolutions in three blocks and two dense layers, 0.55 M weights", "basic", init="glorot"
+        ),
         Family("resnet20", "the CIFAR residual network of He et al. 2016, 0.27 M weights", "resnet", ANYWHERE),
         Family("resnet18", "ResNet-18 with a first layer for small pictures, 11.2 M weights", "resnet", ANYWHERE),
         Family("vgg11", "eight 3x3 convolutions of Simonyan and Zisserman 2015, 9.2 M weights", "vgg"),
@@ -56,7 +59,7 @@ def family(name: str) -> Family:
     if pretrained.is_timm(name):
         known = pretrained.known(name)
         places = TIMM | {"stochastic_depth"} if known.branches else TIMM
-        return Family(name, known.about, "pretrained", places, known.batch_norm)
+        return Family(name, known.about, "pretrained", places, known.batch_norm, init="own")
     if name not in MODELS:
         near = difflib.get_close_matches(name, [*MODELS, *pretrained.OFFERED], n=1)
         if pretrained.PREFIX + name in pretrained.OFFERED:
@@ -88,6 +91,9 @@ def check(spec: ModelSpec) -> None:
         )
     elif spec.side is not None:
         raise ConfigError(f"{spec.name} sees pictures as they are, 32 x 32 pixels: leave the side out.", ["side"])
+    if timm != (spec.init == "own"):
+        instead = "leave the initialization out" if timm else f"choose he, glorot or torch; usual is {here.init}"
+        raise ConfigError(f"{spec.name} cannot begin with the initialization {spec.init}: {instead}.", ["init"])
     for f in fields(spec):
         if f.name in PLACES and f.name not in here.places and getattr(spec, f.name) != f.default:
             able = [] if timm else [name for name, other in MODELS.items() if f.name in other.places]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reglab.models.layers import conv, dropout, he_, map_dropout, scaled
+from reglab.models.layers import conv, dropout, initialized, map_dropout, scaled
 from reglab.models.spec import ModelSpec
 
 STEM = 96
@@ -69,4 +69,4 @@ class SmallInception(nn.Module):
 
 def build(spec: ModelSpec) -> nn.Module:
     """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
-    return he_(SmallInception(spec))
+    return initialized(SmallInception(spec), spec.init)

@@ -38,11 +38,21 @@ def scaled(spec: ModelSpec, channels: int) -> int:
     return channels if spec.width == 1 else max(8, round(channels * spec.width / 8) * 8)
 
 
-def he_(network: nn.Module) -> nn.Module:
-    """He et al. 2015 (arXiv:1502.01852): weights that keep the variance of the signal through ReLUs; biases of zero."""
+def initialized(network: nn.Module, init: str) -> nn.Module:
+    """The network with the weights that training begins with, those of normalizations apart.
+
+    he: He et al. 2015 (arXiv:1502.01852), a normal distribution that keeps the variance of the signal through ReLUs.
+    glorot: Glorot and Bengio 2010, the uniform one that Keras takes, of half that variance where a layer has as many
+    outputs as inputs. Both have biases of zero. torch: what the layers of torch are made with, uniform and of a sixth.
+    """
+    if init == "torch":
+        return network
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if init == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network

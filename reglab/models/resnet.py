@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, relu
 
-from reglab.models.layers import StochasticDepth, conv, dropout, map_dropout, scaled
+from reglab.models.layers import StochasticDepth, conv, dropout, initialized, map_dropout, scaled
 from reglab.models.spec import ModelSpec
 
 
@@ -101,9 +101,15 @@ class ResNet(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
+    """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes).
+
+    In the initialization `he` the variance is kept on the way back (fan out), as in He et al. 2016, and the classifier
+    begins with torch's weights.
+    """
     network = ResNet(spec, SHAPES[spec.name])
-    for layer in network.modules():
+    if spec.init != "he":
+        initialized(network, spec.init)
+    for layer in network.modules() if spec.init == "he" else ():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:

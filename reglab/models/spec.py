@@ -16,6 +16,7 @@ class ModelSpec:
     pretrained: bool = False  # whether training begins from weights that were learned elsewhere
     head_only: bool = False  # whether only the head is built, which is trained on features of a frozen backbone
     side: int | None = None  # pixels that a network of timm enlarges pictures to; None: what is usual for it
+    init: str = "he"  # of the weights, see `layers.initialized`; "own" for the networks of timm
     norm: str = "none"  # or "batch", or "group" with num_groups
     num_groups: int = 8
     dropout: float = 0.0  # before the classifier
@@ -30,7 +31,7 @@ class ModelSpec:
 
     def has_weights_of(self, other: ModelSpec) -> bool:
         """Whether both networks have the same weights in the same order: they differ at most in layers without any."""
-        weightless = ("num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth")
+        weightless = ("init", "num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth")
         usual = {f.name: f.default for f in fields(self) if f.name in weightless}
         mine, others = (s.replace(**usual, spectral_norm=min(s.spectral_norm, 1)) for s in (self, other))
         return mine == others

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from reglab.models.layers import conv, dropout, he_, map_dropout, scaled
+from reglab.models.layers import conv, dropout, initialized, map_dropout, scaled
 from reglab.models.spec import ModelSpec
 
 WIDTHS = (64, 256, 256)
@@ -65,8 +65,8 @@ class SpeedCNN(nn.Module):
 def build(spec: ModelSpec) -> nn.Module:
     """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
     network = SpeedCNN(spec)
-    he_(network)
+    initialized(network, spec.init)
     for layer in network.features:
-        if isinstance(layer, nn.Conv2d) and spec.norm != "none":
+        if isinstance(layer, nn.Conv2d):
             nn.init.dirac_(layer.weight[: layer.in_channels])  # as many channels as come in go through as they are
     return network

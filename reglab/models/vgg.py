@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reglab.models.layers import conv, dropout, he_, map_dropout, scaled, undecided_
+from reglab.models.layers import conv, dropout, initialized, map_dropout, scaled, undecided_
 from reglab.models.spec import ModelSpec
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -44,4 +44,4 @@ class VGG(nn.Module):
 
 def build(spec: ModelSpec) -> nn.Module:
     """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes)."""
-    return undecided_(he_(VGG(spec)))
+    return undecided_(initialized(VGG(spec), spec.init))

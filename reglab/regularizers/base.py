@@ -3,6 +3,7 @@
 The whole loop, with the name of every hook at its line (`training/train.py` is this, spelled out):
 
     technique = technique.for_dataset(source)                   # digits must not be mirrored
+    technique = technique.for_schedule(summed_lr)               # how hard to decay in so many steps
     model = build(configure_model(spec))                        # give the network the layers it needs
     on_train_begin(model, state)                                # freeze layers, remember where weights started
     optimizer = Optimizer(configure_optimizer(groups))          # which parameters decay
@@ -94,6 +95,10 @@ class Regularizer(BaseModel):
     # ---- once, before training -------------------------------------------------------------------------------
     def for_dataset(self, source: Source) -> Regularizer:
         """This technique as it makes sense for a data set (digits must not be mirrored); usually itself."""
+        return self
+
+    def for_schedule(self, summed_lr: float) -> Regularizer:
+        """This technique with the settings that follow from the learning rates of all steps, added up; usually itself."""
         return self
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:

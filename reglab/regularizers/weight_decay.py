@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from reglab.regularizers.base import Regularizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+DECAY_OVER_A_RUN = (
+    0.25  # the usual strength times the learning rates of all steps: exp(-0.25) of an idle weight is left
+)
+USUAL_L2 = 5e-4
+STRONGEST = 1000.0
 
 
 class WeightDecay(Regularizer):
@@ -50,24 +57,29 @@ class WeightDecay(Regularizer):
     default_on = True
     off = {"strength": 0}
 
-    strength: float = Field(
-        0.05,
+    strength: float | None = Field(
+        None,
         ge=0,
-        le=10,
+        le=STRONGEST,
         title="strength",
-        description="usually 0.05; for L2 0.0005",
-        json_schema_extra={"slider": [0, 0.5, 0.005], "try": "0,0.001,0.01,0.1"},
+        description="how hard to pull",
+        json_schema_extra={
+            "unset": "follows the run; for L2 0.0005",
+            "scale": "log",
+            "slider": [0.01, 100],
+            "slider_by": {"mode": {"l2": [1e-6, 0.1]}},
+            "try": "0,0.2,0.6,2",
+        },
     )
     mode: Literal["decoupled", "l2"] = Field("decoupled", title="mode", description="as in AdamW, or in Keras")
     norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _usual_strength(cls, settings: Any) -> Any:
-        """The two modes differ by two orders of magnitude, so each has its own default."""
-        if isinstance(settings, dict) and settings.get("mode") == "l2":
-            return {"strength": 5e-4, **settings}
-        return settings
+    def for_schedule(self, summed_lr: float) -> WeightDecay:
+        """With the strength as a number, where none was chosen: an idle weight then loses a fifth over the run."""
+        if self.strength is not None:
+            return self
+        usual = USUAL_L2 if self.mode == "l2" else min(float(f"{DECAY_OVER_A_RUN / summed_lr:.2g}"), STRONGEST)
+        return self.model_copy(update={"strength": usual})
 
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The groups that decay, decoupled from the gradient; as they are in the mode `l2`."""
@@ -77,7 +89,7 @@ class WeightDecay(Regularizer):
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:
         """In the mode `l2` the strength times the summed squares, else None."""
-        if self.mode == "decoupled":
+        if self.mode == "decoupled" or self.strength is None:
             return None
         import torch
 

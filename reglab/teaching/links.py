@@ -9,6 +9,7 @@ Whoever opens a link trusts nobody: its length is bounded before and after unpac
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import zlib
@@ -17,7 +18,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, init_before
+from reglab.config.fork import MOST
 from reglab.errors import ConfigError
 from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
@@ -25,7 +27,9 @@ from reglab.teaching.assignments import Assignment
 PARAMETER = "cfg"
 LONGEST = 4_000  # characters of a link's text
 LARGEST = 20_000  # bytes that it may unpack to; ours, with the longest task, stay below 8,000
-VERSION = "2"  # of the links that are made now; WORDS has those that are still opened
+VERSION = "3"  # of the links that are made now; WORDS has those that are still opened
+
+BEFORE_INIT = ("1", "2")  # versions of links that were made when other values were usual
 
 Shared = RunConfig | Assignment
 
@@ -65,6 +69,8 @@ def decode_all(text: str) -> tuple[Shared, Beside]:
     if version not in WORDS:
         raise ConfigError("The link is of another version of the lab, or of none: ask for a new one.")
     values = _unpacked(packed, WORDS[version])
+    if version in BEFORE_INIT:
+        values = _as_it_was(values)
     rules, beside = values.pop("assignment", None), values.pop("beside", ["plain"])
     try:
         if not isinstance(beside, list) or not all(name in ("plain", "scratch") for name in beside):
@@ -83,6 +89,27 @@ def decode_all(text: str) -> tuple[Shared, Beside]:
         ) from None
     except RecursionError:
         raise ConfigError(DAMAGED) from None
+
+
+def _as_it_was(values: dict[str, Any]) -> dict[str, Any]:
+    """What a link said when weight decay was 0.05 wherever nobody chose, and normalizing basic_cnn changed its weights."""
+    told = _with_decay(values)
+    model = told.get("model", "basic_cnn")
+    if "init" not in told and isinstance(model, str):
+        with contextlib.suppress(ConfigError):  # of a network that there is not, which is said where it is read
+            told["init"] = init_before(model, told.get("regularizers"))
+    return told
+
+
+def _with_decay(values: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+    """A copy in which the strength of weight decay is said, here and in the runs that were forked."""
+    told, on, fork = dict(values), values.get("regularizers"), values.get("fork")
+    decay = on.get("weight_decay") if isinstance(on, dict) else None
+    if isinstance(on, dict) and isinstance(decay, dict) and decay.get("mode", "decoupled") == "decoupled":
+        told["regularizers"] = {**on, "weight_decay": {"strength": 0.05, **decay}}
+    if isinstance(fork, dict) and depth < MOST:  # deeper ones are refused
+        told["fork"] = _with_decay(fork, depth + 1)
+    return told
 
 
 DAMAGED = "The link is damaged or not whole: copy it again, to its very end."
@@ -171,6 +198,29 @@ WORDS = {
     ),
     "2": (
         b'"fork":{"epoch":10,"beside":["scratch","plain"],"precision":"fp32","bf16","schedule":"cosine","constant",'
+        b'"finetune":"head_then_all","all","side":160,"pretrained":true,"model":"timm/tf_efficientnet_lite0",'
+        b'"timm/inception_v3","inception_v4","inception_resnet_v2","timm/vgg11_bn","timm/resnet34","timm/resnet50",'
+        b'"inception_small","alexnet_small","speed_cnn","vgg16","vgg11","resnet18","resnet20","width":0.5,"val_size":1000,'
+        b'"dataset":"cifar100","fashion_mnist","digits","train_size":5000,"label_noise":0.2,"epochs":20,"batch_size":32,'
+        b'"optimizer":"sgd","lr":0.001,"seed":1,"assignment":{"task":"Predict the validation accuracy and train. Which '
+        b"regularizer closes the gap? Find the settings with the best accuracy on the test images, and explain why the "
+        b'network overfits. ","predict":"val_accuracy","test_accuracy","gap","rest":"hidden","locked","open":["dropout",'
+        b'"dropout.rate","weight_decay.strength","dataset","model","seed"],"max_epochs":20,"max_images":5000,"max_runs":5}'
+        b'"regularizers":{"swa":{"start":0.5,"lr_share":0.1},"l2_sp":{"alpha":0.01,"beta":0.1},"layer_freezing":'
+        b'{"share":0.25},"manifold_mixup":{"alpha":2.0},"group_norm":{"num_groups":4},"dropblock":{"block_size":5},'
+        b'"max_norm":{"max_value":2.0},"orthogonality":{"strength":0.01},"spectral_norm":{"n_power_iterations":2},'
+        b'"gaussian_noise":{"sigma":0.05},"random_erasing":{"scale_max":0.3,"value":"mean","p":0.25},"trivial_augment":'
+        b'{"rotate":false},"confidence_penalty":{"beta":0.2},"gradient_clipping":{"max_norm":0.5},"gradient_noise":'
+        b'{"gamma":0.5,"eta":0.01},"spatial_dropout":{"rate":0.2},"stochastic_depth":{"rate":0.1},"l1":{"strength":0.0001},'
+        b'"cutout":{"length":8},"sam":{"rho":0.1},"ema":{"warmup":false,"decay":0.99},"early_stopping":'
+        b'{"monitor":"accuracy","min_delta":0.01,"patience":3},"label_smoothing":{"smoothing":0.2},"cutmix":{"prob":1.0,'
+        b'"alpha":0.5},"flip_crop":{"padding":2,"flip":false},"weight_decay":{"norm_and_bias":true},"batch_norm":{},'
+        b'"weight_decay":{},"mixup":{},"bootstrapping":{"beta":0.8},"cutmix":{},"flip_crop":{},"mixup":{"alpha":0.2},'
+        b'"label_smoothing":{},"ema":{}},"batch_norm":{},"dropout":{"rate":0.5},"weight_decay":{"mode":"l2",'
+        b'"strength":0.0005}}}'
+    ),
+    "3": (
+        b'"fork":{"epoch":10,"beside":["scratch","plain"],"precision":"fp32","bf16","schedule":"cosine","constant","init":"he","torch",'
         b'"finetune":"head_then_all","all","side":160,"pretrained":true,"model":"timm/tf_efficientnet_lite0",'
         b'"timm/inception_v3","inception_v4","inception_resnet_v2","timm/vgg11_bn","timm/resnet34","timm/resnet50",'
         b'"inception_small","alexnet_small","speed_cnn","vgg16","vgg11","resnet18","resnet20","width":0.5,"val_size":1000,'

@@ -16,7 +16,7 @@ from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
 from reglab.teaching.assignments import values_of
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
-MORE = ("width", "optimizer", "schedule", "precision", "val_size")
+MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size")
 TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
 
 
