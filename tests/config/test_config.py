@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from reglab.cli.main import build_parser
 from reglab.cli.options import config_values
-from reglab.config import USUAL_LR, RunConfig, flag, from_json
+from reglab.config import USUAL_LR, RunConfig, flag, from_json, shrinkage, steps
 from reglab.data import SOURCES
 from reglab.errors import ConfigError
 from reglab.models import MODELS
 from reglab.regularizers import CATALOGUE
+from reglab.training.schedules import lr_at
 
 
 # ---- any config at all -------------------------------------------------------------------------------------------
@@ -31,7 +32,7 @@ def values_of(info) -> st.SearchStrategy:
         return st.booleans()
     if info.annotation is int:
         return st.integers(low, high)
-    if info.annotation is float:
+    if info.annotation in (float, float | None):
         return st.floats(low, high, **open_ends)
     return st.sampled_from(info.annotation.__args__)  # a Literal
 
@@ -62,7 +63,7 @@ def configs(draw) -> RunConfig:
     try:
         return RunConfig.parse(values)
     except ConfigError:  # a combination that cannot be, such as batch_norm with a batch of one
-        return RunConfig.parse({**values, "batch_size": 32, "model": "resnet20"})
+        return RunConfig.parse({**values, "batch_size": 32, "model": "resnet20", "lr": 1e-3})
 
 
 @st.composite
@@ -165,10 +166,86 @@ def test_plain_is_the_same_run_without_regularizers():
 
 @pytest.mark.parametrize("mode", ["decoupled", "l2"])
 def test_each_mode_of_weight_decay_has_its_own_usual_strength(mode):
-    usual = {"decoupled": 0.05, "l2": 5e-4}[mode]
+    usual = {"decoupled": 0.066, "l2": 5e-4}[mode]
     assert RunConfig().override({"weight_decay.mode": mode}).regularizers["weight_decay"].strength == usual
     chosen = RunConfig().override({"weight_decay.mode": mode, "weight_decay.strength": 0.2})
     assert chosen.regularizers["weight_decay"].strength == 0.2
+
+
+RUNS = [
+    {"train_size": 2_000, "epochs": 20},
+    {"train_size": 5_000, "epochs": 3, "schedule": "cosine", "lr": 0.01},
+    {"train_size": 1_000, "epochs": 12, "optimizer": "sgd", "schedule": "constant", "batch_size": 32},
+    {"dataset": "digits", "train_size": 300, "batch_size": 32},
+    {"dataset": "digits", "val_size": 297, "epochs": 9},
+]
+
+
+@pytest.mark.parametrize("values", RUNS, ids=str)
+def test_over_any_run_the_usual_decay_takes_a_fifth_of_an_idle_weight(values):
+    """Counted step by step with the learning rates of the run: w *= 1 - lr * strength."""
+    config = RunConfig.parse({**values, "regularizers": {"weight_decay": {}}})
+    left = 1.0
+    for step in range(steps(config)):
+        left *= (
+            1 - lr_at(step, steps(config), config.lr, config.schedule) * config.regularizers["weight_decay"].strength
+        )
+    assert 1 - left == pytest.approx(0.22, abs=0.01)
+    assert shrinkage(config) == pytest.approx(1 - left, abs=0.01)
+
+
+def test_a_strength_that_nobody_chose_follows_the_run_and_one_that_was_chosen_stays():
+    config = RunConfig.parse({"train_size": 2_000, "regularizers": {"weight_decay": {}}})
+    longer = config.override({"epochs": 40})
+    assert config.regularizers["weight_decay"].strength == 1.6 and longer.regularizers["weight_decay"].strength == 0.82
+    chosen = config.override({"weight_decay.strength": 3})
+    assert chosen.override({"epochs": 40}).regularizers["weight_decay"].strength == 3
+    assert "--weight-decay.strength" not in config.flags() and "--weight-decay.strength" in chosen.flags()
+    assert config.override({"weight_decay.mode": "l2"}).override({"weight_decay.mode": "decoupled"}) == config
+
+
+def test_shrinkage_is_said_of_decoupled_decay_alone():
+    assert shrinkage(RunConfig()) is None
+    assert shrinkage(RunConfig().override({"weight_decay.mode": "l2"})) is None
+    assert shrinkage(RunConfig().override({"weight_decay.strength": 0})) == 0
+
+
+# ---- the initialization ------------------------------------------------------------------------------------------
+def test_no_toggle_changes_the_initialization():
+    for model, usual in [("basic_cnn", "glorot"), ("vgg16", "he"), ("resnet20", "he"), ("timm/resnet18", "own")]:
+        plain = RunConfig.parse({"model": model})
+        assert plain.init == usual
+        for key in CATALOGUE:
+            try:
+                assert plain.override({key: True}).init == usual
+            except ConfigError:  # no place for it in such a network
+                continue
+
+
+def test_the_initialization_follows_the_network_until_it_is_chosen():
+    assert RunConfig().override({"model": "vgg16"}).init == "he"
+    chosen = RunConfig.parse({"init": "torch"})
+    assert chosen.override({"model": "vgg16"}).init == "torch"
+    assert (
+        chosen.flags()[-2:] == ["--init", "torch"] and "--init" not in RunConfig().override({"model": "vgg16"}).flags()
+    )
+
+
+@pytest.mark.parametrize(
+    "model, on, had",
+    [
+        ("basic_cnn", {}, "glorot"),
+        ("basic_cnn", {"dropout": {}}, "glorot"),
+        ("basic_cnn", {"batch_norm": {}}, "torch"),
+        ("basic_cnn", {"group_norm": {}}, "torch"),
+        ("vgg16", {"batch_norm": {}}, "he"),
+        ("timm/resnet18", {}, "own"),
+    ],
+)
+def test_a_config_from_before_says_the_initialization_it_had(model, on, had):
+    whole = RunConfig.parse({"model": model, "regularizers": on}).model_dump(mode="json")
+    del whole["init"]
+    assert RunConfig.parse(whole).init == had
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------
