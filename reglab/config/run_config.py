@@ -247,7 +247,7 @@ class RunConfig(BaseModel):
         decay: Any = self.regularizers.get("weight_decay")
         if decay is not None and decay.mode == "decoupled" and self.lr * decay.strength > 1:
             raise ConfigError(
-                f"weight_decay.strength {typed(decay.strength)} with the learning rate {typed(self.lr)} would take more than"
+                f"{setting('weight_decay.strength')} {typed(decay.strength)} with the learning rate {typed(self.lr)} would take more than"
                 f" the whole weight at each step: use at most {typed(1 / self.lr)}, or leave the strength out."
             )
 
