@@ -31,10 +31,6 @@ class Outcome:
         """Test accuracy after the last epoch, from 0 to 1."""
         return float(self.summary["last"]["test_accuracy"])
 
-    def rose(self) -> float:
-        """By how much the validation loss ended above its lowest point."""
-        return self.last.val_loss - min(e.val_loss for e in self.history)
-
     def first(self, reached: Callable[[Epoch], bool]) -> int | None:
         """The first epoch of which something holds."""
         return next((e.epoch for e in self.history if e.epoch and reached(e)), None)

@@ -1,12 +1,25 @@
-"""What the curves of a run say, in one sentence: "Overfitting since epoch 7: validation loss rose ..."."""
+"""What the curves of a run say, in one sentence: "Overfitting since epoch 7: validation loss rose ...".
+
+One epoch says little, since curves wobble: whatever is judged here is a median of three epochs, and a rise counts only as
+far as it is larger than the falls beside it. What counts as learning depends on the classes: of a hundred, 55 % is much.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import log, log10, sqrt
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from reglab import data
+from reglab.config import USUAL_LR
+from reglab.regularizers import CATALOGUE
+from reglab.training.divergence import NORMALIZING, is_normalized
+
 if TYPE_CHECKING:
+    from reglab.config import RunConfig
     from reglab.training.events import Epoch
 
 
@@ -14,79 +27,280 @@ if TYPE_CHECKING:
 class Diagnosis:
     """What the curves say: a kind for the colour, and a sentence with the numbers that led to it."""
 
-    kind: str  # wait, diverged, memorising, overfitting, underfitting, fine
+    kind: str  # one of KINDS
     text: str
 
     def to_json(self) -> dict[str, str]:
-        """As the page and the command line take it."""
+        """As the page takes it."""
         return {"kind": self.kind, "text": self.text}
 
 
+KINDS = ("wait", "diverged", "dead", "unstable", "memorising", "overfitting", "underfitting", "fine")
+
 # The thresholds of the diagnosis. They are conventions of this lab, chosen on its own curves: a validation loss wobbles
 # by about 0.05 from epoch to epoch on 2,000 images, and a gap under 10 points is what well regularized networks keep.
-RISE = 0.1
+WINDOW = 3  # epochs of a median: one bad epoch does not move it
+RISE = 0.1  # nats
+JUMP = 0.3  # nats from one epoch to the next
 WIDE_GAP = 0.15
-LOW_FIT = 0.6
+LOW_FIT = 0.6  # with ten classes; times itself for every ten times as many, which makes 0.36 with a hundred
+LITTLE_TOLD = 0.75  # a loss above this share of that of guessing: right answers, but hardly more likely than the others
 LEVEL = 0.02
+FEW_STEPS = 50
 
 
-def diagnose(
-    history: Sequence[Epoch], regularizers: Sequence[str] = (), failed: str = "", done: bool = False
-) -> Diagnosis:
-    """What the curves of a run say so far; `regularizers` are the keys that are on, so that advice is new advice."""
+def diagnose(history: Sequence[Epoch], config: RunConfig, failed: str = "", done: bool = False) -> Diagnosis:
+    """What the curves of a run say so far; a fork is judged by the epochs since it left the other run.
+
+    `failed` is why the run could not go on, `done` whether all of it was trained.
+    """
     if failed:
         return Diagnosis("diverged", failed)
-    if len(history) < 3:
-        return Diagnosis("wait", "Too early to tell: the diagnosis begins after two epochs.")
-    last = history[-1]
-    lowest = min(history, key=lambda e: e.val_loss)
-    rose = last.val_loss - lowest.val_loss
-    fell = _fit_loss(lowest) - _fit_loss(last)
-    if last.memorised is not None and last.memorised > 0.5:
-        text = (
-            f"Memorising: {last.memorised:.0%} of the wrong labels are learned by heart"
-            f" and validation accuracy is {last.val_accuracy:.1%}. {_try(_MORE, regularizers)}"
-        )
-        return Diagnosis("memorising", text)
-    if rose > RISE and fell > 0 and lowest.epoch > 0:
-        text = (
-            f"Overfitting since epoch {lowest.epoch}: validation loss rose {rose:.2f} while training loss fell {fell:.2f}."
-            f" {_try(_MORE, regularizers)}"
-        )
-        return Diagnosis("overfitting", text)
-    if last.gap > WIDE_GAP and last.train_accuracy > LOW_FIT:
-        text = (
-            f"Overfitting: training accuracy is {last.train_accuracy:.1%}, validation {last.val_accuracy:.1%},"
-            f" a gap of {last.gap * 100:.1f} points. {_try(_MORE, regularizers)}"
-        )
-        return Diagnosis("overfitting", text)
-    if rose > RISE and fell <= 0:
-        text = (
-            f"Unstable: validation loss rose {rose:.2f} and training loss {-fell:.2f} since epoch {lowest.epoch}."
-            " Try a third of the learning rate."
-        )
-        return Diagnosis("diverged", text)
-    if _fit_accuracy(last) < LOW_FIT:
-        if not done:
-            text = f"Still learning: training accuracy {last.train_accuracy:.1%}, gap {last.gap * 100:.1f} points."
-            return Diagnosis("wait", text)
-        less = "less regularization, " if regularizers else ""
-        text = (
-            f"Underfitting: training accuracy only reached {last.train_accuracy:.1%}"
-            f" with a gap of {last.gap * 100:.1f} points. Try {less}more epochs or a higher learning rate."
-        )
-        return Diagnosis("underfitting", text)
-    text = f"Looks fine: the gap is {last.gap * 100:.1f} points and validation loss is" + (
+    start = config.fork.epoch if config.fork else 0
+    own = [e for e in history if e.epoch >= start]
+    if len(own) <= WINDOW:
+        since = f" after the fork at epoch {start}" if start else ""
+        said = "Too short to tell: the diagnosis needs" if done else "Too early to tell: the diagnosis waits for"
+        return Diagnosis("wait", f"{said} {WINDOW} epochs{since}.")
+    curves = Curves(own, config, done)
+    told = (finding(curves) for finding in FINDINGS)  # the first that has something to say
+    return next((said for said in told if said is not None), None) or fine(curves)
+
+
+class Curves:
+    """The epochs of a run as they are judged: where they ended, as medians, and what guessing would give."""
+
+    def __init__(self, history: Sequence[Epoch], config: RunConfig, done: bool) -> None:
+        self.history, self.config, self.done = history, config, done
+        self.classes = len(data.source(config.dataset).classes)
+        self.fit_loss, self.fit_accuracy = self.end(_fit_loss), self.end(_fit_accuracy)
+        self.train_accuracy, self.val_accuracy = self.end(_train_accuracy), self.end(_val_accuracy)
+        self.gap = self.train_accuracy - self.val_accuracy
+        self.change = change(history)
+
+    def end(self, value: Callable[[Epoch], float], back: int = 0) -> float:
+        """The median of the last epochs, or of those that end `back` epochs earlier."""
+        until = len(self.history) - back
+        return median(value(e) for e in self.history[until - WINDOW : until])
+
+    @property
+    def guessing(self) -> float:
+        """The loss of giving each class the same probability, in nats."""
+        return log(self.classes)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it knows its training images well, for so many classes.
+
+        By their true labels or by those that were given: under label noise a network can be right about either.
+        """
+        bar = LOW_FIT ** log10(self.classes)
+        return max(self.fit_accuracy, self.train_accuracy) >= bar and self.fit_loss < LITTLE_TOLD * self.guessing
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether validation accuracy still grew in the last epochs."""
+        longer = len(self.history) > 2 * WINDOW
+        return longer and self.val_accuracy > self.end(_val_accuracy, back=WINDOW) + LEVEL
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the losses did since validation loss was lowest, all as running medians, in nats."""
+
+    since: int  # the epoch in which it was lowest
+    val_rose: float
+    fit_fell: float
+    wobble: float  # the largest rise before that was made good again, or fall since
+
+    @property
+    def has_risen(self) -> bool:
+        """Whether validation loss rose, and by more than it wobbles."""
+        return self.val_rose > RISE + self.wobble
+
+
+def change(history: Sequence[Epoch]) -> Change:
+    """What the losses of at least one epoch did since the lowest validation loss."""
+    val, fit = _smooth([e.val_loss for e in history]), _smooth([_fit_loss(e) for e in history])
+    low = min(range(len(val)), key=lambda i: (val[i], history[i].val_loss))  # of equal medians the lowest itself
+    before, after = val[1 : low + 1], val[low:]  # the untrained network is no part of a wobble
+    wobble = max(_largest_rise(before), _largest_rise([-v for v in after]))
+    return Change(history[low].epoch, val[-1] - val[low], fit[low] - fit[-1], wobble)
+
+
+# ---- the findings, in the order in which they are looked for ---------------------------------------------------------
+def exploding(c: Curves) -> Diagnosis | None:
+    """Worse than guessing on the very images that it learns."""
+    if c.fit_loss <= c.guessing + 0.5:
+        return None
+    text = f"Unstable: training loss is {c.fit_loss:.3g}, and guessing would give {c.guessing:.2f}."
+    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
+
+
+def dead(c: Curves) -> Diagnosis | None:
+    """No better than guessing, on training images as on others."""
+    if not _at_chance(c):
+        return None
+    chance = (
+        f"accuracy is at chance ({c.val_accuracy:.1%}; guessing among {c.classes} classes gives {1 / c.classes:.1%})"
+    )
+    usual, steps = USUAL_LR[c.config.optimizer], c.history[-1].step
+    if c.config.lr <= usual / 10 or (steps < FEW_STEPS and c.config.lr <= 3 * usual):
+        text = f"Not learning yet: after {steps:,} steps {chance}."
+        return Diagnosis("underfitting", f"{text} Try {_more_progress(c)}.") if c.done else Diagnosis("wait", text)
+    best = max(c.history, key=_fit_accuracy)
+    collapsed = _fit_accuracy(best) > 2 / c.classes and _fit_loss(best) < c.guessing - RISE
+    if not (c.done or collapsed or c.history[-1].epoch > c.config.epochs / 2):
+        return Diagnosis("wait", f"Not learning yet: {chance}.")
+    reached = f" It had reached {_fit_accuracy(best):.1%} in epoch {best.epoch}." if collapsed else ""
+    text = f"Dead network: {chance}, and training loss {c.fit_loss:.2f} is that of guessing, {c.guessing:.2f}.{reached}"
+    return Diagnosis("dead", f"{text} {_revive(c)}")
+
+
+def memorising(c: Curves) -> Diagnosis | None:
+    """Wrong labels learned by heart."""
+    if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
+        return None
+    text = f"Memorising: {share:.0%} of the wrong labels are learned by heart and validation accuracy is {c.val_accuracy:.1%}."
+    return Diagnosis("memorising", f"{text} {_more_regularization(c)}")
+
+
+def overfitting(c: Curves) -> Diagnosis | None:
+    """Validation loss rises while training loss falls."""
+    now = c.change
+    if not (now.has_risen and now.fit_fell > 0):
+        return None
+    since = f"since epoch {now.since}" if now.since else "from the start"
+    text = (
+        f"Overfitting {since}: validation loss rose {now.val_rose:.2f} while training loss fell {now.fit_fell:.2f}."
+        f" {_more_regularization(c)}"
+    )
+    return Diagnosis("overfitting", text)
+
+
+def unstable(c: Curves) -> Diagnosis | None:
+    """Both losses rise, or training loss jumps up again and again."""
+    now = c.change
+    if now.has_risen and now.fit_fell <= 0:
+        rose = f"validation loss rose {now.val_rose:.2f} and training loss {-now.fit_fell:.2f} since epoch {now.since}"
+        return Diagnosis("unstable", f"Unstable: {rose}. {_smaller_lr(c)}")
+    last = [_fit_loss(e) for e in c.history[-6:]]
+    jumps = sum(b - a > JUMP for a, b in pairwise(last))
+    if jumps < 2:
+        return None
+    text = f"Unstable: training loss jumped up by more than {JUMP} in {jumps} of the last {len(last) - 1} epochs."
+    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
+
+
+def wide_gap(c: Curves) -> Diagnosis | None:
+    """Much better on the images that it has seen. Where it has not learned much yet, this is judged at the end only."""
+    if c.gap <= WIDE_GAP or not (c.learned or c.done):
+        return None
+    text = (
+        f"Overfitting: training accuracy is {c.train_accuracy:.1%}, validation {c.val_accuracy:.1%},"
+        f" a gap of {c.gap * 100:.1f} points. {_more_regularization(c)}"
+    )
+    return Diagnosis("overfitting", text)
+
+
+def underfitting(c: Curves) -> Diagnosis | None:
+    """It knows not even its training images."""
+    if c.learned:
+        return None
+    reached = max(c.fit_accuracy, c.train_accuracy)
+    if not c.done:
+        return Diagnosis("wait", f"Still learning: training accuracy {reached:.1%}, gap {c.gap * 100:.1f} points.")
+    text = (
+        f"Underfitting: training accuracy only reached {reached:.1%} with a gap of {c.gap * 100:.1f} points"
+        f" and a training loss of {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}."
+    )
+    return Diagnosis("underfitting", f"{text} Try {_more_progress(c)}.")
+
+
+FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underfitting)
+
+
+def fine(c: Curves) -> Diagnosis:
+    """Nothing of all that."""
+    rose, last = c.change.val_rose, c.history[-1]
+    text = f"Looks fine: the gap is {c.gap * 100:.1f} points and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )
-    if done and last.epoch >= 4 and history[-3].val_accuracy + LEVEL < last.val_accuracy:
-        text += " It was still rising at the end: more epochs would help."
+    if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
+        text += f" The last epoch alone was a bad one: validation accuracy {last.val_accuracy:.1%}."
+    elif c.done and c.is_rising:
+        text += " Validation accuracy was still rising at the end: more epochs would help."
     return Diagnosis("fine", text)
 
 
+def _at_chance(c: Curves) -> bool:
+    """Within three standard errors of guessing, with the loss of whoever knows how frequent each class is, and no more."""
+    chance = 1 / c.classes
+    seen = min(2_000, c.config.train_size or 2_000)  # as many are judged after each epoch
+    near = all(
+        accuracy <= chance + 3 * sqrt(chance * (1 - chance) / n)
+        for accuracy, n in ((c.fit_accuracy, seen), (c.val_accuracy, c.config.val_size))
+    )
+    return near and c.fit_loss > c.guessing - 0.01 - c.classes / seen
+
+
+# ---- what to do about it -----------------------------------------------------------------------------------------
 _MORE = ("flip_crop", "dropout", "weight_decay", "label_smoothing", "early_stopping")
 
 
+def _more_regularization(c: Curves) -> str:
+    """Advice that is not being followed already."""
+    new = [CATALOGUE[key].title.lower() for key in _MORE if key in CATALOGUE and key not in c.config.regularizers][:2]
+    return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
+
+
+def _is_regularized(c: Curves) -> bool:
+    """By something that holds it back, which normalization does not."""
+    return any(key not in NORMALIZING for key in c.config.regularizers)
+
+
+def _smaller_lr(c: Curves) -> str:
+    normalization = "" if is_normalized(c.config) else ", or add normalization"
+    return f"Lower the learning rate to a third, {c.config.lr / 3:.1g}{normalization}."
+
+
+def _revive(c: Curves) -> str:
+    """What usually helps a network that gives every picture the same answer."""
+    usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
+    too_high = f" ({lr:g} is {_times(lr / usual)} the usual)" if lr > usual else ""
+    ways = [f"lower the learning rate{too_high}", *([] if is_normalized(c.config) else ["add normalization"])]
+    if _is_regularized(c):
+        ways.insert(len(ways) if too_high else 0, "use less regularization")
+    listed = _or(ways)
+    return f"{listed[0].upper()}{listed[1:]}."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
+
+
+def _more_progress(c: Curves) -> str:
+    """What usually helps a network that has learned too little."""
+    usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
+    ways = ["less regularization"] if _is_regularized(c) else []
+    if c.is_rising or c.history[-1].step < FEW_STEPS or lr <= usual:
+        ways.append("more epochs")
+    if lr < usual:
+        ways.append(f"a higher learning rate ({usual:g} is usual)")
+    elif lr > 3 * usual:
+        ways.append(f"a lower learning rate ({usual:g} is usual)")
+    elif c.config.width < 1:
+        ways.append("a wider network")
+    else:
+        ways.append("a larger network")
+    return _or(ways)
+
+
+def _or(ways: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+
+
+# ---- reading curves ----------------------------------------------------------------------------------------------
 def _fit_loss(e: Epoch) -> float:
     return e.train_loss if e.fit_loss is None else e.fit_loss
 
@@ -95,14 +309,35 @@ def _fit_accuracy(e: Epoch) -> float:
     return e.train_accuracy if e.fit_accuracy is None else e.fit_accuracy
 
 
-def _try(candidates: Sequence[str], on: Sequence[str]) -> str:
-    """Advice that is not being followed already."""
-    from reglab.regularizers import CATALOGUE
-
-    new = [CATALOGUE[key].title.lower() for key in candidates if key in CATALOGUE and key not in on][:2]
-    return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
+def _train_accuracy(e: Epoch) -> float:
+    return e.train_accuracy
 
 
+def _val_accuracy(e: Epoch) -> float:
+    return e.val_accuracy
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """The running median of three: the first as it is, for the last the median of the last three.
+
+    Three values and fewer, of which the first is the untrained network's, stay as they are.
+    """
+    if len(values) <= WINDOW:
+        return list(values)
+    inner = [median(values[i - 1 : i + 2]) for i in range(1, len(values) - 1)]
+    return [values[0], *inner, median(values[-WINDOW:])]
+
+
+def _largest_rise(values: Sequence[float]) -> float:
+    """From any value to a later one; 0 where they only fall."""
+    lowest, rose = float("inf"), 0.0
+    for value in values:
+        lowest = min(lowest, value)
+        rose = max(rose, value - lowest)
+    return rose
+
+
+# ---- what regularization bought ----------------------------------------------------------------------------------
 def bought(plain: dict[str, Any], regularized: dict[str, Any]) -> str:
     """One sentence on what the regularizers changed, from the summaries of two finished runs on the same split."""
     test = (regularized["test_accuracy"] - plain["test_accuracy"]) * 100

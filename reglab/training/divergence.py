@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from reglab import models
+
 if TYPE_CHECKING:
     from reglab.config import RunConfig
 
@@ -56,10 +58,18 @@ class FiniteWatch:
             raise Diverged(step)
 
 
+NORMALIZING = ("batch_norm", "group_norm")
+
+
+def is_normalized(config: RunConfig) -> bool:
+    """Whether the network has normalization, switched on or of its own, so that there is none to add."""
+    return any(key in config.regularizers for key in NORMALIZING) or models.family(config.model).batch_norm
+
+
 def advice(step: int, epoch: int, config: RunConfig) -> str:
     """Where a run diverged, and what usually helps, in two sentences."""
     helps = [f"a smaller learning rate ({config.lr / 10:g} instead of {config.lr:g})"]
-    if "batch_norm" not in config.regularizers:
+    if not is_normalized(config):
         helps.append("batch normalization")
     return (
         f"Diverged at step {step} (epoch {epoch}): the loss is no longer a finite number."

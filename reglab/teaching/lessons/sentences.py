@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from reglab.experiments.outcome import Outcome
 from reglab.teaching.lessons.scoring import Outcomes, chance, percent, points
-from reglab.training.diagnosis import RISE
+from reglab.training.diagnosis import change
 
 
 def path_of_loss(run: Outcome) -> str:
-    """What the validation loss did; wobbling by less than the diagnosis takes seriously is no rise."""
-    lowest = min(run.history, key=lambda e: e.val_loss)
-    if lowest.epoch == 0:
+    """What the validation loss did; what the diagnosis beside the curves takes for wobbling is no rise."""
+    did = change(run.history)
+    if did.since == 0:
         return "never fall"
-    return "fall, then rise" if run.rose() > RISE else "keep falling"
+    return "fall, then rise" if did.has_risen else "keep falling"
 
 
 def narrowing(runs: Outcomes, technique: str) -> list[str]:

@@ -12,7 +12,7 @@ index into `runs`.
                     accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the legend's
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
     memorised       the same shape; left out unless labels are noisy
-    diagnosis       [{"run": 0, "kind": "overfitting" | "fine" | "wait" | ..., "text"}]
+    diagnosis       [{"run": 0, "kind": one of training.diagnosis.KINDS, "text"}]
     table           {"columns": ["", "train", ...], "rows": [{"run": 0, "cells": [...]}], "hint": {column: words}, "caption"}
     verdict         one sentence
 

@@ -153,9 +153,8 @@ def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[
 
 
 def _diagnosis(view: RunView) -> diagnosis.Diagnosis:
-    if view.status == "failed":
-        return diagnosis.diagnose(view.history, failed=view.summary().get("reason", "The run failed."))
-    return diagnosis.diagnose(view.history, tuple(view.run.config.regularizers), done=view.status == "finished")
+    failed = view.summary().get("reason", "The run failed.") if view.status == "failed" else ""
+    return diagnosis.diagnose(view.history, view.run.config, failed, done=view.status == "finished")
 
 
 def _accuracies(view: RunView) -> list[dict[str, Any]]:
