@@ -136,12 +136,6 @@ def test_a_cell_says_why_it_has_no_number():
         assert words in shown, words
 
 
-def test_the_best_cell_is_named_with_a_verdict_against_the_next():
-    words = sweeping.winner(grid(told("dropout.rate=0,0.1,0.2,0.3,0.4,0.5", seeds=5)), "test_accuracy")
-    assert words.startswith("Highest test accuracy: <b>dropout rate 0.5</b>") and "flatters" in words
-    assert sweeping.winner(grid(told("dropout.rate=0,0.5")), "ece").startswith("Lowest calibration error")
-
-
 def test_what_strangers_wrote_stays_text():
     hostile = "<img src=x onerror=alert(1)>"
     runs = [(c, s | {"status": "failed", "reason": hostile}) for c, s in told("dropout.rate=0,0.5")]

@@ -11,9 +11,11 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import factorial as factorials
 from reglab.experiments.axes import Axis, axis
+from reglab.experiments.choice import choose
 from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment, checked
 from reglab.experiments.factorial import effects_of, factorial
+from reglab.experiments.grid import grid
 from reglab.experiments.price import Price, clock, price
 from reglab.experiments.sweep import sweep
 from reglab.runs.store import Store
@@ -218,8 +220,11 @@ def test_the_command_trains_compares_and_goes_on(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "4 runs to train" in printed and "4 of 4  dropout rate 0.5, seed 1" in printed
     assert "| dropout rate 0.5 |" in printed and "against dropout rate 0 |" in printed
+    said = choose(grid([(run.config, run.summary()) for run in Store(tmp_path).runs()]).cells).sentence()
+    assert "ighest validation accuracy" in said and f"\n{said}\n" in printed, "the words of the page"
     assert main([*command, "--json"]) == 0
     final = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert final["choice"]["by"] == "val_accuracy"
     assert final["group"] == planned["group"] and [group["n"] for group in final["groups"]] == [2, 2]
     assert len(Store(tmp_path).runs()) == 4
     written = Experiment.read(Store(tmp_path), planned["group"])

@@ -138,6 +138,18 @@ def test_an_arm_that_the_images_cannot_tell_from_the_best_is_right_too():
     assert chance(0.5, 0.5, runs["a"]) > chance(0.5, 0.5, runs["a"], "test_images")
 
 
+def test_where_arms_share_the_number_none_of_them_has_the_highest():
+    runs = {"a": outcome(0.9, 0.5, 0.1), "b": outcome(0.9, 0.5, 0.1), "c": outcome(0.9, 0.1, 0.05)}
+    tests = {name: run.test for name, run in runs.items()}
+    for name in "ab":
+        mark = pick(name, tests, "test accuracy", "highest", runs)
+        assert (mark.points, mark.sentence) == (
+            2,
+            "“a” and “b” share the highest test accuracy (10.0 %). 2 of 2 points.",
+        )
+    assert pick("c", tests, "test accuracy", "highest", runs).points == 0
+
+
 @pytest.mark.parametrize(
     ("losses", "path"),
     [((2.3, 1.5, 1.2), "keep falling"), ((2.3, 1.2, 1.25), "keep falling"), ((2.3, 1.2, 1.9), "fall, then rise"),

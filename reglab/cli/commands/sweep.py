@@ -176,9 +176,10 @@ def _train(
 
 def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[Run]) -> None:
     """Print the comparison, and of a factorial what each technique bought."""
-    from reglab.experiments import compare, factorial, tables
+    from reglab.experiments import choice, compare, factorial, tables
 
     result = compare.compare(finished)
+    found = choice.choose(result.groups, args.metric)
     effects: Sequence[Any] = []
     if experiment.kind == "factorial":
         try:
@@ -186,13 +187,15 @@ def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[R
         except ConfigError as error:  # some runs are missing yet
             print(error, file=sys.stderr)
     if args.json:
-        final = {"group": experiment.group, **tables.to_json(result)}
+        final = {"group": experiment.group, **tables.to_json(result), "choice": found.to_json() if found else None}
         if experiment.kind == "factorial":
             final["effects"] = [vars(e) for e in effects]
         print(json.dumps(final))
         return
     print()
     print(tables.table(result, args.metric))
+    if found:
+        print(f"\n{found.sentence()}")
     for note in result.notes:
         print(note, file=sys.stderr)
     if experiment.kind == "factorial":

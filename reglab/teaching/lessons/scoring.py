@@ -59,9 +59,11 @@ def pick(
     images = "test_images" if what == "test accuracy" else "val_images"
     apart = abs(values[said] - values[winner])
     shown = percent if what.endswith("accuracy") else points
-    fact = f"“{winner}” had the {most} {what} ({shown(values[winner])})"
-    if said == winner:
-        return Mark(2, f"{fact}, as you said. 2 of 2 points.")
+    equal = [name for name, value in values.items() if value == values[winner]]  # as at chance level
+    has = f"{listed(equal)} share the" if len(equal) > 1 else f"“{winner}” had the"
+    fact = f"{has} {most} {what} ({shown(values[winner])})"
+    if said in equal:
+        return Mark(2, f"{fact}, as you said. 2 of 2 points." if len(equal) == 1 else f"{fact}. 2 of 2 points.")
     if apart <= chance(runs[said].last.val_accuracy, runs[winner].last.val_accuracy, runs[said], images):
         n = runs[said].summary[images]
         return Mark(2, f"{fact}, but {n:,} images cannot tell it from “{said}” ({shown(values[said])}). 2 of 2 points.")

@@ -19,7 +19,7 @@ class _Button:
     share: str
     words: str
     runs: str
-    is_best: bool
+    is_chosen: bool
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class HeatMap:
     template: str = "heat_map.html"
 
 
-def heat_map(grid: Grid, metric: str, ranked: Sequence[tuple[Cell, Interval]]) -> HeatMap:
-    """`ranked` are the cells that have a number, the best first."""
+def heat_map(grid: Grid, metric: str, ranked: Sequence[tuple[Cell, Interval]], chosen: object = None) -> HeatMap:
+    """`ranked` are the cells that have a number, the best first; `chosen` is the one that `choice.choose` takes."""
     down, across = grid.axes
     intervals = {cell.place: i for cell, i in ranked}
     means = [i.mean for i in intervals.values()]
@@ -42,13 +42,13 @@ def heat_map(grid: Grid, metric: str, ranked: Sequence[tuple[Cell, Interval]]) -
     def button(y: int, x: int) -> _Button | None:
         if (cell := grid.by_place.get((y, x))) is None:
             return None
-        return _button(cell, metric, intervals.get(cell.place), low, high, bool(ranked) and cell is ranked[0][0])
+        return _button(cell, metric, intervals.get(cell.place), low, high, cell is chosen)
 
     rows = [(name, [button(y, x) for x in range(len(across.values))]) for y, name in enumerate(down.shown)]
     return HeatMap(down, across, rows)
 
 
-def _button(cell: Cell, metric: str, i: Interval | None, low: float, high: float, is_best: bool) -> _Button:
+def _button(cell: Cell, metric: str, i: Interval | None, low: float, high: float, is_chosen: bool) -> _Button:
     m = METRICS_OF_A_SWEEP[metric]
     if i is None:
         said, more, share = why_empty(cell, metric), "", 0.0
@@ -57,5 +57,5 @@ def _button(cell: Cell, metric: str, i: Interval | None, low: float, high: float
         wanted = len(cell.runs)
         more = f"± {(i.high - i.mean):.{m.digits}f}" if i.high is not None else ""
         more += f" n = {i.n}" if i.n == wanted else f" {i.n} of {wanted}"
-    words = f"{cell.label}: {said} {more}{', the best' if is_best else ''}".strip()
-    return _Button(said, more, f"{share * 100:.0f}", words, ids(cell), is_best)
+    words = f"{cell.label}: {said} {more}{', the chosen one' if is_chosen else ''}".strip()
+    return _Button(said, more, f"{share * 100:.0f}", words, ids(cell), is_chosen)

@@ -71,7 +71,7 @@ def parallel(grid: Grid, metric: str, ranked: Sequence[tuple[Cell, Interval]]) -
     ]
     ends = [(BOTTOM, f"{low:.{m.digits}f}"), (TOP, f"{high:.{m.digits}f}")]
     axes.append(_Upright(LEFT + APART * len(grid.axes), m.title, ends, BESIDE))
-    words = f"{len(ranked)} combinations; the best: {ranked[0][0].label}, {number(ranked[0][1].mean, m)}"
+    words = f"{len(ranked)} combinations, from {number(low, m)} to {number(high, m)}"
     return Parallel(lines, axes, words, wide=APART * len(grid.axes) + 120)
 
 

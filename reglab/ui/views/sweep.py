@@ -1,4 +1,4 @@
-"""A sweep as a page: how far it is, the best cell, a drawing after the number of its axes, and the table.
+"""A sweep as a page: how far it is, the cell that validation chooses, a drawing after the number of its axes, and the table.
 
 A heat map for two axes, a line with a band for one, parallel coordinates for more, bars beside them for a factorial: each has
 a file of its own here. The template is `sweep.html`. What can be pressed carries the ids of its runs.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reglab.experiments import stats
+from reglab.experiments.choice import Choice, choose, warning
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Cell, Grid, state
 from reglab.experiments.price import clock
 from reglab.experiments.stats import Interval
@@ -29,25 +29,26 @@ Ranked = Sequence[tuple[Cell, Interval]]  # the cells that have a number, the be
 
 def page(grid: Grid, metric: str = "test_accuracy", told: Sequence[Mapping[str, Any]] = ()) -> str:
     """The whole page; `told` are the summaries of all runs, for how far the sweep has come."""
-    m, ranked = METRICS_OF_A_SWEEP[metric], grid.best(metric)
+    m, ranked, found = METRICS_OF_A_SWEEP[metric], grid.best(metric), choose(grid.cells, metric)
     return render(
         "sweep.html",
         so_far=progress(told),
-        winner=_winner(ranked, metric),
+        winner=found.parts if found else (),
         title=m.title.capitalize(),
         how_to_read=_how_to_read(grid, metric),
-        drawn=_drawn(grid, metric, ranked),
+        drawn=_drawn(grid, metric, ranked, found),
         nothing_yet=_nothing_yet(grid),
         is_factorial=grid.is_factorial,
         factorial=factorial(grid, metric) if grid.is_factorial else "",
-        columns=("", m.title, "95 %", "seeds", "gap (points)", "calibration error"),
+        columns=("", m.title, "95 %", "seeds", "validation accuracy", "gap (points)", "calibration error"),
         rows=_rows(grid, metric, ranked),
+        warning=warning(metric, len(ranked)),
         cells=len(grid.cells),
         of=grid.config.title(),
     )
 
 
-def _drawn(grid: Grid, metric: str, ranked: Ranked) -> SweepLine | HeatMap | Parallel | None:
+def _drawn(grid: Grid, metric: str, ranked: Ranked, found: Choice | None) -> SweepLine | HeatMap | Parallel | None:
     """None where there is nothing to draw."""
     match len(grid.axes):
         case 0:
@@ -55,7 +56,7 @@ def _drawn(grid: Grid, metric: str, ranked: Ranked) -> SweepLine | HeatMap | Par
         case 1:
             return sweep_line(grid, metric)
         case 2:
-            return heat_map(grid, metric, ranked)
+            return heat_map(grid, metric, ranked, found.chosen if found else None)
     return parallel(grid, metric, ranked)
 
 
@@ -87,34 +88,10 @@ STATES = {
 }
 
 
-@dataclass(frozen=True)
-class _Winner:
-    """The best of so many cells, the next, and what lies between them."""
-
-    which: str
-    metric: str
-    first: str
-    value: str
-    second: str
-    verdict: str
-    of: int
-
-
 def winner(grid: Grid, metric: str) -> str:
-    """The best cell, and whether it is really better than the next; nothing where there is no next."""
-    found = _winner(grid.best(metric), metric)
-    return render("winner.html", winner=found) if found else ""
-
-
-def _winner(ranked: Ranked, metric: str) -> _Winner | None:
-    if len(ranked) < 2:
-        return None
-    m = METRICS_OF_A_SWEEP[metric]
-    (first, i), (second, _) = ranked[:2]
-    d = stats.difference(second.values(metric), first.values(metric))
-    verdict = stats.verdict(d, m.unit, m.digits)
-    which = "Lowest" if metric in LESS_IS_BETTER else "Highest"
-    return _Winner(which, m.title, first.label, number(i.mean, m), second.label, verdict, len(ranked))
+    """The cell that is chosen, by which number, and what it has more than the next; nothing where there is no next."""
+    found = choose(grid.cells, metric)
+    return render("winner.html", winner=found.parts) if found else ""
 
 
 def _how_to_read(grid: Grid, metric: str) -> str:
@@ -153,9 +130,9 @@ def _rows(grid: Grid, metric: str, ranked: Ranked) -> list[_Row]:
 
 def _row(cell: Cell, metric: str, i: Interval | None) -> _Row:
     m = METRICS_OF_A_SWEEP[metric]
-    gap, ece = cell.interval("gap"), cell.interval("ece")
+    val, gap, ece = (cell.interval(key) for key in ("val_accuracy", "gap", "ece"))
     told = [
         number(i.mean, m) if i else why_empty(cell, metric), bounds(i, m) if i else "-", str(i.n if i else 0),
-        f"{gap.mean:.1f}" if gap else "-", f"{ece.mean:.3f}" if ece else "-",
+        f"{val.mean:.1f} %" if val else "-", f"{gap.mean:.1f}" if gap else "-", f"{ece.mean:.3f}" if ece else "-",
     ]  # fmt: skip
     return _Row(cell.label, ids(cell), told)
