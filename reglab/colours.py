@@ -35,6 +35,11 @@ COLOURS = {
 ROLES = ("a", "b", "c", "d", "e")
 
 
+# Dark is little, light is much, in steps that look alike (viridis, by van der Walt and Smith 2015, CC0): nine of its colours,
+# between which others lie on straight lines. It can be read in grey and with every kind of colour blindness.
+VIRIDIS = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+
+
 def role(place: int) -> str:
     """The role of the run at this place among several; they come again after five."""
     return ROLES[place % len(ROLES)]
@@ -46,8 +51,9 @@ def is_dashed(place: int) -> bool:
 
 
 def css() -> str:
-    """The style sheet: `--reglab-plain` and the like, and `--run` inside whatever says `data-role="plain"`."""
+    """The style sheet: `--reglab-plain` and the like, the scale of maps, and `--run` inside whatever says `data-role="plain"`."""
     light = "".join(f"--reglab-{name}: {colour.light}; " for name, colour in COLOURS.items())
     dark = "".join(f"--reglab-{name}: {colour.dark}; " for name, colour in COLOURS.items())
     roles = "\n".join(f'[data-role="{name}"] {{ --run: var(--reglab-{name}); }}' for name in COLOURS)
-    return f":root {{ {light}}}\n.dark {{ {dark}}}\n{roles}\n"
+    scale = f"--reglab-viridis: linear-gradient(to right, {', '.join(VIRIDIS)}); "
+    return f":root {{ {light}{scale}}}\n.dark {{ {dark}}}\n{roles}\n"

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reglab.colours import VIRIDIS
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,17 +132,47 @@ def as_seen(picture: Image.Image, how: str = "crop") -> Image.Image:
     raise ConfigError(f"A picture cannot be made to fit by {how[:40]!r}: choose {' or '.join(HOW)}.")
 
 
-def overlay(seen: np.ndarray, cam: np.ndarray, times: int = 8) -> Image.Image:
-    """The seen picture, magnified, with orange where the Grad-CAM is strong; pixels stay square, the map is smooth.
+OF_THE_MAP = 0.7  # of what is drawn; the rest is the picture in grey
 
-    `seen` is (H, W, 3) as uint8, `cam` (H, W) in 0..1.
+
+def overlay(seen: np.ndarray, cam: np.ndarray, times: int = 8) -> Image.Image:
+    """The seen picture in grey under the Grad-CAM in viridis, magnified; pixels stay square, the map is smooth.
+
+    `seen` is (H, W, 3) as uint8, `cam` (H, W) in 0..1. The map reads the same on any picture, which gives no colour of its
+    own, and from black to white a smaller step in brightness than the map from 0 to 1.
     """
     import numpy as np
     from PIL import Image
 
     size = (seen.shape[1] * times, seen.shape[0] * times)
-    picture = np.asarray(Image.fromarray(seen).resize(size, Image.Resampling.NEAREST), dtype=np.float32)
-    heat = np.asarray(Image.fromarray(cam.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))[..., None]
-    share = 0.7 * heat.clip(0, 1)  # something of the picture shows everywhere
-    orange = np.array([255, 140, 0], dtype=np.float32)
-    return Image.fromarray(((1 - share) * picture + share * orange).round().astype(np.uint8))
+    picture = Image.fromarray(seen).convert("L").resize(size, Image.Resampling.NEAREST)
+    heat = Image.fromarray(cam.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    grey = np.asarray(picture, dtype=np.float32)[..., None]
+    drawn = OF_THE_MAP * viridis(np.asarray(heat)) + (1 - OF_THE_MAP) * grey
+    return Image.fromarray(drawn.round().astype(np.uint8))
+
+
+def with_scale(drawn: Image.Image, label: str) -> Image.Image:
+    """The overlay above the scale of its colours from 0 to 1, and what they mean; for a file, which no page explains."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    bar, font = 12, ImageFont.load_default()
+    whole = Image.new("RGB", (drawn.width, drawn.height + bar + 40), "white")
+    whole.paste(drawn, (0, 0))
+    ramp = np.broadcast_to(np.linspace(0, 1, drawn.width), (bar, drawn.width))
+    whole.paste(Image.fromarray(viridis(ramp).round().astype(np.uint8)), (0, drawn.height + 4))
+    draw, top = ImageDraw.Draw(whole), drawn.height + bar + 6
+    for text, place, down in (("0", 0.0, 0), ("1", 1.0, 0), (label, 0.5, 16)):
+        left = 2 + place * (drawn.width - 4 - draw.textlength(text, font))
+        draw.text((left, top + down), text, "black", font)
+    return whole
+
+
+def viridis(values: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) in 0..255 for values (...) in 0..1."""
+    import numpy as np
+
+    stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in VIRIDIS])
+    places = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(values, places, channel) for channel in stops.T], axis=-1)

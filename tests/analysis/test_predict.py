@@ -19,7 +19,7 @@ from torch import nn
 from reglab import data, models
 from reglab.analysis.evaluate import evaluate
 from reglab.analysis.networks import Networks, logits_of, network_of
-from reglab.analysis.pictures import as_seen, overlay
+from reglab.analysis.pictures import as_seen, overlay, viridis, with_scale
 from reglab.analysis.predict import Answer, answer, answer_file, examples
 from reglab.cli import main as cli
 from reglab.errors import ConfigError, RunError
@@ -173,15 +173,50 @@ def test_a_file_is_answered_as_the_pixels_that_are_seen_of_it(store, tmp_path):
         assert told == answer(str(run.path), seen)
 
 
-def test_the_map_is_laid_over_the_picture():
-    seen, cam = pictures()[0], np.zeros((32, 32), np.float32)
-    bare = np.asarray(overlay(seen, cam, times=4))
-    assert np.array_equal(bare, seen.repeat(4, 0).repeat(4, 1))
-    cam[:16] = 1
-    laid = np.asarray(overlay(seen, cam, times=4)).astype(int)
-    assert np.array_equal(laid[-56:], bare[-56:])
-    orange = np.abs(laid[:56] - [255, 140, 0]).sum()
-    assert orange < 0.35 * np.abs(bare[:56].astype(int) - [255, 140, 0]).sum()
+# ---- the map -----------------------------------------------------------------------------------------------------
+def test_the_map_has_the_colours_of_viridis():
+    matplotlib = pytest.importorskip("matplotlib")
+    values = np.linspace(0, 1, 201)
+    theirs = matplotlib.colormaps["viridis"](values)[:, :3] * 255
+    assert np.abs(viridis(values) - theirs).max() < 8
+    brightness = viridis(values) @ [0.299, 0.587, 0.114]
+    assert (np.diff(brightness) > 0).all(), "it can be read in grey"
+
+
+def test_the_map_reads_the_same_on_any_picture():
+    """Also on an orange car, where orange showed nothing."""
+    cam = np.zeros((32, 32), np.float32)
+    cam[:, 16:] = 1
+    pictures_ = {
+        "orange": [255, 140, 0],
+        "white": [255] * 3,
+        "black": [0] * 3,
+        "purple": [68, 1, 84],
+        "yellow": [253, 231, 37],
+    }
+    little, much = [], []
+    for colour in pictures_.values():
+        drawn = np.asarray(overlay(np.full((32, 32, 3), colour, np.uint8), cam, times=4)).astype(float)
+        assert (
+            np.ptp(drawn[:, 72:].reshape(-1, 3), axis=0).max()
+            == 0
+            == np.ptp(drawn[:, :56].reshape(-1, 3), axis=0).max()
+        )
+        little.append(drawn[0, 0] @ [0.299, 0.587, 0.114]), much.append(drawn[0, -1] @ [0.299, 0.587, 0.114])
+    assert min(much) - max(little) > 40, "wherever it is strong is brighter than wherever it is weak"
+    seen = np.asarray(overlay(pictures()[0], np.zeros((32, 32), np.float32), times=4))
+    assert np.array_equal(seen, seen[::4, ::4].repeat(4, 0).repeat(4, 1)) and np.ptp(seen) > 50, (
+        "the picture shows below"
+    )
+
+
+def test_a_file_has_the_scale_of_the_map_with_it():
+    drawn = overlay(pictures()[0], np.zeros((32, 32), np.float32))
+    whole = np.asarray(with_scale(drawn, "speaks for 7"))
+    assert np.array_equal(whole[:256], np.asarray(drawn)) and whole.shape[0] > 256
+    scale = whole[264]
+    assert np.abs(scale[[0, 128, 255]] - viridis(np.array([0, 0.5, 1]))).max() < 2
+    assert (whole[280:] < 100).any(), "words below"
 
 
 def test_examples_are_one_test_picture_of_each_class():
@@ -207,7 +242,7 @@ def test_the_command_tells_what_the_answer_holds(store, wide, tmp_path, capsys):
     expected, seen = answer_file(str(run.path), str(wide), "fit", tta=True, dropout_passes=4)
     assert {**told, "seconds": 0} == {"image": str(wide), "checkpoint": run.id, **expected.to_json(), "seconds": 0}
     with Image.open(tmp_path / "cam.png") as written:
-        assert np.array_equal(np.asarray(written), np.asarray(overlay(seen, expected.cam)))
+        assert np.array_equal(np.asarray(written)[:256], np.asarray(overlay(seen, expected.cam)))
     assert cli.main(["predict", *asked]) == 0
     assert capsys.readouterr().out.count("±") == 3
 

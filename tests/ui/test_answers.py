@@ -48,7 +48,7 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
     for told in (
         "plain cat 60.0 %",
         "What it sees: 32 x 32 pixels",
-        "Orange: speaks for cat, at features.3 (ReLU) (Grad-CAM)",
+        "0 1 How much it speaks for cat, at features.3 (ReLU) (Grad-CAM)",
         "cat 60.0 % raw 90.0 % dog 30.0 % raw 8.0 % ship 10.0 % raw 2.0 %",
         "Temperature 2.50 above 1: it was too sure",
         "Entropy 1.29 of 1.58 bits",
@@ -61,6 +61,15 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
 def test_a_map_without_anything_in_it_says_so():
     empty = an_answer(cam=np.zeros((32, 32), dtype=np.float32))
     assert "Nothing in it speaks for cat, at features.3 (ReLU)" in words(page([a_panel(answer=empty)]))
+
+
+def test_an_example_shows_at_a_glance_whether_the_answer_is_right():
+    """In words and signs, not by colour alone; of an upload nobody knows."""
+    assert "cat 60.0 % ✓ right" in words(page([a_panel(truth="cat")]))
+    assert "cat 60.0 % ✗ wrong, true class: ship" in words(page([a_panel(truth="ship")]))
+    assert "✗ it is 7, a class that this network does not know" in words(page([a_panel(truth="7")]))
+    upload = words(page([a_panel()]))
+    assert "right" not in upload and "wrong" not in upload
 
 
 def test_bars_of_all_networks_have_one_scale_with_a_tick_for_the_raw_probability():
@@ -109,6 +118,7 @@ def test_words_of_others_stay_text():
         page([a_panel(name=HOSTILE, run=f'"{HOSTILE}', answer=answer)]),
         page([a_panel(name=HOSTILE, run=f'"{HOSTILE}', answer=an_answer(temperature=None))]),
         page([a_panel(answer=None, problem=HOSTILE)]),
+        page([a_panel(truth=HOSTILE)]),
         imagenet(HOSTILE, [(HOSTILE, 0.5)]),
         TEMPLATES.get_template("macros.html").module.bar(HOSTILE, 0.5, ""),
         errors.table(mistakes(classes=(HOSTILE, "b")), "plain", (0, 1)),

@@ -72,6 +72,11 @@ def test_a_picture_is_answered_by_the_networks_that_are_chosen_and_calibrated_wi
     assert f"{evaluation.temperature:.2f}" in calibrated and "<button" not in calibrated
     assert "gone" in tab.calibrate(pressed(run="gone")) and 'class="warning"' in tab.calibrate(pressed())
 
+    for pixels, name in tab.pictures(finished.id):  # an example is known again by its pixels
+        Image.fromarray(pixels).save(tmp_path / "example.png")
+        shown = tab.show(str(tmp_path / "example.png"), "crop", True, False, finished.id, "")
+        assert ("right</span>" in shown) != (f"true class: {name}</span>" in shown)
+
     classes = tab.classify(picture, finished.id)
     assert set(classes) == set(data.source("digits").classes) and sum(classes.values()) == pytest.approx(1, abs=1e-4)
     for nothing, words in (((None, finished.id), "no picture yet"), ((picture, None), "no trained network yet")):
@@ -111,7 +116,8 @@ def test_what_is_no_picture_is_refused_in_words_and_the_next_one_is_answered(nam
 
 def test_a_picture_of_the_gallery_is_the_one_that_was_clicked(laid_out):
     tab = laid_out(PredictTab)
-    assert tab.choose(["a", "b"], clicked(1)) == "b" and changes([tab.choose(["a"], clicked(1))]) == [None]
+    assert tab.choose([("a", "cat"), ("b", "dog")], clicked(1)) == "b"
+    assert changes([tab.choose([("a", "cat")], clicked(1))]) == [None]
 
 
 def test_a_network_of_imagenet_that_is_not_offered_or_not_here_is_not_asked(here, laid_out):

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             print("\n".join(_in_words(image, answer, max(1, args.top), args.dropout_passes)))
         if args.explain and answer.cam is not None:
-            _draw(seen, answer.cam, args.explain)
+            _draw(seen, answer, args.explain)
     return 0
 
 
@@ -75,11 +75,12 @@ def _in_words(image: str, answer: Answer, top: int, passes: int) -> Iterator[str
         yield f"  {answer.unlike}"
 
 
-def _draw(seen: np.ndarray, cam: np.ndarray, file: str) -> None:
-    """The map over the picture. Raises `ConfigError` where the file cannot be written."""
-    from reglab.analysis.pictures import overlay
+def _draw(seen: np.ndarray, answer: Answer, file: str) -> None:
+    """The map over the picture, with its scale. Raises `ConfigError` where the file cannot be written."""
+    from reglab.analysis.pictures import overlay, with_scale
 
+    assert answer.cam is not None
     try:
-        overlay(seen, cam).save(file, "PNG")
+        with_scale(overlay(seen, answer.cam), f"speaks for {answer.label}: nothing .. most").save(file, "PNG")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written ({error.strerror}): choose another place.") from None

@@ -44,7 +44,7 @@ class PredictTab:
                 self.notice = gr.HTML("", elem_id="predict-notice")
                 self.answers = pressable("answers", page([]), min_height=480)
                 self.imagenet = ImageNet(lab, self.picture)
-        self.examples = gr.State([])  # the pictures of the gallery
+        self.examples = gr.State([])  # the pictures of the gallery, each with its class
         # What other programs call keeps its inputs, its output and its name; nobody sees it.
         self.label = gr.Label(visible=False, num_top_classes=TOP)
         self.endpoint = gr.Button("Predict", visible=False)
@@ -63,7 +63,7 @@ class PredictTab:
             elem_id="picture", buttons=[],
         )  # fmt: skip
         compat.gradio.takes_uploads(self.picture, lambda: gr.Error(ELSEWHERE, print_exception=False))
-        lead("Test pictures: no network here was trained on them. Click one.", "Examples")
+        lead("Test pictures with their true class: no network here was trained on them. Click one.", "Examples")
         self.gallery = gr.Gallery(
             show_label=False, format="png", label="Examples", columns=5, height="auto", allow_preview=False,
             elem_id="examples", buttons=[], object_fit="contain",
@@ -125,6 +125,7 @@ class PredictTab:
     def panels(self, picture: str, how: str, asked: dict[str, Any], chosen: Sequence[Any]) -> list[Panel]:
         """What each of the chosen networks answers, or why it does not."""
         runs, predictions = self.networks.runs(chosen), self.lab.predictions
+        examples = self.pictures(runs[0].id) if runs else []
         named = {run.id: (role, name) for run, role, name in dressed(runs)}
         found = []
         for run in runs:
@@ -135,7 +136,8 @@ class PredictTab:
                 found.append(Panel(role="run", name=run.name, problem=str(error), **about))
             else:
                 role, name = named[run.id]
-                found.append(Panel(role=role, name=name, answer=answer, seen=seen, **about))
+                truth = next((label for pixels, label in examples if (pixels == seen).all()), "")
+                found.append(Panel(role=role, name=name, answer=answer, seen=seen, truth=truth, **about))
         return found
 
     def calibrate(self, event: gr.EventData) -> str:
@@ -146,17 +148,17 @@ class PredictTab:
             return warning(str(error))
         return ""
 
-    def pictures(self, run_id: Any) -> list[Any]:
-        """Test pictures of the data set that this network was trained on."""
+    def pictures(self, run_id: Any) -> list[tuple[Any, str]]:
+        """Test pictures of the data set that this network was trained on, each with its true class."""
         runs = self.networks.runs([run_id])
         try:
-            return [pixels for pixels, _ in self.lab.predictions.examples(runs[0].config.dataset if runs else "digits")]
+            return self.lab.predictions.examples(runs[0].config.dataset if runs else "digits")
         except PROBLEMS:
             return []
 
     def choose(self, examples: list[Any], event: gr.SelectData) -> Any:
         """The picture of the gallery that was clicked."""
-        return examples[event.index] if event.index < len(examples) else gr.skip()
+        return examples[event.index][0] if event.index < len(examples) else gr.skip()
 
     def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
         """The tab was opened: the choices, the networks that the Train tab shows, and pictures to try."""

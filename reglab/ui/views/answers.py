@@ -36,6 +36,7 @@ class Panel:
     seen: np.ndarray | None = None
     problem: str = ""
     is_calibrating: bool = False
+    truth: str = ""  # what an example shows
 
 
 def page(panels: Sequence[Panel], with_spread: bool = False) -> str:
@@ -79,6 +80,7 @@ class _Drawn:
     name: str
     answer: Answer
     is_calibrating: bool
+    truth: str
     first: str  # the likeliest class
     bars: list[_Bar]
     most: float  # entropy, in bits: all classes alike
@@ -96,7 +98,7 @@ def _drawn(panel: Panel, answer: Answer) -> _Drawn:
         if answer.cam is not None:
             heat = embedded(overlay(panel.seen, answer.cam), "webp")
     return _Drawn(
-        panel.run, panel.role, panel.name, answer, panel.is_calibrating,
+        panel.run, panel.role, panel.name, answer, panel.is_calibrating, panel.truth,
         first=answer.top(1)[0][0],
         bars=_bars(answer),
         most=log2(len(answer.classes)),
