@@ -31,6 +31,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
+from reglab.runs.names import fitted
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 
@@ -91,7 +92,7 @@ class Experiment(BaseModel):
             raise ConfigError("A fork needs the last epoch that both runs have in common: give a whole number.")
         config = run.forked(int(epoch), changes)
         told = " ".join(f"{name} {_typed(value)}" for name, value in changes.items())
-        label = checked(f"{run.name} from epoch {int(epoch) + 1}- {told}")
+        label = fitted(f"{run.name} from epoch {int(epoch) + 1}- {told}")
         return cls(kind="fork", arms={label: config}, seeds=(config.seed,), parent=run.id)
 
     @classmethod
@@ -124,9 +125,9 @@ class Experiment(BaseModel):
         label = self._label(config)
         match self.kind:
             case "sweep" | "factorial" | "publication":
-                return checked(f"{label}, seed {config.seed}")
+                return fitted(f"{label}, seed {config.seed}")
             case "lesson":
-                return checked(f"{self.title}, {label}")
+                return fitted(f"{self.title}, {label}")
             case "fork":
                 return label
         return ""
@@ -255,12 +256,6 @@ def name_of(configs: Sequence[RunConfig]) -> str:
     """The group of a sweep's runs: the same plan has the same name, today and tomorrow."""
     digest = hashlib.sha256("\n".join(sorted(map(_key, configs))).encode())
     return f"sweep-{digest.hexdigest()[:8]}"
-
-
-def checked(name: str) -> str:
-    """As a run may be called: at most 60 characters, and none that a file or a terminal could stumble over."""
-    plain = re.sub(r"[^\w .,+()%-]", "-", name)
-    return plain if len(plain) <= 60 else f"{plain[:44]}...{plain[-13:]}"
 
 
 def _from_file(path: Path) -> Experiment | None:

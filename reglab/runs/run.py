@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -30,7 +29,7 @@ from filelock import Timeout
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.runs import right
+from reglab.runs import names, right
 from reglab.runs.files import read_json, write_bytes
 from reglab.runs.lines import FARTHEST, newest, read_from
 from reglab.runs.lock import hold, is_held
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from reglab.training.train import Resume
 
 FORMAT = 1
-NAME = re.compile(r"[\w .,+()%-]{1,60}")
 BEST, LAST, BEST_AT_LAST = "model.safetensors", "last.safetensors", "last-best.safetensors"
 RIGHT = right.FILE
 TO_GO_ON = (LAST, "state.json", BEST_AT_LAST)
@@ -123,7 +121,7 @@ class Run:
         Raises:
             ConfigError: The name is empty, too long or not plain text.
         """
-        write_bytes(self.path / "name", checked_name(name).encode())
+        write_bytes(self.path / "name", names.checked(name).encode())
 
     # ---- what happened -----------------------------------------------------------------------------------------
     def view(self) -> RunView:
@@ -315,16 +313,3 @@ class Run:
                 if file.name in (*LISTED, "manifest.json", "README.md") and file.name not in TO_GO_ON:
                     archive.write(file, f"{self.id}/{file.name}")
         return target
-
-
-def checked_name(name: str) -> str:
-    """A name that is safe to show anywhere.
-
-    Raises:
-        ConfigError: It is empty, too long, or has other characters.
-    """
-    if not NAME.fullmatch(name.strip()):
-        raise ConfigError(
-            "The name must be 1 to 60 letters, digits, spaces or . , + - ( ) %: choose a shorter or plainer one."
-        )
-    return name.strip()

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import unicodedata
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 from reglab import ROOT, __version__
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
+from reglab.runs import names
 from reglab.runs.files import write_json
-from reglab.runs.run import FORMAT, Run, checked_name
+from reglab.runs.run import FORMAT, Run
 from reglab.runs.view import RunView, Views
 
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -35,7 +37,7 @@ class Store:
         Raises:
             ConfigError: The name is none, or the folder cannot be made.
         """
-        name = checked_name(name) if name else ""
+        name = names.checked(name) if name else ""
         stamp = datetime.now(UTC)
         run = Run(self.root / new_id(stamp))
         described = {
@@ -126,7 +128,10 @@ def find(run_id: str, *stores: Store) -> Run:
             return store.open(run_id)
         except RunError:
             continue
-    named = [run for store in stores for run in store.runs() if run.name == run_id]
+    called = unicodedata.normalize("NFC", run_id) if isinstance(run_id, str) else ""  # a terminal may decompose letters
+    named = [
+        run for store in stores for run in store.runs() if called and unicodedata.normalize("NFC", run.name) == called
+    ]
     if len(named) == 1:
         return named[0]
     known = ", ".join(run.id for store in reversed(stores) for run in store.runs()[:3]) or "none yet"

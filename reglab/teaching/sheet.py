@@ -22,6 +22,7 @@ from reglab.config import RunConfig, typed
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.tables import cell
 from reglab.regularizers import overriding
+from reglab.runs.names import in_a_file
 from reglab.runs.run import Run
 from reglab.runs.store import ID, Store
 from reglab.teaching.assignments import PREDICTABLE, Assignment, images_of
@@ -99,9 +100,15 @@ class Sheet(BaseModel):
 
     @property
     def file_name(self) -> str:
-        """`sheet-Ada-Lovelace.json`; without a name that can be written anywhere, that of the run."""
-        words = "".join(c if c.isascii() and c.isalnum() else " " for c in self.name).split()
-        return f"sheet-{'-'.join(words) or self.run}.json"
+        """`sheet-Ada-Lovelace-3f9c1a.json`; without a name that of the run.
+
+        The last piece is of name and run together: names that differ in an accent, in capitals or in their script, or that
+        have no letters, are files of their own, also where a disk takes them for the same.
+        """
+        if not self.name:
+            return f"sheet-{self.run}.json"
+        piece = hashlib.sha256(f"{self.name}\n{self.run}".encode()).hexdigest()[:6]
+        return f"sheet-{in_a_file(self.name) or self.run}-{piece}.json"
 
     @property
     def source(self) -> data.Source:

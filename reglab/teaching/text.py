@@ -11,10 +11,13 @@ from reglab.errors import ConfigError
 
 
 def _plain(text: Any) -> Any:
-    """Text without what could disturb a page or a terminal: control characters, half characters, reversed writing."""
+    """Text without what could disturb a page or a terminal: control characters, half characters, reversed writing.
+
+    Composed (NFC), so that an é is the same from every keyboard.
+    """
     if not isinstance(text, str):
         return text
-    text = text.replace("\r\n", "\n").replace("\t", " ")
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\t", " ")
     kept = (c for c in text if c == "\n" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in REVERSING))
     return "".join(kept).strip()
 

@@ -13,11 +13,12 @@ from reglab.experiments import factorial as factorials
 from reglab.experiments.axes import Axis, axis
 from reglab.experiments.choice import choose
 from reglab.experiments.executors import local
-from reglab.experiments.experiment import Experiment, checked
+from reglab.experiments.experiment import Experiment
 from reglab.experiments.factorial import effects_of, factorial
 from reglab.experiments.grid import grid
 from reglab.experiments.price import Price, clock, price
 from reglab.experiments.sweep import sweep
+from reglab.runs.names import fitted
 from reglab.runs.store import Store
 
 SMALL = {
@@ -130,8 +131,8 @@ def test_seeds_end_where_they_end():
 
 
 def test_a_name_made_of_values_is_one_that_a_run_may_have(store):
-    assert checked("network timm/resnet18, seed 0") == "network timm-resnet18, seed 0"
-    long = checked("weight decay " * 20 + ", seed 7")
+    assert fitted("network timm/resnet18, seed 0") == "network timm-resnet18, seed 0"
+    long = fitted("weight decay " * 20 + ", seed 7")
     assert len(long) == 60 and long.endswith(", seed 7")
     assert store.create(BASE, name=long).name == long
 

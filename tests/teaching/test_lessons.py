@@ -16,7 +16,7 @@ from reglab.errors import ConfigError
 from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.outcome import Outcome
-from reglab.runs.run import checked_name
+from reglab.runs import names
 from reglab.runs.store import Store
 from reglab.teaching import lessons
 from reglab.teaching.lessons import LESSONS, arms_of, lesson, outcomes, score
@@ -58,7 +58,7 @@ def test_the_arms_differ_and_have_short_names(key, dataset):
     assert 2 <= len(arms) <= 5 and len({c.model_dump_json() for c in arms.values()}) == len(arms)
     assert list(arms) == list(lesson(key).changes)
     for name, config in arms.items():
-        assert len(name) <= 15 and checked_name(f"{lesson(key).title}, {name}")
+        assert len(name) <= 15 and names.checked(f"{lesson(key).title}, {name}")
         assert (config.dataset, config.model, config.seed) == (dataset, "basic_cnn", 0)
     assert [c.seed for c in lesson(key).arms(dataset, seed=7).values()] == [7] * len(arms)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -63,9 +65,26 @@ def test_a_sheet_says_what_its_run_says(made, trained):
 
 
 def test_its_file_is_named_after_the_pupil_and_after_nothing_else(made):
-    names = {"Ada Lovelace": "Ada-Lovelace", "../../etc/passwd": "etc-passwd", "": made.run, "Ωμέγα": made.run}
-    for name, file in names.items():
-        assert changed(made, "name", name).file_name == f"sheet-{file}.json"
+    names = {
+        "Ada Lovelace": "Ada-Lovelace",
+        "../../etc/passwd": "etc-passwd",
+        "Ωμέγα": "Ωμέγα",
+        "王芳": "王芳",
+        "CON": "CON",
+    }
+    for name, words in {**names, "परीक्षण": "परीक्षण", "!!!": made.run, "a\u202eb": "ab"}.items():
+        assert re.fullmatch(f"sheet-{words}-[0-9a-f]{{6}}.json", changed(made, "name", name).file_name)
+    assert changed(made, "name", "").file_name == f"sheet-{made.run}.json"
+
+
+def test_signatures_that_look_alike_are_files_of_their_own(made):
+    """Also on disks that know no capitals and no accents, as those of Windows and macOS do not."""
+    signed = ["José", "Jose", "JOSE", "Jöse", "Ада", "Ada", "ada", "!!!", "???", "а", "a"]
+    files = [changed(made, "name", name).file_name for name in signed]
+    plain = [unicodedata.normalize("NFKD", file).encode("ascii", "ignore").lower() for file in files]
+    assert len(set(plain)) == len(signed)
+    assert changed(made, "name", "Jose\u0301").file_name == files[0], "the same name, typed on another keyboard"
+    assert changed(changed(made, "name", "José"), "run", "another").file_name != files[0]
 
 
 def test_only_a_finished_run_has_a_sheet(store):
