@@ -35,9 +35,29 @@ COLOURS = {
 ROLES = ("a", "b", "c", "d", "e")
 
 
-# Dark is little, light is much, in steps that look alike (viridis, by van der Walt and Smith 2015, CC0): nine of its colours,
+# Dark is little, light is much, in steps that look alike (viridis, by van der Walt and Smith 2015, CC0): seventeen of its colours,
 # between which others lie on straight lines. It can be read in grey and with every kind of colour blindness.
-VIRIDIS = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+VIRIDIS = tuple(
+    [
+        "#440154",
+        "#48186a",
+        "#472d7b",
+        "#424086",
+        "#3b528b",
+        "#33638d",
+        "#2c728e",
+        "#26828e",
+        "#21918c",
+        "#1fa088",
+        "#28ae80",
+        "#3fbc73",
+        "#5ec962",
+        "#84d44b",
+        "#addc30",
+        "#d8e219",
+        "#fde725",
+    ]
+)
 
 
 def role(place: int) -> str:
