@@ -36,6 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status. Raises `SystemExit` for `--help` and for what cannot be read."""
+    compat.python.print_anything()
     parser = build_parser()
     args, rest = parser.parse_known_args(arguments)
     if rest:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
+import os
 import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -103,9 +105,25 @@ def base_config(file: str | None) -> RunConfig:
     if not file:
         return RunConfig()
     try:
-        return from_json(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return from_json(Path(file).read_bytes())
+    except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error}): give a JSON file.") from None
+
+
+def matching(named: Sequence[str]) -> list[str]:
+    """The files that were named, and for a pattern such as `sheets/*.json` those that match, sorted.
+
+    Most shells have put them in already; cmd.exe leaves that to the program. Raises `ConfigError` where none match.
+    """
+    files: list[str] = []
+    for name in named:
+        if not glob.has_magic(name) or os.path.lexists(name):
+            files.append(name)
+        elif found := sorted(glob.glob(name, recursive=True)):
+            files += found
+        else:
+            raise ConfigError(f"No file matches {name}: name files that are there.")
+    return files
 
 
 def load_with_progress(config: RunConfig) -> None:

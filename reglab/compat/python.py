@@ -1,9 +1,11 @@
-"""The standard library: a pool's processes, the options of a command line, a user without a name or a home."""
+"""The standard library: a pool's processes, a command line and its console, a user without a name or a home."""
 
 from __future__ import annotations
 
 import getpass
+import io
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,17 @@ def options_of(parser: ArgumentParser) -> list[Action]:
     argparse lets one add them but not list them; the attributes of an `Action` are documented.
     """
     return list(parser._actions)
+
+
+def print_anything() -> None:
+    """Let what the console or the file behind a `>` has no letter for be printed as a question mark, which else ends a program.
+
+    On Windows a file gets the letters of the country, cp1252 in most of Europe: no Chinese, no emoji. The same where a file's
+    name is no UTF-8. `reconfigure` is documented for `TextIOWrapper`, which a notebook's or a test's output need not be.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def own_temporary_folder() -> Path:

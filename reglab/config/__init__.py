@@ -12,7 +12,7 @@ May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `ma
 """
 
 from reglab.config.decay import shrinkage, steps, summed_lr
-from reglab.config.flags import flag, typed
+from reglab.config.flags import flag, quoted, typed
 from reglab.config.fork import Fork
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json, init_before
 from reglab.config.wording import called, on_screen
@@ -27,6 +27,7 @@ __all__ = [
     "from_json",
     "init_before",
     "on_screen",
+    "quoted",
     "shrinkage",
     "steps",
     "summed_lr",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +35,22 @@ def flags_of(config: RunConfig, plain: Iterable[str]) -> list[str]:
             if value != settings[name]:
                 out += [f"{flag(key)}.{name}", typed(value)]
     if config.fork is not None:
-        out += ["--fork", json.dumps(config.fork.model_dump(mode="json", exclude_none=True))]
+        fork = json.dumps(config.fork.model_dump(mode="json", exclude_none=True))
+        out += ["--fork", fork.replace('"', "'")]  # there is no way to quote both that every shell understands
     return out
+
+
+UNQUOTED = re.compile(r"[\w./:=+-]+", re.ASCII)  # the comma is missing, since PowerShell takes it for a list
+
+
+def quoted(word: str) -> str:
+    """A word of a command as sh, PowerShell and cmd.exe take it: in double quotes where it needs any.
+
+    What these would change within double quotes, such as $ and %, is quoted for sh and PowerShell alone.
+    """
+    if UNQUOTED.fullmatch(word):
+        return word
+    return shlex.quote(word) if set(word) & set('"$`%!\\') else f'"{word}"'
 
 
 def flag(name: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from pydantic import (
 
 from reglab import compat, data, models
 from reglab.config.decay import summed_lr
-from reglab.config.flags import flags_of, typed
+from reglab.config.flags import flags_of, quoted, typed
 from reglab.config.fork import Fork, check_depth, check_fork
 from reglab.config.messages import complaint
 from reglab.config.techniques import Regularizers
@@ -177,10 +176,10 @@ class RunConfig(BaseModel):
     @field_validator("fork", mode="before")
     @classmethod
     def _typed_fork(cls, value: Any) -> Any:
-        """As an object, or as its JSON, which is how it is typed on a command line."""
+        """As an object, or as its JSON, which is how it is typed on a command line, where its quotes may be single ones."""
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = json.loads(value if '"' in value else value.replace("'", '"'))
             except (ValueError, RecursionError):
                 raise ConfigError('fork must be an object such as {"epoch": 5, "regularizers": {}}.') from None
         check_depth(value)
@@ -346,8 +345,8 @@ class RunConfig(BaseModel):
         return flags_of(self, PLAIN)
 
     def command(self) -> str:
-        """The command line that trains exactly this."""
-        return " ".join(["python -m reglab train", *map(shlex.quote, self.flags())])
+        """The command line that trains exactly this, in sh, PowerShell and cmd.exe."""
+        return " ".join(["python -m reglab train", *map(quoted, self.flags())])
 
 
 PLAIN = tuple(name for name in RunConfig.model_fields if name not in ("regularizers", "fork"))
@@ -366,8 +365,11 @@ def init_before(model: str, on: Any) -> str:
     return "torch" if usual == "glorot" and normalized else usual
 
 
-def from_json(text: str) -> RunConfig:
-    """A RunConfig from its JSON, or from a run's `config.json`. Raises `ConfigError`."""
+def from_json(text: str | bytes) -> RunConfig:
+    """A RunConfig from its JSON, or from a run's `config.json`. Raises `ConfigError`.
+
+    Bytes may be UTF-8, or UTF-16 as PowerShell writes it, with or without a byte-order mark.
+    """
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:

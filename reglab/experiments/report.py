@@ -33,7 +33,7 @@ def file(kind: str, comparison: Comparison, metric: str = "test_accuracy", axis:
         case "png":
             return png(comparison, metric, axis)
         case "csv":
-            return tables.to_csv(comparison).encode()
+            return tables.to_csv(comparison).encode(tables.SPREADSHEET)
         case "json":
             return json.dumps(tables.to_json(comparison), indent=1).encode()
     raise ConfigError(f"A comparison cannot be had as {kind[:40]!r}: choose html, png, csv or json.")

@@ -12,6 +12,8 @@ from reglab.experiments.compare import METRICS, Comparison, Metric
 from reglab.experiments.labels import settings
 from reglab.regularizers import CATALOGUE
 
+SPREADSHEET = "utf-8-sig"  # the encoding of a CSV file: without the mark at its beginning Excel shows ü as Ã¼
+
 
 def rows(comparison: Comparison, metrics: Sequence[str] = tuple(METRICS)) -> list[dict[str, Any]]:
     """A row for each group: label, n, and for each metric its interval and its difference from the baseline."""

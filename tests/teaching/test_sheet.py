@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
 import shutil
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -258,10 +260,21 @@ def test_a_class_is_a_line_each_and_a_list(made, tmp_path, capsys):
     assert cli.main(["check", str(good), str(bad), str(rubbish), "--csv", str(tmp_path / "class.csv")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines if not line.startswith("  ")] == ["fine", "hold", "hold"]
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "class.csv").read_text("utf-8"))))
+    assert (tmp_path / "class.csv").read_bytes().startswith(codecs.BOM_UTF8), "without it a spreadsheet shows ü as Ã¼"
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "class.csv").read_text("utf-8-sig"))))
     assert [row["fine"] for row in rows] == ["True", "False", "False"]
     assert rows[0]["name"] == "'=Ada" and float(rows[0]["off"]) == pytest.approx(abs(made.result.gap - 0.1))
     assert "numbers: the gap is" in rows[1]["findings"] and "not JSON" in rows[2]["findings"]
+
+
+def test_a_sheet_signed_in_any_script_and_saved_by_any_editor_is_checked_on_any_console(made, tmp_path, monkeypatch):
+    file = written(tmp_path, "1.json", made.model_copy(update={"name": "张伟"}))
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    printed = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", printed)
+    assert cli.main(["check", str(tmp_path / "*.json")]) == 0
+    printed.flush()
+    assert printed.buffer.getvalue().startswith(b"?? ") and b"fine" in printed.buffer.getvalue()
 
 
 def test_the_same_run_in_two_sheets_is_told_of_both(made, tmp_path, capsys):

@@ -122,11 +122,11 @@ def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
     line, price, command = tab.tell(*boxes(tab, over=["dropout.rate=0, 0.5", "weight_decay.strength=0"]))
     assert line.startswith("<p>From the Train tab: ") and "2 runs to train" in price
     assert re.fullmatch(
-        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0",
+        r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0',
         command,
     )
     _, price, command = tab.tell(*boxes(tab, kind=FACTORIAL, techniques=["dropout", "l1"], seeds=2.0))
-    assert "8 runs to train" in price and command.endswith("--seeds 2 --factorial dropout,l1")
+    assert "8 runs to train" in price and command.endswith('--seeds 2 --factorial "dropout,l1"')
     for nonsense, said in (
         ({}, "Choose a setting"),
         ({"kind": FACTORIAL}, "Choose the techniques"),
@@ -217,7 +217,7 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     page.locator("#sweep-epochs input, #sweep-epochs textarea").first.fill("1")
     expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
     command = re.compile(
-        r"python -m reglab sweep .*--epochs 1 .*--seeds 1 --over dropout\.rate=0,0\.5 --over weight_decay\.strength=0$"
+        r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0$'
     )
     expect(page.locator("#sweep-command textarea")).to_have_value(command)
     page.locator("#sweep-start").click()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reglab.cli.options import json_option, load_with_progress, runs_option, stop_on_signals, store_of
+from reglab.cli.options import json_option, load_with_progress, matching, runs_option, stop_on_signals, store_of
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 
@@ -22,7 +22,10 @@ ABOUT = "see whether lesson sheets hold, one or those of a whole class"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", type=Path, help="lesson sheets, as the Share tab makes them"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="lesson sheets, as the Share tab makes them; *.json takes all of a folder",
     )
     parser.add_argument("--train", action="store_true", help="train each set-up again and compare")
     parser.add_argument(
@@ -35,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 1 where something does not hold, 2 where a file cannot be read at all."""
+    from reglab.experiments.tables import SPREADSHEET
     from reglab.runs.store import checkpoints_store
     from reglab.teaching import links, sheet
 
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     stores = (store_of(args), checkpoints_store())
     sheets: dict[str, Sheet] = {}
     told: dict[str, list[Finding]] = {}
-    for path in args.files:
+    for path in map(Path, matching(args.files)):
         try:
             with open(path, "rb") as f:
                 raw = f.read(sheet.LARGEST + 1)
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [sheet.row(file, sheets.get(file), findings) for file, findings in told.items()]
     if args.csv:
         try:
-            args.csv.write_text(sheet.to_csv(rows), encoding="utf-8")
+            args.csv.write_text(sheet.to_csv(rows), encoding=SPREADSHEET)
         except OSError as error:
             raise ConfigError(f"{args.csv} cannot be written ({error.strerror}): name another file.") from None
     fine = all(row["fine"] for row in rows)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reglab.cli.options import checkpoint, json_option, runs_option
+from reglab.cli.options import checkpoint, json_option, matching, runs_option
 from reglab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ABOUT = "classify pictures with a trained network"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file; *.png takes all of a folder")
     parser.add_argument("--checkpoint", required=True, metavar="NAME", help="a run, or a network in checkpoints/")
     parser.add_argument("--top", type=int, default=3, help="classes to show (default 3)")
     parser.add_argument(
@@ -45,15 +45,15 @@ def run(args: argparse.Namespace) -> int:
     from reglab.analysis.pictures import open_picture
     from reglab.analysis.predict import answer_file
 
-    run = checkpoint(args)
-    if args.explain and (len(args.images) > 1 or Path(args.explain).suffix.lower() != ".png"):
+    run, images = checkpoint(args), matching(args.images)
+    if args.explain and (len(images) > 1 or Path(args.explain).suffix.lower() != ".png"):
         raise ConfigError(f"--explain {args.explain} cannot be written: give one IMAGE and a name that ends in .png.")
-    for image in args.images:
+    for image in images:
         open_picture(Path(image))  # all of them are looked at before the first is answered
     answer_one = partial(
         answer_file, how=args.how, cam=bool(args.explain), dropout_passes=args.dropout_passes, tta=args.tta
     )
-    for image in args.images:
+    for image in images:
         answer, seen = answer_one(str(run.path), image)
         if args.json:
             print(json.dumps({"image": image, "checkpoint": run.id, **answer.to_json()}))

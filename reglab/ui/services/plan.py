@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, quoted
 from reglab.errors import ConfigError
 from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
@@ -35,10 +35,10 @@ class SweepPlan:
 
     def command(self, base: RunConfig) -> str:
         """The same on the command line. Raises `ConfigError`."""
-        words = ["python -m reglab sweep", *self._sized(base).command().split()[4:], f"--seeds {self._seeds()}"]
+        words = ["python -m reglab sweep", *map(quoted, self._sized(base).flags()), f"--seeds {self._seeds()}"]
         if self.is_factorial:
-            return " ".join([*words, f"--factorial {','.join(self._toggled())}"])
-        return " ".join([*words, *(f"--over {text.replace(' ', '')}" for text in self._over())])
+            return " ".join([*words, f"--factorial {quoted(','.join(self._toggled()))}"])
+        return " ".join([*words, *(f"--over {quoted(text.replace(' ', ''))}" for text in self._over())])
 
     def _sized(self, base: RunConfig) -> RunConfig:
         return base.override({k: v for k, v in (("train_size", self.images), ("epochs", self.epochs)) if v})
