@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # a worker imports this file again when it starts, so what is
     from reglab.runs.run import Run
 
 SEEDS = 3
-OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,0.01,0.1")
+OVER = ("dropout.rate=0,0.2,0.4,0.6", "weight_decay.strength=0,1.5,5")
 
 
 def asked(dataset: str, images: int, epochs: int, quick: bool) -> Experiment:

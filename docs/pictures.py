@@ -89,7 +89,7 @@ ON_DIGITS = (
     "--batch-size",
     "32",
 )
-OVER = ("--over", "dropout.rate=0,0.25,0.5,0.75", "--over", "weight_decay.strength=0,0.05,0.5")
+OVER = ("--over", "dropout.rate=0,0.25,0.5,0.75", "--over", "weight_decay.strength=0,1.5,5")
 SWEEP = ("sweep", *ON_DIGITS, *OVER, "--epochs", "30", "--seeds", "3")
 """What the picture of the Sweep tab shows: 36 runs of seconds, long enough to learn wrong labels by heart."""
 

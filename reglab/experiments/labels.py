@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reglab.config import PLAIN, RunConfig, typed
+from reglab.config.flags import usual_settings
 from reglab.regularizers import CATALOGUE
 
 
@@ -19,9 +20,22 @@ def settings(config: RunConfig) -> dict[str, Any]:
     return flat
 
 
+def following(config: RunConfig) -> set[str]:
+    """The settings of techniques that nobody chose, so that they follow from the rest of the run."""
+    found = set()
+    for key, r in config.regularizers.items():
+        usual = usual_settings(r, config)
+        open_ends = [name for name, info in type(r).model_fields.items() if info.default is None]
+        found |= {f"{key}.{name}" for name in open_ends if getattr(r, name) == usual[name]}
+    return found
+
+
 def differing(configs: Sequence[RunConfig]) -> list[str]:
-    """Settings that are not the same in all; a setting of a technique counts among the configs that have the technique."""
-    flat = [settings(config) for config in configs]
+    """Settings that are not the same in all; a setting of a technique counts among the configs that have the technique.
+
+    What follows from the rest of a run, as the strength of weight decay does where nobody chose one, is no difference of its own.
+    """
+    flat = [settings(config) | dict.fromkeys(following(config), "usual") for config in configs]
     names = dict.fromkeys(name for each in flat for name in each)
 
     def differ(name: str) -> bool:

@@ -68,7 +68,7 @@ class WeightDecay(Regularizer):
             "scale": "log",
             "slider": [0.01, 100],
             "slider_by": {"mode": {"l2": [1e-6, 0.1]}},
-            "try": "0,0.2,0.6,2",
+            "try": "0,0.5,1.5,5",
         },
     )
     mode: Literal["decoupled", "l2"] = Field("decoupled", title="mode", description="as in AdamW, or in Keras")

@@ -64,12 +64,12 @@ QUESTIONS = (
     Question(
         "Weight decay values",
         "how hard should weights be pulled to zero?",
-        ("weight_decay.strength=0,0.001,0.01,0.1,1",),
+        ("weight_decay.strength=0,0.5,1.5,5,15",),
     ),
     Question(
         "Dropout x weight decay",
         "do two regularizers help more than one?",
-        ("dropout.rate=0,0.25,0.5", "weight_decay.strength=0,0.01,0.1"),
+        ("dropout.rate=0,0.25,0.5", "weight_decay.strength=0,1.5,5"),
     ),
     Question(
         "Batch norm x learning rate",

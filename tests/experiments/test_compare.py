@@ -167,6 +167,7 @@ def test_nothing_and_runs_of_different_data_are_refused(trained_runs, store_of_r
         ),
         ([{"lr": 0.1}, {"lr": 0.01}], ["learning rate 0.1", "learning rate 0.01"]),
         ([{"train_size": None}, {"train_size": 50}], ["training images all", "training images 50"]),
+        ([{"weight_decay": True}, {"weight_decay": True, "epochs": 40}], ["epochs 20", "epochs 40"]),
         (
             [{"weight_decay.strength": 0.1, "lr": 0.1}, {"weight_decay.strength": 0.5, "lr": 0.2}],
             ["learning rate 0.1, weight decay strength 0.1", "learning rate 0.2, weight decay strength 0.5"],
