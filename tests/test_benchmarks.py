@@ -146,10 +146,12 @@ def test_effects_go_on_where_they_were_ended_and_come_to_the_same_bytes(tmp_path
 
 
 def test_what_the_seeds_say_together_agrees_with_numpy():
-    trials, _ = effects.plan(TINY, seeds=3)
+    trials, _ = effects.plan(TINY, 3, [*effects.CONDITIONS])
     rng = np.random.default_rng(0)
     numbers = {
-        trial: dict(zip((*effects.MEASURED, "seconds_per_epoch"), rng.random(5).tolist(), strict=True))
+        trial: dict(
+            zip((*effects.MEASURED, "seconds_per_epoch"), rng.random(len(effects.MEASURED) + 1).tolist(), strict=True)
+        )
         for trial in trials
         if (trial.row, trial.seed) != ("plain", 1)  # not there yet
     }
@@ -193,7 +195,7 @@ def test_a_technique_is_measured_where_it_has_a_place_or_left_out_with_the_reaso
             raise ConfigError(f"Not in {spec.name}: switch it off.")
 
     technique(Residual), technique(Nowhere)
-    trials, skipped = effects.plan(TINY, seeds=2)
+    trials, skipped = effects.plan(TINY, 2, [*effects.CONDITIONS])
 
     assert skipped["nowhere"] == "Not in basic_cnn: switch it off." and "residual" not in skipped
     [residual] = [t for t in trials if (t.condition, t.row, t.seed) == ("noise", "residual", 1)]

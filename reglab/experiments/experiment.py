@@ -27,7 +27,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, init_before
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
@@ -253,8 +253,11 @@ class Experiment(BaseModel):
 
 
 def name_of(configs: Sequence[RunConfig]) -> str:
-    """The group of a sweep's runs: the same plan has the same name, today and tomorrow."""
-    digest = hashlib.sha256("\n".join(sorted(map(_key, configs))).encode())
+    """The group of a sweep's runs: the same plan has the same name, today and tomorrow.
+
+    An initialization that a config of before had without saying so isn't part of it, so that sweeps of before are found.
+    """
+    digest = hashlib.sha256("\n".join(sorted(map(_as_before, configs))).encode())
     return f"sweep-{digest.hexdigest()[:8]}"
 
 
@@ -281,6 +284,11 @@ def _parsed(path: Path, changed: int, size: int) -> Experiment | None:
 
 def _key(config: RunConfig) -> str:
     return config.model_dump_json()
+
+
+def _as_before(config: RunConfig) -> str:
+    unsaid = config.init == init_before(config.model, config.regularizers)
+    return config.model_dump_json(exclude={"init"} if unsaid else None)
 
 
 def _without_seed(config: RunConfig) -> RunConfig:

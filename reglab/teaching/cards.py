@@ -46,7 +46,7 @@ class Setting:
     name: str
     title: str
     flag: str
-    default: str  # as one types it
+    default: str  # as one types it; in words where it follows from the run
     least: float | None
     most: float | None
     above: bool
@@ -186,13 +186,17 @@ def card(key: str) -> Card:
             text = paragraph.removeprefix(SECTIONS[part]).strip()
             told[part] = f"{told[part]} {text[0].upper()}{text[1:]}".strip()
     settings = tuple(_setting(key, name, info) for name, info in technique.model_fields.items())
+
+    def fixed(name: str) -> bool:
+        return technique.model_fields[name].default is not None
+
     return Card(
         **{name: getattr(technique, name) for name in ("key", "title", "group", "hint", "formula", "paper")},
         idea=idea,
         **told,
         notes=tuple(notes),
         settings=settings,
-        flags=" ".join([flag(key), *(f"[{s.flag} {s.default}]" for s in settings)]),
+        flags=" ".join([flag(key), *(f"[{s.flag} {s.default}]" for s in settings if fixed(s.name))]),
         interactions=tuple(_interactions(key)),
         pytorch=inspect.cleandoc(technique.pytorch),
         keras=inspect.cleandoc(technique.keras),
@@ -273,7 +277,7 @@ def _setting(key: str, name: str, info: FieldInfo) -> Setting:
         name=name,
         title=info.title or name,
         flag=f"{flag(key)}.{name}",
-        default=typed(info.default),
+        default=typed(info.default) if info.default is not None else _unset(info),
         least=bounds.get("gt", bounds.get("ge")),
         most=bounds.get("lt", bounds.get("le")),
         above="gt" in bounds,
@@ -281,6 +285,12 @@ def _setting(key: str, name: str, info: FieldInfo) -> Setting:
         choices=tuple(map(str, choices)),
         description=info.description or "",
     )
+
+
+def _unset(info: FieldInfo) -> str:
+    """What a setting without a default of its own says instead."""
+    extra = info.json_schema_extra
+    return str(extra.get("unset", "")) if isinstance(extra, dict) else ""
 
 
 def _interactions(key: str) -> list[Interaction]:
