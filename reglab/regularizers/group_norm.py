@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class GroupNorm(Regularizer):
     """Normalises groups of channels of every image by itself, so that nothing depends on what else is in the batch.
 
-    What you will see: like batch normalization, the loss falls faster and higher learning rates become possible; but
-    without the noise of the batch, so it regularizes less.
+    What you will see: like batch normalization, the loss falls faster in the first epochs and higher learning rates become
+    possible; the gap widens as much.
 
     When it helps: small batches, where the statistics of a batch are too noisy to divide by.
 
-    When it does not: with ordinary batches batch normalization usually ends a little higher.
+    When it does not: against overfitting on few images; and on a CPU, where it takes several times as long.
 
     Where the channels of a layer cannot be divided into so many groups, the greatest common divisor is taken.
     """

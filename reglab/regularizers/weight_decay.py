@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reglab.regularizers.base import Regularizer, State
 
@@ -22,13 +22,14 @@ STRONGEST = 1000.0
 class WeightDecay(Regularizer):
     """Pulls every weight a little towards zero at each step, so that only weights the data insist on stay large.
 
-    What you will see: the training loss no longer reaches zero and the validation loss climbs later and less. Too
-    strong, and the network cannot even fit its training images.
+    What you will see: the gap narrows, since the training accuracy rises more slowly, and the validation loss climbs later
+    and less. The accuracy on new images hardly moves. Too strong, and the network cannot even fit its training images.
 
-    When it helps: nearly always a little; most in long trainings, and with batch normalization, where it keeps the
-    effective learning rate up.
+    When it helps: against overfitting, and with batch normalization, where it keeps the effective learning rate up.
 
-    When it does not: trainings of a few hundred steps, in which there is no time for it to act.
+    When it does not: where strength times the learning rates of all steps, added up, is far below 0.1. What counts is that
+    product (Wang and Aitchison 2024, arXiv:2405.13698): a weight that nothing holds ends at exp(-product) of itself. So
+    where nobody chooses a strength it follows from the run, and such a weight loses about a fifth.
 
     Biases and normalization parameters are spared unless you say otherwise: shrinking them saves nothing and hurts.
 
@@ -45,12 +46,12 @@ class WeightDecay(Regularizer):
     pytorch = """
         weights = [p for p in model.parameters() if p.ndim > 1]
         spared = [p for p in model.parameters() if p.ndim <= 1]  # biases and normalization
-        optimizer = torch.optim.AdamW([{"params": weights, "weight_decay": 0.05},
+        optimizer = torch.optim.AdamW([{"params": weights, "weight_decay": 1.6},  # times 300 steps
                                        {"params": spared, "weight_decay": 0}], lr=1e-3)
         # or l2: loss = loss + 5e-4 * sum(p.square().sum() for p in weights)
     """
     keras = """
-        optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.05)
+        optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1.6)  # times 300 steps
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])  # norms are gamma and beta
         # or l2: keras.layers.Conv2D(32, 3, kernel_regularizer=keras.regularizers.L2(5e-4))
     """
@@ -74,11 +75,19 @@ class WeightDecay(Regularizer):
     mode: Literal["decoupled", "l2"] = Field("decoupled", title="mode", description="as in AdamW, or in Keras")
     norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_strength(cls, settings: Any) -> Any:
+        """A penalty is charged at every step of every run alike, so in the mode `l2` there is one usual strength."""
+        if isinstance(settings, dict) and settings.get("mode") == "l2" and settings.get("strength") is None:
+            return {**settings, "strength": USUAL_L2}
+        return settings
+
     def for_schedule(self, summed_lr: float) -> WeightDecay:
         """With the strength as a number, where none was chosen: an idle weight then loses a fifth over the run."""
         if self.strength is not None:
             return self
-        usual = USUAL_L2 if self.mode == "l2" else min(float(f"{DECAY_OVER_A_RUN / summed_lr:.2g}"), STRONGEST)
+        usual = min(float(f"{DECAY_OVER_A_RUN / summed_lr:.2g}"), STRONGEST)
         return self.model_copy(update={"strength": usual})
 
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

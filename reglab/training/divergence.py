@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from reglab import models
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from reglab.config import RunConfig
 
 
@@ -40,6 +40,8 @@ class FiniteWatch:
         self.last()
         done = None
         if sums.device.type == "cuda":
+            import torch  # not above: whoever asks for advice alone need not wait for it
+
             sums = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True).copy_(sums, non_blocking=True)
             done = torch.cuda.Event()
             done.record()
