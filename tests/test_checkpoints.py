@@ -41,6 +41,12 @@ def test_a_plain_and_a_regularized_network_ship_as_one_comparison():
     assert regularized.plain() == plain
 
 
+def test_what_ships_without_regularizers_differs_from_a_regularized_one_in_nothing_else():
+    """Beside one of another schedule it would compare schedules."""
+    plain = [run.config for run in SHIPPED if not run.config.regularizers]
+    assert plain and all(any(run.config.plain() == c for run in SHIPPED if run.config.regularizers) for c in plain)
+
+
 @pytest.mark.parametrize("run", SHIPPED, ids=lambda run: run.id)
 def test_a_shipped_folder_is_whole_and_its_card_says_what_its_metrics_say(run):
     for name, file in json.loads((run.path / "manifest.json").read_text())["files"].items():
