@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 1 where the training failed."""
     from reglab.experiments.tracking import tracker
     from reglab.jobs.worker import work
+    from reglab.training.diagnosis import diagnose
 
     track = tracker(args.track)
     store, given = store_of(args), config_values(args)
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(summary), flush=True)
     elif summary["status"] == "finished":
         print(_in_words(summary))
-        print(f"\n{run.path}")
+        print(f"\n{diagnose(run.view().history, run.config, done=True).text}\n\n{run.path}")
     return 1 if failed or summary["status"] == "failed" else 0
 
 
