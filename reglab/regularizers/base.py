@@ -73,6 +73,7 @@ class Regularizer(BaseModel):
     title: ClassVar[str] = ""  # the name in the literature
     group: ClassVar[str] = ""  # where it stands on the toggle board, one of GROUPS
     hint: ClassVar[str] = ""  # one line beside the toggle
+    synonyms: ClassVar[tuple[str, ...]] = ()  # what else one may look for it by; each search finds all of them
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     order: ClassVar[int] = 0  # inside one hook, and in its group on the board; lower goes first

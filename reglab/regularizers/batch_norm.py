@@ -27,6 +27,7 @@ class BatchNorm(Regularizer):
     title = "Batch normalization"
     group = "Structure"
     hint = "Normalise channels: faster, steadier"
+    synonyms = ("BN", "batchnorm", "normalisation", "covariate shift")
     paper = "Ioffe and Szegedy 2015, Batch normalization: accelerating deep network training, arXiv:1502.03167"
     formula = r"\hat{x} = \gamma\,\frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} + \beta"
     advice = {

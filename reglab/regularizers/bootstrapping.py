@@ -30,6 +30,7 @@ class Bootstrapping(Regularizer):
     title = "Bootstrapping"
     group = "Labels"
     hint = "Trust the network a little over its labels"
+    synonyms = ("noisy labels", "wrong labels", "soft targets")
     paper = "Reed et al. 2014, Training deep neural networks on noisy labels with bootstrapping, arXiv:1412.6596"
     formula = r"L = -\sum_k \big[\beta\, t_k + (1 - \beta)\, q_k\big] \log q_k"
     order = 1  # after label smoothing: the smoothed label is the one that is believed less

@@ -30,6 +30,7 @@ class ConfidencePenalty(Regularizer):
     title = "Confidence penalty"
     group = "Penalties"
     hint = "Charge for being too sure"
+    synonyms = ("entropy", "overconfident", "calibration")
     paper = "Pereyra et al. 2017, Regularizing neural networks by penalizing confident outputs, arXiv:1701.06548"
     formula = r"L - \beta\, H(p),\quad H(p) = -\sum_k p_k \log p_k"
     pytorch = "loss = loss - 0.1 * torch.distributions.Categorical(logits=logits).entropy().mean()"

@@ -29,6 +29,7 @@ class CutMix(Regularizer):
     title = "CutMix"
     group = "Data"
     hint = "Paste part of another image, mix labels"
+    synonyms = ("data augmentation", "overfitting", "noisy labels")
     paper = "Yun et al. 2019, CutMix: regularization strategy to train strong classifiers, arXiv:1905.04899"
     formula = (
         r"\tilde{x} = m \odot x_i + (1 - m) \odot x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"

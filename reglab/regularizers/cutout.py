@@ -28,6 +28,7 @@ class Cutout(Regularizer):
     title = "Cutout"
     group = "Data"
     hint = "Cover a square of every image"
+    synonyms = ("data augmentation", "overfitting", "occlusion", "mask")
     paper = "DeVries and Taylor 2017, Improved regularization of CNNs with cutout, arXiv:1708.04552"
     formula = r"x \leftarrow m \odot x + (1 - m) \odot \bar{x}"
     order = 2  # after shifting, so that the square stays whole

@@ -27,6 +27,7 @@ class DropBlock(Regularizer):
     title = "DropBlock"
     group = "Structure"
     hint = "Hide squares of the feature maps"
+    synonyms = ("overfitting", "DropBlock2d", "dropout")
     paper = "Ghiasi et al. 2018, DropBlock: a regularization method for convolutional networks, arXiv:1810.12890"
     formula = r"\gamma = \frac{p}{b^2} \cdot \frac{HW}{(H - b + 1)(W - b + 1)},\quad \tilde{h} = h \odot m\, \frac{|m|}{\sum m}"
     pytorch = "x = torchvision.ops.DropBlock2d(p=0.1, block_size=3)(x)  # between the blocks; odd sizes only"

@@ -27,6 +27,7 @@ class Dropout(Regularizer):
     title = "Dropout"
     group = "Structure"
     hint = "Switch off random units before the classifier"
+    synonyms = ("overfitting", "Bernoulli", "co-adaptation")
     paper = "Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting, JMLR 15"
     formula = r"\tilde{h} = \frac{m \odot h}{1 - p},\quad m_i \sim \mathrm{Bernoulli}(1 - p)"
     pytorch = "classifier = nn.Sequential(nn.Dropout(p=0.3), nn.Linear(128, 10))"

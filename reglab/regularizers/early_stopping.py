@@ -32,6 +32,7 @@ class EarlyStopping(Regularizer):
     title = "Early stopping"
     group = "Optimisation"
     hint = "End when validation stops improving"
+    synonyms = ("overfitting", "patience", "best epoch", "noisy labels")
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
     formula = r"\text{end at } t^* + \text{patience},\quad t^* = \arg\min_t L_{\mathrm{val}}(t)"
     pytorch = """

@@ -34,6 +34,7 @@ class EMA(Regularizer):
     title = "EMA of weights"
     group = "Optimisation"
     hint = "Judge a running average of the weights"
+    synonyms = ("exponential moving average", "Polyak", "weight averaging", "mean teacher")
     paper = (
         "Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging; Tarvainen and Valpola 2017"
     )

@@ -31,6 +31,7 @@ class FlipCrop(Regularizer):
     title = "Flip and crop"
     group = "Data"
     hint = "Shift and mirror the training images at random"
+    synonyms = ("data augmentation", "overfitting", "translation", "horizontal", "random crop")
     paper = "He et al. 2016, Deep residual learning for image recognition, section 4.2, arXiv:1512.03385"
     formula = r"x \leftarrow \mathrm{crop}_{32}\big(\mathrm{pad}_p(\mathrm{flip}(x))\big)"
     pytorch = """

@@ -26,6 +26,7 @@ class GaussianNoise(Regularizer):
     title = "Gaussian noise"
     group = "Data"
     hint = "Add noise to every pixel"
+    synonyms = ("data augmentation", "noise injection", "jitter")
     paper = "Bishop 1995, Training with noise is equivalent to Tikhonov regularization, Neural Computation 7"
     formula = r"x \leftarrow \mathrm{clip}_{[0, 1]}\big(x + \mathcal{N}(0, \sigma^2)\big)"
     order = 3  # after everything that moves or recolours pixels, so that the noise is what the setting says

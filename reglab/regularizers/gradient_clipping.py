@@ -30,6 +30,7 @@ class GradientClipping(Regularizer):
     title = "Gradient clipping"
     group = "Penalties"
     hint = "Shorten gradients that are too long"
+    synonyms = ("clipnorm", "clip_grad_norm", "exploding gradients")
     paper = "Pascanu et al. 2013, On the difficulty of training recurrent neural networks, arXiv:1211.5063"
     formula = r"g \leftarrow g \cdot \min\big(1,\; c / \lVert g \rVert_2\big)"
     order = 1  # clips what SAM has found

@@ -31,6 +31,7 @@ class GradientNoise(Regularizer):
     title = "Gradient noise"
     group = "Penalties"
     hint = "Add fading noise to the gradients"
+    synonyms = ("Langevin", "annealing")
     paper = "Neelakantan et al. 2015, Adding gradient noise improves learning for very deep networks, arXiv:1511.06807"
     formula = r"g_t \leftarrow g_t + \mathcal{N}(0, \sigma_t^2),\quad \sigma_t^2 = \frac{\eta}{(1 + t)^{\gamma}}"
     order = 2

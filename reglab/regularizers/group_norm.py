@@ -28,6 +28,7 @@ class GroupNorm(Regularizer):
     title = "Group normalization"
     group = "Structure"
     hint = "Normalise groups of channels by image"
+    synonyms = ("GN", "groupnorm", "normalisation", "layer norm", "instance norm", "small batches")
     paper = "Wu and He 2018, Group normalization, arXiv:1803.08494"
     formula = r"\hat{x} = \gamma\,\frac{x - \mu_G}{\sqrt{\sigma_G^2 + \epsilon}} + \beta"
     pytorch = "block = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.GroupNorm(8, 32), nn.ReLU())"

@@ -28,6 +28,7 @@ class L1(Regularizer):
     title = "L1 penalty"
     group = "Penalties"
     hint = "Charge for the size of every weight"
+    synonyms = ("L1", "lasso", "sparsity", "sparse", "regularisation")
     paper = "Tibshirani 1996, Regression shrinkage and selection via the lasso, J. Royal Statistical Society B 58"
     formula = r"L + \lambda \lVert w \rVert_1"
     pytorch = "loss = loss + 1e-5 * sum(p.abs().sum() for p in model.parameters() if p.ndim > 1)"

@@ -31,6 +31,7 @@ class L2SP(Regularizer):
     title = "L2-SP"
     group = "Transfer"
     hint = "Pull weights back to the pretrained ones"
+    synonyms = ("L2", "starting point", "fine-tuning", "finetuning", "transfer learning", "overfitting")
     paper = (
         "Li et al. 2018, Explicit inductive bias for transfer learning with convolutional networks, arXiv:1802.01483"
     )

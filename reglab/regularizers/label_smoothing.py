@@ -27,6 +27,7 @@ class LabelSmoothing(Regularizer):
     title = "Label smoothing"
     group = "Labels"
     hint = "Aim at slightly less than certainty"
+    synonyms = ("soft targets", "overconfident", "calibration", "noisy labels")
     paper = "Szegedy et al. 2016, Rethinking the Inception architecture, section 7, arXiv:1512.00567"
     formula = r"q' = (1 - \epsilon)\,q + \epsilon / K"
     pytorch = "loss = F.cross_entropy(logits, labels, label_smoothing=0.1)"

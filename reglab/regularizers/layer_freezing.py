@@ -33,6 +33,7 @@ class LayerFreezing(Regularizer):
     title = "Layer freezing"
     group = "Transfer"
     hint = "Keep the first pretrained layers as they are"
+    synonyms = ("freeze", "frozen", "fine-tuning", "finetuning", "transfer learning", "overfitting")
     paper = "Yosinski et al. 2014, How transferable are features in deep neural networks?, arXiv:1411.1792"
     formula = r"\nabla_{w_l} L := 0 \quad \text{for } l \le s N"
     pytorch = """

@@ -30,6 +30,7 @@ class ManifoldMixup(Regularizer):
     title = "Manifold mixup"
     group = "Data"
     hint = "Blend two images inside the network"
+    synonyms = ("data augmentation", "overfitting", "interpolation", "hidden")
     paper = "Verma et al. 2019, Manifold mixup: better representations by interpolating hidden states, arXiv:1806.05236"
     formula = (
         r"\tilde{h}_k = \lambda\, g_k(x_i) + (1 - \lambda)\, g_k(x_j),\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"

@@ -26,6 +26,7 @@ class MaxNorm(Regularizer):
     title = "Max norm"
     group = "Penalties"
     hint = "Cut long weight vectors back to a limit"
+    synonyms = ("MaxNorm", "weight constraint", "renorm")
     paper = "Srivastava et al. 2014, Dropout, section 5.1, JMLR 15"
     formula = r"w_j \leftarrow w_j \cdot \min\big(1,\; c / \lVert w_j \rVert_2\big)"
     pytorch = """

@@ -29,6 +29,7 @@ class Mixup(Regularizer):
     title = "Mixup"
     group = "Data"
     hint = "Blend two images and their labels"
+    synonyms = ("data augmentation", "overfitting", "interpolation", "noisy labels")
     paper = "Zhang et al. 2018, mixup: beyond empirical risk minimization, arXiv:1710.09412"
     formula = (
         r"\tilde{x} = \lambda x_i + (1 - \lambda) x_j,\quad \tilde{y} = \lambda y_i + (1 - \lambda) y_j,"

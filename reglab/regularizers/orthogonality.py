@@ -29,6 +29,7 @@ class Orthogonality(Regularizer):
     title = "Orthogonality"
     group = "Penalties"
     hint = "Ask filters to differ from each other"
+    synonyms = ("orthogonal", "decorrelation")
     paper = "Bansal et al. 2018, Can we gain more from orthogonality regularizations, arXiv:1810.09102"
     formula = r"L + \lambda \sum_l \lVert W_l W_l^\top - I \rVert_F^2"
     pytorch = """

@@ -37,6 +37,7 @@ class RandomErasing(Regularizer):
     title = "Random erasing"
     group = "Data"
     hint = "Paint a random rectangle over with noise"
+    synonyms = ("data augmentation", "overfitting", "occlusion")
     paper = "Zhong et al. 2017, Random erasing data augmentation, arXiv:1708.04896"
     formula = (
         r"x_R \leftarrow u,\quad |R| = s\,HW,\ \tfrac{h}{w} = r,"

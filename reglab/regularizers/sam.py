@@ -33,6 +33,7 @@ class SAM(Regularizer):
     title = "SAM"
     group = "Optimisation"
     hint = "Look for flat valleys; twice the time"
+    synonyms = ("sharpness-aware minimization", "flat minima", "overfitting", "noisy labels")
     paper = "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization, arXiv:2010.01412"
     formula = (
         r"\min_w \max_{\lVert \epsilon \rVert \le \rho} L(w + \epsilon),"

@@ -27,6 +27,7 @@ class SpatialDropout(Regularizer):
     title = "Spatial dropout"
     group = "Structure"
     hint = "Switch off whole feature maps"
+    synonyms = ("overfitting", "Dropout2d", "SpatialDropout2D", "channels")
     paper = "Tompson et al. 2015, Efficient object localization using convolutional networks, arXiv:1411.4280"
     formula = r"\tilde{h}_{c} = \frac{m_{c}}{1 - p}\, h_{c},\quad m_{c} \sim \mathrm{Bernoulli}(1 - p)"
     pytorch = "x = nn.Dropout2d(p=0.1)(x)  # between the blocks"

@@ -31,6 +31,7 @@ class SpectralNorm(Regularizer):
     title = "Spectral normalization"
     group = "Penalties"
     hint = "Divide weights by their largest stretch"
+    synonyms = ("SN", "Lipschitz", "singular value", "GAN", "overfitting")
     paper = "Miyato et al. 2018, Spectral normalization for generative adversarial networks, arXiv:1802.05957"
     formula = r"\bar{W} = W / \sigma(W),\quad \sigma(W) = \max_{\lVert x \rVert = 1} \lVert W x \rVert"
     pytorch = """

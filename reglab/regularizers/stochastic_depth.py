@@ -28,6 +28,7 @@ class StochasticDepth(Regularizer):
     title = "Stochastic depth"
     group = "Structure"
     hint = "Leave out residual branches"
+    synonyms = ("DropPath", "drop path", "layer dropout", "ResNet")
     paper = "Huang et al. 2016, Deep networks with stochastic depth, arXiv:1603.09382"
     formula = r"h_l = \mathrm{ReLU}\big(h_{l-1} + \tfrac{b_l}{1 - p_l} f_l(h_{l-1})\big),\quad p_l = \tfrac{l}{L}\, p"
     pytorch = "x = F.relu(x + timm.layers.DropPath(0.2)(branch(x)))  # branch l of L: 0.2 * l / L"

@@ -30,6 +30,7 @@ class SWA(Regularizer):
     title = "SWA"
     group = "Optimisation"
     hint = "Average the weights of the last epochs"
+    synonyms = ("stochastic weight averaging", "flat minima")
     paper = "Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, arXiv:1803.05407"
     formula = r"\bar{w} \leftarrow \frac{n\, \bar{w} + w}{n + 1}\quad \text{after every epoch from } t_0 \text{ on}"
     pytorch = """

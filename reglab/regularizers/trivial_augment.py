@@ -38,6 +38,7 @@ class TrivialAugment(Regularizer):
     title = "TrivialAugment"
     group = "Data"
     hint = "One random operation on every image"
+    synonyms = ("data augmentation", "overfitting", "AutoAugment", "RandAugment", "rotation", "colour", "color")
     paper = (
         "Müller and Hutter 2021, TrivialAugment: tuning-free yet state-of-the-art data augmentation, arXiv:2103.10158"
     )

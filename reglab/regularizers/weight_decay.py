@@ -41,6 +41,7 @@ class WeightDecay(Regularizer):
     title = "Weight decay"
     group = "Penalties"
     hint = "Pull weights towards zero at each step"
+    synonyms = ("L2", "ridge", "Tikhonov", "AdamW", "SGDW", "overfitting", "regularisation")
     paper = "Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101; Krogh and Hertz 1991"
     formula = r"w \leftarrow w - \eta\,\nabla L - \eta\,\lambda\,w \quad\text{or}\quad L + \lambda \lVert w \rVert^2"
     pytorch = """

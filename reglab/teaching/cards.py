@@ -6,6 +6,7 @@ words come from the docstring, bounds from the fields, and figures from `effects
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import textwrap
@@ -230,6 +231,23 @@ def network_for(key: str, base: RunConfig) -> str:
     raise refused or ConfigError(f"There is no network for {key}.")
 
 
+def words_of(key: str) -> str:
+    """All that a technique is found by, in small letters: its names, its hint, its group, and its synonyms."""
+    technique = CATALOGUE[key]
+    told = (technique.title, key, key.replace("_", " "), technique.hint, technique.group, *technique.synonyms)
+    return " ".join(told).lower()
+
+
+def found(words: str) -> list[str]:
+    """The technique of that name, or all that are found by these words. Raises `ConfigError` when there are none."""
+    key = words.lower().replace("-", "_")
+    if key in CATALOGUE:
+        return [key]
+    asked = words.lower().split()
+    keys = [key for key in CATALOGUE if asked and all(word in words_of(key) for word in asked)]
+    return keys or [regularizer(key).key]
+
+
 def advice(keys: Iterable[str]) -> list[str]:
     """A sentence for every pair of these techniques that deserves a word, each pair once."""
     asked = set(keys)
@@ -265,8 +283,18 @@ def markdown_table() -> str:
 # ---- from the class ----------------------------------------------------------------------------------------------
 def _paragraphs(technique: type[Regularizer]) -> list[str]:
     """The docstring's paragraphs, each on one line."""
-    text = inspect.cleandoc(technique.__doc__ or "")
+    text = inspect.cleandoc(technique.__doc__ or _docstring_in_source(technique))
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def _docstring_in_source(technique: type[Regularizer]) -> str:
+    """What `python -OO` has left out of a class; nothing where there is no source either."""
+    try:
+        tree = ast.parse(inspect.getsource(inspect.getmodule(technique) or technique))
+    except OSError:
+        return ""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == technique.__name__]
+    return "".join(ast.get_docstring(node) or "" for node in classes)
 
 
 def _setting(key: str, name: str, info: FieldInfo) -> Setting:

@@ -20,6 +20,7 @@ from reglab import models
 from reglab.models import ModelSpec
 from reglab.models.layers import DropBlock2d, StochasticDepth, conv, map_dropout, normalize_spectrum
 from reglab.regularizers import CATALOGUE
+from reglab.regularizers.weight_decay import USUAL_L2
 from reglab.training.optimizers import make_optimizer
 
 same = torch.testing.assert_close
@@ -165,7 +166,9 @@ def test_weight_decay(lines):
         same(a, before * (1 - 1e-3 * strength * (before.ndim > 1)))
     names = torch_context()
     told = lines(names, CATALOGUE["weight_decay"].pytorch.replace("# or l2: ", ""))
-    same(told["loss"] - names["loss"], charged("weight_decay", names, mode="l2"), rtol=1e-4, atol=1e-7)
+    same(
+        told["loss"] - names["loss"], charged("weight_decay", names, mode="l2", strength=USUAL_L2), rtol=1e-4, atol=1e-7
+    )
 
 
 def stepped(key: str, lines: Lines, scale: float = 1.0, **more: Any) -> tuple[nn.Module, nn.Module]:

@@ -38,6 +38,7 @@ from reglab import models
 from reglab.models import ModelSpec
 from reglab.models.layers import DropBlock2d, StochasticDepth, conv
 from reglab.regularizers import CATALOGUE
+from reglab.regularizers.weight_decay import USUAL_L2
 
 keras = pytest.importorskip("keras", minversion="3.8", reason="pip install keras runs the Keras lines of the cards")
 
@@ -221,7 +222,7 @@ def test_weight_decay(lines):
         same(plain(v), plain(old) * (1 - 1e-3 * strength * (len(v.shape) > 1)))
     l2 = CATALOGUE["weight_decay"].keras.splitlines()
     [text] = [line.partition("# or l2: ")[2] for line in l2 if "# or l2: " in line]
-    charged(layered(lambda names: lines(names, f"x = {text}(x)")), "weight_decay", mode="l2")
+    charged(layered(lambda names: lines(names, f"x = {text}(x)")), "weight_decay", mode="l2", strength=USUAL_L2)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 100])

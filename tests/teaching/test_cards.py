@@ -19,7 +19,7 @@ from reglab.cli.options import config_values
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.teaching.cards import SECTIONS, advice, alone, card, markdown_table, network_for
+from reglab.teaching.cards import SECTIONS, advice, alone, card, found, markdown_table, network_for
 from reglab.teaching.effects import measured
 
 every = pytest.mark.parametrize("key", CATALOGUE)
@@ -128,6 +128,33 @@ def test_a_technique_can_be_tried_alone_on_a_network_that_has_a_place_for_it(key
             == network_for(key, base)
             == ("resnet20" if key == "stochastic_depth" else "basic_cnn")
         )
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        ("label-smoothing", {"label_smoothing"}),
+        ("mixup", {"mixup"}),  # the name of one is that one alone
+        ("L2", {"weight_decay", "l2_sp"}),
+        ("ridge", {"weight_decay"}),
+        ("lasso", {"l1"}),
+        ("BN", {"batch_norm"}),
+        ("augment", {key for key, t in CATALOGUE.items() if t.group == "Data"}),
+        ("noise", {"gaussian_noise", "gradient_noise", "random_erasing"}),
+        ("noisy labels", {"mixup", "cutmix", "label_smoothing", "bootstrapping", "early_stopping", "sam"}),
+        ("transfer", {"l2_sp", "layer_freezing"}),
+        ("fine-tuning freeze", {"layer_freezing"}),
+    ],
+)
+def test_techniques_are_found_by_what_people_call_them(words, keys):
+    assert set(found(words)) == keys == set(found(words.upper())) | keys
+    assert all(CATALOGUE[key].synonyms for key in CATALOGUE)
+
+
+def test_what_is_there_against_overfitting_is_found_by_it():
+    narrows = set(found("overfit"))
+    assert {"dropout", "weight_decay", "flip_crop", "early_stopping", "mixup", "cutmix"} <= narrows
+    assert not narrows & {"batch_norm", "gradient_clipping", "gaussian_noise"}, "whose cards say that they do not help"
 
 
 def test_an_unknown_card_is_a_sentence():
@@ -258,9 +285,19 @@ def test_one_card_is_printed_and_an_unknown_one_refused(capsys):
     assert capsys.readouterr().out.startswith("Label smoothing (--label-smoothing [--label-smoothing.smoothing 0.1])\n")
     assert cli.main(["cards", "label_smoothing", "--markdown"]) == 0
     assert capsys.readouterr().out.startswith("## Label smoothing\n")
+    assert cli.main(["cards", "augment", "--json"]) == 0
+    assert [json.loads(line)["key"] for line in capsys.readouterr().out.splitlines()] == found("augment")
     done = reglab("cards", "dropuot")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "There is no regularizer called 'dropuot': did you mean dropout?\n"
+
+
+def test_python_that_leaves_out_docstrings_prints_the_same_cards():
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "reglab", "cards", "--json"], env=environment(), capture_output=True, text=True
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told == [json.loads(json.dumps(card(key).to_json())) for key in CATALOGUE], done.stderr
 
 
 def test_cards_and_lessons_wait_for_neither_torch_nor_gradio():

@@ -33,12 +33,15 @@ def test_every_technique_has_its_toggle_and_its_group(lab):
     assert groups == list(dict.fromkeys(t.group for t in CATALOGUE.values()))
 
 
-def test_the_search_finds_by_name_hint_and_group_and_forgets_with_escape(lab):
+def test_the_search_finds_by_name_hint_group_and_synonym_and_forgets_with_escape(lab):
     box = lab.page.get_by_role("searchbox", name="Search techniques", exact=True)
     for words, found in (
         ("stochastic", {"stochastic_depth"}),
         ("LABELS", {"label_smoothing", "bootstrapping", "mixup", "cutmix"}),
         ("batch norm", {"batch_norm"}),
+        ("overfit", {"dropout", "weight_decay", "flip_crop", "early_stopping"}),
+        ("L2", {"weight_decay", "l2_sp"}),
+        ("augment", {key for key, t in CATALOGUE.items() if t.group == "Data"}),
     ):
         box.fill(words)
         assert found <= set(shown(lab)) < set(CATALOGUE), words

@@ -256,6 +256,7 @@ def test_pages_are_found_tried_and_open_again_after_a_reload(visitor, lab):
     for words, found in (
         ("label smoothing", "Label smoothing"),
         ("flip_crop", "Flip and crop"),
+        ("ridge", "Weight decay"),
         ("half random labels lesson", None),
     ):
         search.fill(words)

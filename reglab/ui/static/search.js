@@ -1,4 +1,4 @@
-// Filters the toggle board while one types: every word must occur in a technique's name, hint, key or group.
+// Filters the toggle board while one types: every word must occur among those that a technique is found by (`value`).
 // Gradio runs this as the body of a function that is given `element`. Toggles that are passed over stay as they are.
 const input = element.querySelector("input"), answer = element.querySelector("output");
 
@@ -14,11 +14,9 @@ function filter() {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
   let found = 0;
   for (const section of board.querySelectorAll(".section")) {
-    const group = section.querySelector("h4").textContent.toLowerCase();
     let here = 0;
     for (const technique of section.querySelectorAll(".technique")) {
-      const toggle = technique.querySelector(".toggle");
-      const says = `${group} ${technique.id.replace("technique-", "")} ${toggle.textContent}`.toLowerCase().replaceAll("_", " ");
+      const says = props.value[technique.id.replace("technique-", "")];
       const hit = words.every(word => says.includes(word));
       technique.classList.toggle("passed-over", !hit);
       here += hit;

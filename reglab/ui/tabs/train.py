@@ -12,6 +12,7 @@ from reglab.config import RunConfig
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.experiment import Experiment
 from reglab.models import pretrained
+from reglab.regularizers import CATALOGUE
 from reglab.teaching import cards
 from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
@@ -84,7 +85,10 @@ class TrainTab:
                     (recipe, gr.Button(recipe.title, size="sm", elem_id=f"preset-{i}"))
                     for i, recipe in enumerate(PRESETS)
                 ]
-                gr.HTML(html_template=SEARCH, js_on_load=SEARCH_JS, apply_default_css=False, elem_id="search")
+                gr.HTML(
+                    {key: cards.words_of(key) for key in CATALOGUE},
+                    html_template=SEARCH, js_on_load=SEARCH_JS, apply_default_css=False, elem_id="search",
+                )  # fmt: skip
             self.about = gr.HTML("", elem_id="about")
             self.controls.regularizers()
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from reglab.regularizers import CATALOGUE, GROUPS
+from reglab.teaching.cards import words_of
 from reglab.teaching.lessons import LESSONS, Lesson
 from reglab.ui.views.templates import render
 
@@ -33,7 +34,7 @@ ENTRIES: dict[str, Entry] = {
     entry.key: entry
     for entry in (
         *(_entry(f"lesson:{key}", "Lessons", lesson.title, "lesson experiment") for key, lesson in LESSONS.items()),
-        *(_entry(key, t.group, t.title, f"{key} {t.hint}") for key, t in CATALOGUE.items()),
+        *(_entry(key, t.group, t.title, words_of(key)) for key, t in CATALOGUE.items()),
     )
 }
 
