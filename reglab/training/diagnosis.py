@@ -229,7 +229,7 @@ def fine(c: Curves) -> Diagnosis:
     if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
         text += f" The last epoch alone was a bad one: validation accuracy {last.val_accuracy:.1%}."
     elif c.done and c.is_rising:
-        text += " Validation accuracy was still rising at the end: more epochs would help."
+        text += " Validation accuracy was still rising at the end: more epochs may help."
     return Diagnosis("fine", text)
 
 
@@ -249,8 +249,9 @@ _MORE = ("flip_crop", "dropout", "weight_decay", "label_smoothing", "early_stopp
 
 
 def _more_regularization(c: Curves) -> str:
-    """Advice that is not being followed already."""
-    new = [CATALOGUE[key].title.lower() for key in _MORE if key in CATALOGUE and key not in c.config.regularizers][:2]
+    """Advice that is not being followed already, and can be: features of a frozen backbone cannot be flipped."""
+    on, possible = c.config.regularizers, [CATALOGUE[key] for key in _MORE if key in CATALOGUE]
+    new = [r.title.lower() for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
     return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
 
 

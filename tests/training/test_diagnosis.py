@@ -94,6 +94,15 @@ def test_the_advice_is_never_what_is_on_already(name):
     assert "Try " in told(story, regularizers=everything).text
 
 
+def test_the_advice_is_nothing_that_would_be_refused():
+    rows = history([2.3, *[0.1] * 6], [2.3, *[1.4] * 6], [0.1, *[0.99] * 6], [0.1, *[0.6] * 6])
+    head = RunConfig.parse({"model": "timm/resnet18", "pretrained": True})
+    assert "Try dropout or weight decay." in diagnose(rows, head, done=True).text
+    dead = history([2.3] * 8, [2.3] * 8, [0.1] * 8, [0.1] * 8)
+    for values in ({"model": "timm/resnet18"}, {"regularizers": {"group_norm": True}}):
+        assert "add normalization" not in diagnose(dead, RunConfig.parse(values), done=True).text
+
+
 def test_a_failed_run_has_diverged_and_says_why():
     said = diagnose([], RunConfig(), failed="Diverged at step 3.")
     assert (said.kind, said.text) == ("diverged", "Diverged at step 3.")
