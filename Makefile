@@ -8,7 +8,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: setup check test slow bench docs lock ci
+.PHONY: setup check test slow keras bench docs lock ci
 
 setup: ## a virtual environment with the versions that CI has, and the hooks of git
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ test: ## the quick tests, or those in T=tests/...
 
 slow: ## what is exhaustive
 	$(BIN)/pytest -m slow $(T)
+
+keras: ## the Keras lines of the cards, against what the lab does; installs Keras, which nothing else asks for
+	$(BIN)/python -m pip install -q -e ".[keras]"
+	$(BIN)/pytest -n 0 tests/regularizers/test_card_lines_keras.py
 
 bench: ## the quick looks at speed; the others say in benchmarks/README.md how long they take
 	$(BIN)/python benchmarks/throughput.py --quick

@@ -199,7 +199,7 @@ def table(told: dict[str, Any]) -> str:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--dataset", default="cifar10", help="the digits where it is not on this machine (default cifar10)"
     )

@@ -363,7 +363,7 @@ class Progress:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     quick: dict[str, Any] = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
     quick |= {"seeds": 1, "width": 1.0}
     usual: dict[str, Any] = {"dataset": "cifar10", "train_size": 2_000, "val_size": 2_000, "batch_size": 128}

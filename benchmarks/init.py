@@ -29,7 +29,7 @@ EARLY = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=INITS, help="this one alone")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="what to write, and to go on from")
     parser.add_argument("--table", action="store_true", help="train nothing, print what there is")

@@ -145,7 +145,7 @@ def table(told: dict[str, Any]) -> str:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--steps", type=int, default=3, help="steps of a turn that count (default 3)")
     parser.add_argument("--batch", type=int, default=128, help="images a step (default 128)")

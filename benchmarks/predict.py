@@ -33,7 +33,7 @@ LIMIT = 0.3  # seconds, on two cores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--answers", type=int, default=30, help="that count, of each network (default 30)")
     parser.add_argument("--quick", action="store_true", help="three of each, and nothing is written")
     args = parser.parse_args(arguments)

@@ -150,7 +150,7 @@ def listing(runs: int, rounds: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--epochs", type=int, default=100, help="epochs of each run of the pair before the first tick")
     parser.add_argument("--runs", type=int, default=300, help="runs of the sweep")
     parser.add_argument("--rounds", type=int, default=20)

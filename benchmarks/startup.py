@@ -351,7 +351,7 @@ def processor() -> str:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="fresh processes that count (default 5)")
     parser.add_argument(
         "--no-browser", action="store_true", help="ask the HTTP endpoints even where there is a browser"

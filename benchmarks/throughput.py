@@ -350,7 +350,7 @@ def print_table(rows: dict[str, Any]) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--dataset", default="cifar10", help="the digits where it is not on this machine (default cifar10)"
     )

@@ -165,7 +165,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     def sizes(text: str) -> list[int | None]:
         return [None if part.strip() == "all" else int(part) for part in text.split(",") if part.strip()]
 
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--network", default=NETWORK, help=f"a network of timm (default {NETWORK})")
     parser.add_argument(

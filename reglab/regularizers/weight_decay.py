@@ -33,7 +33,8 @@ class WeightDecay(Regularizer):
 
     Biases and normalization parameters are spared unless you say otherwise: shrinking them saves nothing and hurts.
 
-    `decoupled` shrinks the weights beside the gradient step, w -= lr * strength * w (Loshchilov and Hutter 2019).
+    `decoupled` shrinks the weights beside the gradient step, w -= lr * strength * w, as torch's AdamW does. In Loshchilov
+    and Hutter 2019, who proposed it, the decay follows the schedule alone, without the learning rate.
     `l2` adds strength * sum(w^2) to the loss, without a half, as Keras' `regularizers.L2` does; the gradient is then
     2 * strength * w, and an adaptive optimizer rescales it like any other gradient.
     """
