@@ -146,7 +146,8 @@ class RunConfig(BaseModel):
     def parse(cls, values: Mapping[str, Any], is_kept: bool = False) -> RunConfig:
         """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong.
 
-        One that `is_kept` in a run's folder may have the sizes of an earlier edition of its data set.
+        One that `is_kept` in a run's folder may have the sizes of an earlier edition of its data set, or batches of one
+        image where that is refused today.
         """
         if not isinstance(values, Mapping):
             raise ConfigError('The config must be an object with the fields of a run, such as {"dataset": "digits"}.')
@@ -206,7 +207,8 @@ class RunConfig(BaseModel):
                     )
         self._check_finetune()
         check_fork(self, len(source.classes))
-        if self.batch_size == 1 and models.is_batch_normalized(self.spec(len(source.classes))):
+        # Until this was refused, a network whose last maps had more than one place could be trained so.
+        if self.batch_size == 1 and not is_kept and models.is_batch_normalized(self.spec(len(source.classes))):
             by = "batch_norm" if "batch_norm" in suited else "model"
             asked, instead = setting("batch_norm"), f"switch {setting('batch_norm')} off"
             if by == "model":

@@ -107,6 +107,8 @@ def test_one_image_at_a_time_trains_a_head_and_networks_without_batch_normalizat
     with pytest.raises(ConfigError, match="one image has no statistics"):
         head.from_scratch()  # all of it is trained
     RunConfig.parse({"dataset": "digits", "model": "timm/vgg11", "batch_size": 1})
+    earlier = {"dataset": "digits", "model": "timm/resnet18", "batch_size": 1}
+    assert RunConfig.parse(earlier, is_kept=True).batch_size == 1, "a run of before stays readable"
     for name in models.MODELS:
         RunConfig.parse({"dataset": "digits", "model": name, "batch_size": 1})
         assert not compat.torch.batch_norms(models.build(ModelSpec(name, width=0.125)))
