@@ -11,6 +11,7 @@ from reglab.config import RunConfig
 from reglab.experiments.experiment import Experiment
 from reglab.regularizers import Regularizer
 from reglab.runs import index
+from reglab.runs.cost import Cost, cost_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 
@@ -30,17 +31,31 @@ class Price:
 
 
 def price(experiment: Experiment, store: Store) -> Price:
-    """From the speed of the newest finished run of the same kind; nothing is trained."""
+    """From what the newest finished run of the same kind cost; nothing is trained.
+
+    None is known from a run of fewer than `cost.LEAST_STEPS` steps: there all is start.
+    """
     done = {key for key, run in experiment.made(store).items() if store.view(run).status == "finished"}
     left = [config for config in experiment.configs if config.model_dump_json() not in done]
-    known: dict[tuple[Any, ...], float] = {}  # seconds for one image to be learned from once
+    known: dict[tuple[Any, ...], Cost] = {}
+    wanted = {_kind(config) for config in left}
     for summary in index.summaries(store):
-        learned = (summary.get("train_size") or 0) * (summary.get("epoch") or 0)
-        if summary["status"] == "finished" and learned and summary.get("seconds"):
-            known.setdefault(_kind_of(store.open(summary["run"])), summary["seconds"] / learned)
-    if any(_kind(config) not in known for config in left):
+        if len(known) == len(wanted):
+            break
+        if summary["status"] != "finished":
+            continue
+        run = store.open(summary["run"])
+        kind = _kind_of(run)
+        if kind in wanted and kind not in known and (cost := cost_of(run, summary)):
+            known[kind] = cost
+    if wanted - known.keys():
         return Price(len(left), None)
-    return Price(len(left), sum(known[_kind(config)] * _images(config) * config.epochs for config in left))
+    return Price(len(left), sum(_seconds(config, known[_kind(config)]) for config in left))
+
+
+def _seconds(c: RunConfig, cost: Cost) -> float:
+    source = data.source(c.dataset)
+    return cost.seconds(c.epochs, c.train_size or source.images - c.val_size, c.val_size, source.test_images)
 
 
 def _kind(c: RunConfig) -> tuple[Any, ...]:
@@ -53,10 +68,6 @@ def _kind(c: RunConfig) -> tuple[Any, ...]:
 def _kind_of(run: Run) -> tuple[Any, ...]:
     """Of a run, whose config never changes."""
     return _kind(run.config)
-
-
-def _images(c: RunConfig) -> int:
-    return c.train_size or data.source(c.dataset).images - c.val_size
 
 
 def clock(seconds: float) -> str:

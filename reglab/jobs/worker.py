@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs.failures import in_words
+from reglab.runs.clock import Clock
 from reglab.runs.recording import conclude, record
 from reglab.runs.run import Run
 from reglab.training.events import Event, Failed, Stopped
@@ -44,11 +46,13 @@ def work(
     torch.set_num_threads(machine.cpu_count())
 
     def events_of(run: Run) -> Iterator[Event]:
+        began = time.perf_counter()
         c, resume = run.config, run.resume()
         dataset = data.load(c.dataset, test_images=run.test_images)
         split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
         events = trained(c, split, resume, lambda: stopped() or run.should_stop())
-        return record(run, pruned(events, run) if prune else events)
+        clock = Clock(run, loading=time.perf_counter() - began)
+        return record(run, pruned(events, run) if prune else events, clock)
 
     with ExitStack() as owned:
         going: dict[Run, Any] = {}

@@ -14,12 +14,16 @@ TIMING_SECONDS = 0.5
 
 
 class Clock:
-    """Wall clock and speed of one run, counting only the time its own training took."""
+    """Wall clock and speed of one run, counting only the time its own training took.
 
-    def __init__(self, run: Run) -> None:
+    Beside it stand the seconds for `loading` its data before, and for `saving` what happens.
+    """
+
+    def __init__(self, run: Run, loading: float = 0.0) -> None:
         self.path = run.path / "timing.jsonl"
         before = run.last_timing()
         self.seconds = before.get("seconds", 0.0)
+        self.loading, self.saving = before.get("loading", 0.0) + loading, before.get("saving", 0.0)
         self.epochs = run.config.epochs
         self.epoch = self.batch = 0
         self.batches = 1
@@ -77,6 +81,8 @@ class Clock:
             "batches": self.batches,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.rate, 1),
+            "loading": round(self.loading, 3),
+            "saving": round(self.saving, 3),
             **self.preparing,
         }
         done = self._share() - (self.start_share or 0.0)

@@ -33,6 +33,7 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
             began = time.perf_counter()
             event = next(events, None)
             clock.spent(event, time.perf_counter() - began)
+            began = time.perf_counter()
             if event is None:
                 return
             if isinstance(event, Snapshot):
@@ -54,6 +55,7 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
                 out.flush()
                 os.fsync(out.fileno())
                 written += line
+            clock.saving += time.perf_counter() - began
             if isinstance(event, (Finished, Stopped, Failed)):
                 clock.write(final=True)
                 seal(run)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Tensors = Mapping[str, "Tensor"]
+CLEAN_SLICE = 2_000  # training images judged again after every epoch, in eval mode and without augmentation
 
 
 class Interrupted(Exception):

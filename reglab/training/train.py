@@ -28,6 +28,7 @@ from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_ord
 from reglab.training.divergence import Diverged, FiniteWatch, advice
 from reglab.training.evaluation import end_metrics, epoch_metrics, evaluation_batches, predict, running_metrics
 from reglab.training.events import (
+    CLEAN_SLICE,
     Best,
     Epoch,
     Event,
@@ -47,8 +48,6 @@ from reglab.training.schedules import lr_at
 if TYPE_CHECKING:
     from reglab.config import RunConfig
     from reglab.data import Split
-
-CLEAN_SLICE = 2_000  # training images judged again after every epoch, in eval mode and without augmentation
 
 
 @dataclass(frozen=True)
