@@ -9,12 +9,13 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reglab import __version__
 from reglab.colours import COLOURS
 from reglab.errors import ConfigError
 from reglab.experiments import tables
+from reglab.experiments.choice import choose
 from reglab.experiments.compare import Comparison
 from reglab.experiments.figures import Curves, Differences, curves_of, differences_of
 from reglab.templates import environment
@@ -35,18 +36,26 @@ def file(kind: str, comparison: Comparison, metric: str = "test_accuracy", axis:
         case "csv":
             return tables.to_csv(comparison).encode(tables.SPREADSHEET)
         case "json":
-            return json.dumps(tables.to_json(comparison), indent=1).encode()
+            return json.dumps(to_json(comparison, metric), indent=1).encode()
     raise ConfigError(f"A comparison cannot be had as {kind[:40]!r}: choose html, png, csv or json.")
+
+
+def to_json(comparison: Comparison, metric: str = "test_accuracy") -> dict[str, Any]:
+    """Everything that is told of a comparison, and which of its groups validation chooses."""
+    found = choose(comparison.groups, metric)
+    return {**tables.to_json(comparison), "choice": found.to_json() if found else None}
 
 
 def page(comparison: Comparison, metric: str = "test_accuracy", axis: str = "epoch") -> str:
     """One HTML file with the picture, the table, what differs, the commands, and how to read it."""
     head, *rows = tables.cells(comparison, metric)
+    found = choose(comparison.groups, metric) if len(comparison.groups) > 2 else None  # of two the table says it
     return TEMPLATES.get_template("report.html").render(
         title=comparison.baseline.config.title(),
         picture=base64.b64encode(png(comparison, metric, axis)).decode(),
         head=head,
         rows=rows,
+        choice=found.sentence() if found else "",
         differing=", ".join(comparison.differing),
         notes=comparison.notes,
         groups=comparison.groups,

@@ -18,6 +18,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare as comparing
 from reglab.experiments import report, stats, tables
+from reglab.experiments.choice import choose
 from reglab.experiments.compare import Comparison, compare
 from reglab.experiments.curves import band, reached, soon
 from reglab.experiments.labels import labels
@@ -249,6 +250,7 @@ def test_the_picture_is_one_and_the_report_needs_nothing_beside_it(compared):
     picture = Image.open(io.BytesIO(report.png(compared)))
     assert picture.format == "PNG" and picture.width > 1000
     page = report.page(compared, axis="step")
+    assert "ighest validation accuracy" in page
     assert "dropout rate 0.8, weight decay" in page and compared.groups[1].runs[0].config.command() in page
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     with pytest.raises(ConfigError, match="no metric 'beauty'"):
@@ -262,6 +264,8 @@ def test_compare_prints_the_table_and_writes_what_was_asked_for(trained_runs, tm
     options = [f"--{path.suffix[1:]}={path}" for path in files]
     assert main(["compare", "--group", "g", "--runs", str(store), "--target", "0.2", *options]) == 0
     printed = capsys.readouterr().out
+    said = choose(compare(trained_runs).groups).sentence()
+    assert f"\n{said}\n" in printed and said in files[2].read_text().replace("&#39;", "'")
     assert printed.startswith("|  | test accuracy |") and "Until 20% validation accuracy (epoch):" in printed
     assert all(path.stat().st_size > 100 for path in files)
     ids = [run.id for run in trained_runs[:2]]

@@ -150,6 +150,13 @@ def test_what_it_cost_is_told_as_a_cost():
     assert "cost 4.0 points of test accuracy" in said and "widened the gap by 2.0 points" in said
 
 
+def test_what_is_equal_was_neither_bought_nor_closed():
+    dead = {"test_accuracy": 0.1, "gap": 0.0}
+    assert bought(dead, dead) == "Regularization left test accuracy as it was and left the gap as it was."
+    dead = dead | {"memorised": 0.1}
+    assert bought(dead, dead | {"memorised": 0.104}).endswith("and let as many wrong labels be learned by heart.")
+
+
 @pytest.mark.parametrize(("plain", "regularized", "words"), [(0.9, 0.2, "kept 70% of"), (0.1, 0.4, "let 30% more")])
 def test_under_label_noise_what_counts_is_what_was_memorised(plain, regularized, words):
     told = [{"test_accuracy": 0.5, "gap": 0.0, "memorised": share} for share in (plain, regularized)]

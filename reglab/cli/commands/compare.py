@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reglab.experiments import compare, curves, report, tables
+    from reglab.experiments import choice, compare, curves, report, tables
     from reglab.runs.store import checkpoints_store, find
 
     store = store_of(args)
@@ -55,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
             except OSError as error:
                 raise ConfigError(f"{path} cannot be written ({error.strerror}): name another file.") from None
     if args.json:
-        print(json.dumps(tables.to_json(told)))
+        print(json.dumps(report.to_json(told, args.metric)))
         return 0
     print(tables.table(told, args.metric))
+    if len(told.groups) > 2 and (found := choice.choose(told.groups, args.metric)):
+        print(f"\n{found.sentence()}")
     for note in told.notes:
         print(note, file=sys.stderr)
     if args.target is not None:

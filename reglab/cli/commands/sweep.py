@@ -176,7 +176,7 @@ def _train(
 
 def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[Run]) -> None:
     """Print the comparison, and of a factorial what each technique bought."""
-    from reglab.experiments import choice, compare, factorial, tables
+    from reglab.experiments import choice, compare, factorial, report, tables
 
     result = compare.compare(finished)
     found = choice.choose(result.groups, args.metric)
@@ -187,7 +187,7 @@ def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[R
         except ConfigError as error:  # some runs are missing yet
             print(error, file=sys.stderr)
     if args.json:
-        final = {"group": experiment.group, **tables.to_json(result), "choice": found.to_json() if found else None}
+        final = {"group": experiment.group, **report.to_json(result, args.metric)}
         if experiment.kind == "factorial":
             final["effects"] = [vars(e) for e in effects]
         print(json.dumps(final))
