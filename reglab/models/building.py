@@ -21,6 +21,7 @@ def build(spec: ModelSpec) -> nn.Module:
     pretrained weights are asked for that cannot be had.
     """
     check(spec)
+    spec = spec.replace(init=spec.init or family(spec.name).init)
     if spec.head_only:
         from reglab.models.transfer import Head
 

@@ -91,7 +91,7 @@ def check(spec: ModelSpec) -> None:
         )
     elif spec.side is not None:
         raise ConfigError(f"{spec.name} sees pictures as they are, 32 x 32 pixels: leave the side out.", ["side"])
-    if timm != (spec.init == "own"):
+    if spec.init and timm != (spec.init == "own"):
         instead = "leave the initialization out" if timm else f"choose he, glorot or torch; usual is {here.init}"
         raise ConfigError(f"{spec.name} cannot begin with the initialization {spec.init}: {instead}.", ["init"])
     for f in fields(spec):

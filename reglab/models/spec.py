@@ -16,7 +16,7 @@ class ModelSpec:
     pretrained: bool = False  # whether training begins from weights that were learned elsewhere
     head_only: bool = False  # whether only the head is built, which is trained on features of a frozen backbone
     side: int | None = None  # pixels that a network of timm enlarges pictures to; None: what is usual for it
-    init: str = "he"  # of the weights, see `layers.initialized`; "own" for the networks of timm
+    init: str = ""  # of the weights, see `layers.initialized`; empty: what is usual for the network
     norm: str = "none"  # or "batch", or "group" with num_groups
     num_groups: int = 8
     dropout: float = 0.0  # before the classifier

@@ -31,8 +31,8 @@ def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] 
     if info.annotation is bool:
         return gr.Checkbox(**shown)
     if "slider" in extra:
-        low, high, step = extra["slider"]
-        return unchecked(gr.Slider(low, high, step=step, buttons=[], **shown))
+        low, high, *step = extra["slider"]
+        return unchecked(gr.Slider(low, high, step=step[0] if step else low, buttons=[], **shown))
     return gr.Number(**shown)
 
 
