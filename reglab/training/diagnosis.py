@@ -94,8 +94,12 @@ class Curves:
 
         By their true labels or by those that were given: under label noise a network can be right about either.
         """
-        bar = LOW_FIT ** log10(self.classes)
-        return max(self.fit_accuracy, self.train_accuracy) >= bar and self.fit_loss < LITTLE_TOLD * self.guessing
+        return self.is_right and self.fit_loss < LITTLE_TOLD * self.guessing
+
+    @property
+    def is_right(self) -> bool:
+        """The same, whatever its loss."""
+        return max(self.fit_accuracy, self.train_accuracy) >= LOW_FIT ** log10(self.classes)
 
     @property
     def is_rising(self) -> bool:
@@ -131,7 +135,7 @@ def change(history: Sequence[Epoch]) -> Change:
 # ---- the findings, in the order in which they are looked for ---------------------------------------------------------
 def exploding(c: Curves) -> Diagnosis | None:
     """Worse than guessing on the very images that it learns."""
-    if c.fit_loss <= c.guessing + 0.5:
+    if c.fit_loss <= (2 * c.guessing if _at_chance(c) else c.guessing + 0.5):
         return None
     text = f"Unstable: training loss is {c.fit_loss:.3g}, and guessing would give {c.guessing:.2f}."
     return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
@@ -141,9 +145,7 @@ def dead(c: Curves) -> Diagnosis | None:
     """No better than guessing, on training images as on others."""
     if not _at_chance(c):
         return None
-    chance = (
-        f"accuracy is at chance ({c.val_accuracy:.1%}; guessing among {c.classes} classes gives {1 / c.classes:.1%})"
-    )
+    chance = f"accuracy is at chance ({c.val_accuracy:.1%} among {c.classes} classes)"
     usual, steps = USUAL_LR[c.config.optimizer], c.history[-1].step
     if c.config.lr <= usual / 10 or (steps < FEW_STEPS and c.config.lr <= 3 * usual):
         text = f"Not learning yet: after {steps:,} steps {chance}."
@@ -153,7 +155,8 @@ def dead(c: Curves) -> Diagnosis | None:
     if not (c.done or collapsed or c.history[-1].epoch > c.config.epochs / 2):
         return Diagnosis("wait", f"Not learning yet: {chance}.")
     reached = f" It had reached {_fit_accuracy(best):.1%} in epoch {best.epoch}." if collapsed else ""
-    text = f"Dead network: {chance}, and training loss {c.fit_loss:.2f} is that of guessing, {c.guessing:.2f}.{reached}"
+    guessing = f"ln({c.classes}) = {c.guessing:.2f}, that of guessing"
+    text = f"Dead network: {chance} and training loss {c.fit_loss:.2f} no better than {guessing}.{reached}"
     return Diagnosis("dead", f"{text} {_revive(c)}")
 
 
@@ -210,11 +213,10 @@ def underfitting(c: Curves) -> Diagnosis | None:
     reached = max(c.fit_accuracy, c.train_accuracy)
     if not c.done:
         return Diagnosis("wait", f"Still learning: training accuracy {reached:.1%}, gap {c.gap * 100:.1f} points.")
-    text = (
-        f"Underfitting: training accuracy only reached {reached:.1%} with a gap of {c.gap * 100:.1f} points"
-        f" and a training loss of {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}."
-    )
-    return Diagnosis("underfitting", f"{text} Try {_more_progress(c)}.")
+    text = f"Underfitting: training accuracy only reached {reached:.1%} with a gap of {c.gap * 100:.1f} points"
+    if c.is_right:
+        text = f"Underfitting: training loss only reached {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}"
+    return Diagnosis("underfitting", f"{text}. Try {_more_progress(c)}.")
 
 
 FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underfitting)
