@@ -44,6 +44,7 @@ def filled(text: str) -> str:
         "checkpoints": checkpoints_table,
         "networks": lambda: recorded("networks"),
         "transfer": lambda: recorded("transfer"),
+        "strange": lambda: recorded("strange"),
         "regularizers": markdown_table,
         "commands": commands_tables,
     }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from math import inf, log2
+from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab import data
-from reglab.analysis import evaluate
+from reglab.analysis import evaluate, strange
 from reglab.analysis.networks import LOADED, inputs, network_of
 from reglab.analysis.pictures import as_seen, open_picture
 from reglab.errors import ConfigError, RunError
@@ -32,7 +32,8 @@ class Answer:
     temperature: float | None
     entropy: float  # of `probabilities`, in bits
     energy: float  # log of the summed exponentials of the raw logits: high for pictures like those it was trained on
-    unlike: str = ""  # a sentence where the energy says that the picture is unlike the data set
+    unlike: str = ""  # a warning where the picture is unlike those of the data set, see `strange.py`
+    no_warning: str = ""  # what it means that there is none
     spread: tuple[float, ...] | None = None  # standard deviation over Monte-Carlo dropout passes
     cam: np.ndarray | None = field(default=None, compare=False)  # Grad-CAM for the top class, (32, 32) in 0..1
     cam_layer: str = ""  # where in the network it was taken
@@ -62,6 +63,7 @@ class Answer:
             "entropy": self.entropy,
             "energy": self.energy,
             "unlike": self.unlike,
+            "no_warning": self.no_warning,
             "spread": None if self.spread is None else by_class(self.spread),
             "cam_layer": self.cam_layer,
             "seconds": round(self.seconds, 4),
@@ -98,6 +100,7 @@ def answer(run_path: str, seen: np.ndarray, *, cam: bool = True, dropout_passes:
     probabilities = (logits / temperature).softmax(1).mean(0)
     top = int(probabilities.argmax())
     energy = metrics.energy(logits[:1]).item()
+    usual = known.energy if known else {}
     spread = None
     if dropout_passes and explain.has_dropout(network):
         passes = explain.monte_carlo(network, pixels, dropout_passes, seed=0, temperature=temperature)
@@ -110,7 +113,8 @@ def answer(run_path: str, seen: np.ndarray, *, cam: bool = True, dropout_passes:
         temperature=known.temperature if known else None,
         entropy=-sum(p * log2(p) for p in probabilities.tolist() if p > 0),
         energy=energy,
-        unlike=_unlike(source.title, energy, known.energy) if known else "",
+        unlike=strange.warning(seen, source.key, source.title, energy, usual),
+        no_warning=strange.worth(source.key, source.title, known.weights if known else "", usual),
         spread=spread,
         cam=None if heat is None else heat.numpy(),
         cam_layer=layer,
@@ -155,24 +159,6 @@ def imagenet_file(name: str, picture_path: str) -> tuple[tuple[str, float], ...]
         likeliest = network(inputs(np.asarray(seen)[None], mean, std))[0].softmax(0).topk(5)
     classes = pretrained.imagenet_classes()
     return tuple((classes[i], p) for p, i in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True))
-
-
-def _unlike(title: str, energy: float, usual: dict[str, float]) -> str:
-    """A sentence where the energy is below nearly all of the validation images', as Liu et al. 2020 find strange pictures.
-
-    `usual` holds quantiles of the validation images' energy, which the paper calls the negative energy.
-    """
-    if energy < usual.get("1%", -inf):
-        return (
-            f"This picture is unlike anything in {title}: the network's energy score {energy:.1f} is below that of"
-            " 99 % of validation images. Do not trust the answer."
-        )
-    if energy < usual.get("5%", -inf):
-        return (
-            f"This picture is unlike most of {title}: the network's energy score {energy:.1f} is below that of"
-            " 95 % of validation images. Take the answer with care."
-        )
-    return ""
 
 
 def examples(dataset: str) -> list[tuple[np.ndarray, str]]:

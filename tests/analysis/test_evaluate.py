@@ -86,7 +86,8 @@ def test_the_numbers_are_those_of_scikit_learn(once):
     assert list(found.per_class) == list(split.classes)
     energies = np.log(np.exp(val.double().numpy()).sum(1))
     assert found.energy == pytest.approx(
-        {q: np.quantile(energies, share) for q, share in (("1%", 0.01), ("5%", 0.05), ("50%", 0.5))}, abs=1e-4
+        {q: np.quantile(energies, share) for q, share in (("0.15%", 0.0015), ("1%", 0.01), ("5%", 0.05), ("50%", 0.5))},
+        abs=1e-4,
     )
     assert (found.test_images, found.val_images) == (len(labels), 60)
     assert found.interval[0] < found.accuracy < found.interval[1]
@@ -203,6 +204,14 @@ def test_an_evaluation_that_cannot_be_is_not_believed(change, evaluated):
     path = evaluated.path / "evaluation.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert known(evaluated) is None
+
+
+def test_an_evaluation_from_before_the_lowest_quantile_is_still_known(evaluated):
+    path = evaluated.path / "evaluation.json"
+    kept = json.loads(path.read_text())
+    del kept["energy"]["0.15%"]
+    path.write_text(json.dumps(kept))
+    assert known(evaluated).energy == kept["energy"]
 
 
 def test_of_a_damaged_run_nothing_is_known(evaluated):

@@ -44,8 +44,9 @@ def test_a_picture_gets_probabilities(finished, picture):
 
 def test_for_a_person_the_likeliest_classes_are_named(finished, picture, capsys):
     assert cli.main(["predict", str(picture), "--checkpoint", finished.id, "--top", "2"]) == 0
-    line = capsys.readouterr().out
+    line, *more = capsys.readouterr().out.splitlines()
     assert line.startswith(f"{picture}: ") and line.count("%") == 2
+    assert more[-1].startswith("No warning means nothing: ")
 
 
 def test_a_test_picture_gets_the_answer_that_training_counted(finished, tmp_path, capsys):

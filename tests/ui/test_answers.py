@@ -96,8 +96,12 @@ def test_a_network_that_was_not_calibrated_says_so_and_offers_it():
 
 
 def test_an_unlike_picture_is_warned_of_in_its_panel():
-    text = page([a_panel(answer=an_answer(unlike="This picture is unlike anything in Digits.")), a_panel()])
-    assert text.count('class="warning"') == 1 and "unlike anything in Digits." in words(text)
+    text = page([a_panel(answer=an_answer(unlike="Unlike Digits: more colour.")), a_panel()])
+    assert text.count('class="warning"') == 1 and "Unlike Digits: more colour." in words(text)
+    assert words(text).count("Unlike? yes, see below") == words(text).count("Unlike? nothing noticed") == 1
+    assert "Unlike? nothing noticed No warning means nothing." in words(
+        page([a_panel(answer=an_answer(no_warning="No warning means nothing."))])
+    )
 
 
 def test_what_is_wrong_with_the_picture_is_said_once_and_a_network_that_fails_leaves_the_other():
@@ -113,7 +117,7 @@ def test_probabilities_are_never_rounded_to_what_they_are_not():
 
 
 def test_words_of_others_stay_text():
-    answer = an_answer(classes=(HOSTILE, "dog", "ship"), cam_layer=HOSTILE, unlike=HOSTILE)
+    answer = an_answer(classes=(HOSTILE, "dog", "ship"), cam_layer=HOSTILE, unlike=HOSTILE, no_warning=HOSTILE)
     for text in (
         page([a_panel(name=HOSTILE, run=f'"{HOSTILE}', answer=answer)]),
         page([a_panel(name=HOSTILE, run=f'"{HOSTILE}', answer=an_answer(temperature=None))]),

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(_in_words(image, answer, max(1, args.top), args.dropout_passes)))
         if args.explain and answer.cam is not None:
             _draw(seen, answer, args.explain)
+    if not args.json:
+        print(answer.no_warning)  # the same for all: it is about the network
     return 0
 
 
