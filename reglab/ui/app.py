@@ -45,6 +45,7 @@ TABS: tuple[type[Tab], ...] = (
 )
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "20mb"
+TIMES = (STATIC / "times.js").read_text("utf-8")
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
 # Gradio puts the copy button into the label of a box, which then names the button instead of the text.
 NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
@@ -69,6 +70,7 @@ def build(lab: Lab) -> gr.Blocks:
                 place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
         blocks.load(train.load, page.visitor, train.loaded, **QUIET)
         blocks.load(None, js=NAMED)
+        blocks.load(None, js=TIMES)
         Api(lab).listen()
     return blocks
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
+import pytest
 from conftest import environment
 
 from reglab.cli import main as cli
@@ -20,6 +22,21 @@ def test_runs_lists_what_there_is(finished, capsys):
     assert cli.main(["runs"]) == 0
     line = capsys.readouterr().out
     assert finished.id in line and "finished" in line and "batch_norm" in line
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows cannot change the time zone of a process")
+def test_runs_says_when_in_the_time_of_this_machine_and_json_in_utc(finished, capsys, monkeypatch):
+    described = {**finished.described, "created": "2026-01-02T23:04:05.123456+00:00"}
+    (finished.path / "config.json").write_text(json.dumps(described))
+    for zone, said in {"Asia/Kolkata": "2026-01-03 04:34 +05:30", "UTC": "2026-01-02 23:04 +00:00"}.items():
+        with monkeypatch.context() as there:
+            there.setenv("TZ", zone)
+            time.tzset()
+            assert cli.main(["runs"]) == 0
+            assert f"  {said}  " in capsys.readouterr().out
+    time.tzset()
+    assert cli.main(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["created"] == described["created"]
 
 
 def test_runs_shows_a_damaged_run_and_goes_on(finished, capsys):

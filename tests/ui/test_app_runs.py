@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zipfile
@@ -81,9 +82,10 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     lab.choose("run", re.compile(run.id))
     expect(page.locator("#run-name textarea")).to_have_value(run.id)
 
-    page.locator("#run-name textarea").fill("My best run")
-    page.locator("#rename").click()
-    expect(table).to_contain_text("My best run")
+    for name in ("O'Brien, lr=0.01 परीक्षण", "My best run"):
+        page.locator("#run-name textarea").fill(name)
+        page.locator("#rename").click()
+        expect(table).to_contain_text(name)
     expect(page.locator("#run input")).to_have_value(re.compile("My best run"))
     page.locator("#run-name textarea").fill(HOSTILE)
     page.locator("#rename").click()
@@ -108,6 +110,23 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     lab.visitor.may_fail = LEFT
     page.reload()  # it was on the screen; the page must live with it being gone
     expect(lab.train).to_be_enabled()
+
+
+@pytest.mark.slow  # that it is UTC without a script, and that it is told so, is tested without a browser
+def test_a_run_was_started_when_the_visitors_clock_said(visitors, server, a_run):
+    run = a_run("20260102-230405-fffffe")
+    described = {**run.described, "created": "2026-01-02T23:04:05.123456+00:00"}
+    (run.path / "config.json").write_text(json.dumps(described))
+    for zone, short in {"Asia/Kolkata": "3 Jan 2026, 04:34", "America/New_York": "2 Jan 2026, 18:04"}.items():
+        page = visitors(timezone_id=zone, locale="en-GB").open(server)
+        page.tab("Runs")
+        time = page.page.locator("#runs-table time:visible").first
+        expect(time).to_have_text(short)
+        expect(time).to_have_attribute(
+            "title", re.compile(r"(Friday|Saturday).* 2026 at \d\d:\d\d:05 (GMT|EST|UTC|IST)")
+        )
+        page.page.locator("#runs-table th:visible", has_text="started").first.click()
+        expect(time).to_have_text(short)  # sorted: the cells are made anew
 
 
 def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_one_is_sure(lab, a_run):

@@ -92,7 +92,7 @@ def test_a_run_is_downloaded_as_a_zip_file(tab, finished):
 
 
 def test_a_row_has_what_is_known_of_a_run():
-    assert row({"name": "a", "status": "queued"}) == ["a", "queued", "", "", "none", "", "", "", "", ""]
+    assert row({"name": "a", "status": "queued"}) == ["a", "queued", "", "", "", "", "", "", "", "none"]
     known = {"dataset": "digits", "train_size": 1_000, "model": "m", "regularizers": {"dropout": {}, "l1": {}}}
     known |= {
         "train_accuracy": 1.0,
@@ -102,5 +102,6 @@ def test_a_row_has_what_is_known_of_a_run():
         "created": "2026-01-02T03:04:05",
     }
     assert row({"name": "a", "status": "finished", **known}) == [
-        "a", "finished", "digits · 1,000", "m", "dropout l1", "100.0%", "50.0%", "25.0%", "50.0", "2026-01-02T03:04"
+        "a", "finished", '<time datetime="2026-01-02T03:04:05+00:00">2026-01-02 03:04 UTC</time>',
+        "digits · 1,000", "m", "100.0%", "50.0%", "25.0%", "50.0", "dropout l1",
     ]  # fmt: skip

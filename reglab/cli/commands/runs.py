@@ -35,9 +35,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _in_a_line(s: Mapping[str, Any]) -> str:
+    from reglab.runs.times import instant, local
+
     accuracies = [
         f"{split} {f'{s[key]:.1%}' if key in s else '-':>6}"
         for split, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))
     ]
     what = f"{s['run']:<32} {s['status']:<12} {s.get('dataset', ''):<10} {s.get('model', ''):<10}"
-    return f"{what} {' '.join(accuracies)}  {' '.join(s.get('regularizers', {})) or 'plain'}"
+    began = instant(s.get("created"))
+    when = f"  {local(began) if began else '':<23}"
+    return f"{what} {' '.join(accuracies)}{when}  {' '.join(s.get('regularizers', {})) or 'plain'}"

@@ -15,8 +15,10 @@ from reglab.ui.components.events import PRIVATE, skipped
 from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.views.times import time_html
 
-COLUMNS = ["name", "status", "data", "network", "regularizers", "train", "val", "test", "gap", "started"]
+# The longest comes last: it is what a narrow screen cuts off.
+COLUMNS = ["name", "status", "started", "data", "network", "train", "val", "test", "gap", "regularizers"]
 
 
 class RunsTab:
@@ -30,7 +32,7 @@ class RunsTab:
         with gr.Column(elem_id="runs"):
             self.table = gr.Dataframe(
                 headers=COLUMNS, value=[], interactive=False, wrap=False, show_search="filter", elem_id="runs-table",
-                label="Runs", column_count=len(COLUMNS), buttons=[],
+                label="Runs", column_count=len(COLUMNS), buttons=[], datatype=["html" if name == "started" else "str" for name in COLUMNS],
             )  # fmt: skip
             self._lay_out_choice()
             self._lay_out_buttons()
@@ -161,12 +163,12 @@ def row(s: Mapping[str, Any]) -> list[str]:
     return [
         s["name"],
         s["status"],
+        time_html(s.get("created")),
         s.get("dataset", "") + size,
         s.get("model", ""),
-        " ".join(s.get("regularizers", {})) or "none",
         percent("train_accuracy"),
         percent("val_accuracy"),
         percent("test_accuracy"),
         f"{s['gap'] * 100:.1f}" if "gap" in s else "",
-        s.get("created", "")[:16],
+        " ".join(s.get("regularizers", {})) or "none",
     ]
