@@ -41,7 +41,8 @@ class EMA(Regularizer):
     formula = r"\bar{w} \leftarrow d\, \bar{w} + (1 - d)\, w"
     pytorch = """
         def average(old, new, steps):  # counters are copied
-            return new.lerp(old, min(0.999, (2 + int(steps)) / (11 + int(steps)))) if new.is_floating_point() else new
+            decay = min(0.999, (2 + int(steps)) / (11 + int(steps)))
+            return new.lerp(old, decay) if new.is_floating_point() else new
 
         averaged = torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
         averaged.update_parameters(model)  # after every step; judge `averaged`

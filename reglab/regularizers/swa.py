@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class SWA(Regularizer):
     """Keeps the learning rate up near the end, and takes the average of the weights after each of the last epochs.
 
-    What you will see: nothing until averaging begins; then the validation curve jumps up and turns smooth.
+    What you will see: nothing until averaging begins, in the last quarter; then, in a long training, the validation curve
+    jumps up and turns smooth. In a short one it hardly differs from the plain one.
 
     When it helps: long trainings: in its paper VGG16 went from 93.25 to 93.59 % in the same time.
 

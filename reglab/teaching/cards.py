@@ -26,12 +26,11 @@ from reglab.teaching.effects import Measured, measured
 # What the lines on the cards take for granted. Tests run them with these names: tests/regularizers/lines.py.
 GIVEN = {
     "PyTorch": (
-        "After `import torch, torchvision, timm`, `from torch import nn`, `from torch.nn import functional as F` and"
-        " `from torchvision.transforms import v2`. Images are (N, 3, 32, 32) and from 0 to 1, labels are numbers and targets"
-        " one-hot, `x` is what one layer hands to the next."
+        "`F` is `torch.nn.functional`, `v2` is `torchvision.transforms.v2`. Images are (N, 3, 32, 32) and from 0 to 1, targets"
+        " one-hot labels; `x` is what one layer hands to the next."
     ),
     "Keras": (
-        "For Keras 3. Images are (N, 32, 32, 3) and from 0 to 1, targets one-hot, `x` is what one layer hands to the next."
+        "Keras 3. Images are (N, 32, 32, 3) and from 0 to 1, targets one-hot labels; `x` is what one layer hands to the next."
     ),
 }
 SECTIONS = {"see": "What you will see:", "helps": "When it helps:", "not_helps": "When it does not:"}
