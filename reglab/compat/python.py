@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import io
 import os
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -58,4 +60,14 @@ def settle_user() -> None:
     except (ImportError, KeyError, OSError):  # the last from Python 3.13 on; Windows has no passwd to look into
         os.environ["LOGNAME"] = f"user-{getattr(os, 'getuid', int)()}"
     if os.path.expanduser("~") == "~":
-        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = str(own_temporary_folder())
+        os.environ["USERPROFILE" if os.name == "nt" else "HOME"] = str(_made_for_this_user(own_temporary_folder()))
+
+
+def _made_for_this_user(folder: Path) -> Path:
+    """That folder, or one with a name of its own where another user has put something in its place."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == getattr(os, "getuid", int)():
+            return folder
+    return Path(tempfile.mkdtemp(prefix="reglab-"))

@@ -60,6 +60,14 @@ def test_who_is_in_no_passwd_and_has_no_home_gets_a_name_and_a_folder(nobody):
     assert os.path.expanduser("~") == str(compat.python.own_temporary_folder())
 
 
+def test_a_folder_that_another_has_put_in_the_place_of_the_home_is_not_taken(nobody, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    compat.python.own_temporary_folder().symlink_to(tmp_path / "elsewhere")
+    compat.python.settle_user()
+    home = os.path.expanduser("~")
+    assert os.path.dirname(home) == str(tmp_path) and os.path.isdir(home) and not os.path.islink(home)
+
+
 def test_a_name_and_a_home_that_are_there_are_kept(nobody, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("USER", "ada")
