@@ -119,10 +119,12 @@ def verdicts() -> str:
     clean = {title: effect for title, found in told.items() for effect in found.effects if effect.condition == "clean"}
     counts = Counter(effect.verdict for effect in clean.values())
     lowered = ", ".join(title for title, effect in clean.items() if effect.hurt)
+    unclear = len(clean) - counts["Helped here"] - counts["Hurt here"]
     return (
         f"- **It says what did not help.** Of {len(clean)} techniques {counts['Helped here']} raised test accuracy,"
-        f" {counts['Hurt here']} lowered it\n  ({lowered}), and {counts['No clear effect here']} did neither clearly (95 %"
-        f" interval of the paired difference):\n  `python benchmarks/effects.py`, {next(iter(told.values())).conditions}"
+        f" {counts['Hurt here']} lowered it\n  ({lowered or 'none'}), and {unclear} did neither clearly (95 % intervals of the"
+        " paired differences, for all\n  techniques together):"
+        f" `python benchmarks/effects.py`, {next(iter(told.values())).conditions}"
     )
 
 

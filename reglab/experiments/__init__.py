@@ -2,7 +2,7 @@
 
 Read first: `experiment.py`, then `compare.py`. Experiments are built in `sweep.py` (`axes.py`, `price.py`), `factorial.py` and
 `publications/`, and trained by `executors/`: here, by the queue of a server, or on a Ray cluster (`executors/ray/address.py`).
-What came of one: `compare.py` with `labels.py`, `curves.py`, `tables.py` and `stats.py`; `grid.py` for sweeps; `reproduce.py`
+What came of one: `compare.py` with `labels.py`, `curves.py`, `tables.py` and `stats/`; `grid.py` for sweeps; `reproduce.py`
 for published results; `figures.py` and `report.py` to look at and to take along.
 May import: `publishing`, `jobs`, `analysis`, `runs`, `training`, `config` and the floors below.
 """

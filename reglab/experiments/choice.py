@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reglab.experiments import stats
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP
 from reglab.experiments.tables import number
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ON_TEST = ("test_accuracy", "test_loss", "ece")  # numbers of the test images, which must not choose
 MANY = 4  # of more set-ups the luckiest is to be expected to be lucky
@@ -32,6 +35,9 @@ class Candidate(Protocol):
 
     def values(self, metric: str) -> dict[int, float]:
         """Seed -> value, in the unit of the metric; of the runs that have the number."""
+
+    def answers(self, metric: str) -> dict[int, np.ndarray]:
+        """Seed -> which test images the run got right, where that is known and what the metric counts."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ class Choice:
         if self.next is None or not ours or not theirs:
             return ""
         m = METRICS_OF_A_SWEEP[metric]
-        verdict = stats.verdict(stats.difference(theirs, ours), m.unit, m.digits)
+        right = [c.answers(metric) if c else {} for c in (self.next, self.chosen)]
+        d = stats.difference(theirs, ours, (right[0], right[1]))
+        verdict = f"{stats.verdict(d, m.unit, m.digits)} {stats.covers([d])}".rstrip()
         return f" Its {m.title} minus that of the next, {self.next.label}: {verdict}"
 
     def sentence(self) -> str:

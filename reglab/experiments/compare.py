@@ -77,8 +77,16 @@ class Group:
         return {s["seed"]: s[metric] * scale for s in self.summaries if is_number(s.get(metric))}
 
     def mean(self, metric: str) -> stats.Interval:
-        """The mean over its seeds with its 95 % interval; shares from 0 to 1."""
-        return stats.interval(list(self.values(metric).values()))
+        """The mean over its seeds with its 95 % interval, in the unit of the metric; test images count where answers were kept."""
+        values, answers = self.values(metric), self.answers(metric)
+        return stats.interval(list(values.values()), [answers[seed] for seed in values if seed in answers])
+
+    def answers(self, metric: str) -> dict[int, np.ndarray]:
+        """Seed -> which test images the run got right, where that is what the metric counts and the run kept it."""
+        if metric != "test_accuracy":
+            return {}
+        kept = zip(self.summaries, self.right, strict=False)
+        return {s["seed"]: bits for s, bits in kept if bits is not None}
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,33 @@ class Comparison:
         """The group that all others are compared with."""
         return self.groups[0]
 
+    def differences(self, metric: str) -> dict[str, stats.Difference]:
+        """Label -> what the group has more than the baseline, in the unit of the metric; judged together, as they are shown.
+
+        Groups without that number are left out, and so are all where the baseline has none.
+        """
+        values = {group.label: group.values(metric) for group in self.groups}
+        others = [group for group in self.groups[1:] if values[group.label]]
+        if not others or not values[self.baseline.label]:
+            return {}
+        right = (self.baseline.answers(metric), [group.answers(metric) for group in others])
+        found = stats.differences(values[self.baseline.label], [values[group.label] for group in others], right)
+        return {group.label: d for group, d in zip(others, found, strict=True)}
+
     def difference(self, group: Group, metric: str) -> stats.Difference:
-        """What the group has more than the baseline, in the unit of the metric."""
-        return stats.difference(self.baseline.values(metric), group.values(metric))
+        """That of one group. Raises `ConfigError` where there is none to be had."""
+        if (d := self.differences(metric).get(group.label)) is None:
+            raise ConfigError("There is nothing to compare: every group needs a finished run with that number.")
+        return d
 
     def verdict(self, group: Group, metric: str) -> str:
         """Whether that difference is real, as a sentence."""
         m = METRICS[metric]
         return stats.verdict(self.difference(group, metric), m.unit, m.digits)
+
+    def covers(self, metric: str) -> str:
+        """One line: what the intervals of the differences hold for. Empty where there are none."""
+        return stats.covers(list(self.differences(metric).values()), self.baseline.label)
 
 
 def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunView] = Run.view) -> Comparison:

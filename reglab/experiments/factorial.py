@@ -42,9 +42,12 @@ def table(effects: Sequence[stats.Effect], metric: str = "test_accuracy") -> str
     m = METRICS[metric]
     unit = f" ({m.unit})" if m.unit else ""
     runs = f"{effects[0].n} runs" if effects else ""
-    lines = [f"| what it bought, {runs} | {m.title}{unit} | 95 % | p |", "|---|---|---|---|"]
+    lines = [f"| what it bought, {runs} | {m.title}{unit} | 95 % | p | |", "|---|---|---|---|---|"]
     for e in sorted(effects, key=lambda e: (len(e.names), -abs(e.mean))):
         name = " with ".join(CATALOGUE[key].title.lower() for key in e.names)
         bounds = "-" if e.low is None or e.high is None else f"{e.low:+.{m.digits}f} .. {e.high:+.{m.digits}f}"
-        lines.append(f"| {name} | {e.mean:+.{m.digits}f} | {bounds} | {'-' if e.p is None else f'{e.p:.3f}'} |")
-    return "\n".join(lines)
+        lines.append(
+            f"| {name} | {e.mean:+.{m.digits}f} | {bounds} | {'-' if e.p is None else f'{e.p:.3f}'} | {e.word} |"
+        )
+    covers = f"Intervals and p over the seeds, without test images; all {len(effects)} effects hold together (Holm)."
+    return "\n".join([*lines, "", covers] if any(e.p is not None for e in effects) else lines)

@@ -66,7 +66,7 @@ class Difference:
     mean: float
     low: float | None
     high: float | None
-    is_real: bool  # the interval leaves zero out
+    is_real: bool
     verdict: str
 
 
@@ -78,6 +78,7 @@ class Differences:
     rows: tuple[Difference, ...]
     far: float  # the axis goes from -far to far
     ends: tuple[str, str, str]  # what stands at its left, its middle and its right
+    covers: str  # what the intervals hold for, in a line; empty where there are none
 
 
 def curves_of(comparison: Comparison, metric: str, axis: str = "epoch") -> Curves:
@@ -116,8 +117,10 @@ def differences_of(comparison: Comparison, metric: str) -> Differences:
     compare.check(metric)
     m = METRICS[metric]
     rows = []
+    differences = comparison.differences(metric)
     for place, group in enumerate(comparison.groups[1:], 1):
-        d = comparison.difference(group, metric)
+        if (d := differences.get(group.label)) is None:
+            continue
         verdict = stats.verdict(d, m.unit, m.digits)
         rows.append(Difference(group.label, role(place), d.mean, d.low, d.high, d.is_real, verdict))
     far = max((abs(x) for d in rows for x in (d.mean, d.low or 0, d.high or 0)), default=0) * 1.08 or 1.0
@@ -127,6 +130,7 @@ def differences_of(comparison: Comparison, metric: str) -> Differences:
         tuple(rows),
         far,
         (f"{-far:.{m.digits}f}", "0", f"+{far:.{m.digits}f} {m.unit}"),
+        comparison.covers(metric),
     )
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import compare, curves, labels, stats
 from reglab.experiments.compare import METRICS, Metric
 from reglab.regularizers import CATALOGUE
+from reglab.runs.right import right_of
 from reglab.runs.view import RunView
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UNTIL = {  # how soon validation accuracy reached a target; the axis of `curves.reached`
     "epochs_until": Metric("epochs to the target", 1.0, "epochs", 1),
@@ -57,6 +61,13 @@ class Cell:
         scale = METRICS_OF_A_SWEEP[metric].scale
         told = {s["seed"]: s.get(metric) for s in self.runs if s["status"] == "finished"}
         return {seed: v * scale for seed, v in told.items() if compare.is_number(v)}
+
+    def answers(self, metric: str) -> dict[int, np.ndarray]:
+        """Seed -> which test images the run got right, read off its folder when it is asked for; see `read`."""
+        if metric != "test_accuracy":
+            return {}
+        found = {s["seed"]: right_of(s["folder"], s) for s in self.runs if s["status"] == "finished" and "folder" in s}
+        return {seed: right.bits for seed, right in found.items() if right}
 
     def interval(self, metric: str) -> stats.Interval | None:
         """The mean over the seeds with its 95 % interval; None where no run has that number."""
@@ -176,10 +187,11 @@ def _shown(name: str, value: Any) -> str:
 
 
 def read(view: RunView, summary: Mapping[str, Any], metric: str, target: float) -> Mapping[str, Any]:
-    """The summary, with how soon the run reached a validation accuracy where that is what is asked for.
+    """The summary, with the run itself, and with how soon it reached a validation accuracy where that is what is asked for.
 
     A run that never did has no such number, and neither has one whose epochs have no times.
     """
+    summary = {**summary, "folder": view.run}
     if metric not in UNTIL or summary["status"] != "finished":
         return summary
     try:

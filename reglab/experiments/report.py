@@ -57,6 +57,7 @@ def page(comparison: Comparison, metric: str = "test_accuracy", axis: str = "epo
         rows=rows,
         choice=found.sentence() if found else "",
         differing=", ".join(comparison.differing),
+        covers=comparison.covers(metric),
         notes=comparison.notes,
         groups=comparison.groups,
         version=__version__,

@@ -18,6 +18,7 @@ SPREADSHEET = "utf-8-sig"  # the encoding of a CSV file: without the mark at its
 def rows(comparison: Comparison, metrics: Sequence[str] = tuple(METRICS)) -> list[dict[str, Any]]:
     """A row for each group: label, n, and for each metric its interval and its difference from the baseline."""
     told = []
+    differences = {metric: comparison.differences(metric) for metric in metrics}
     for group in comparison.groups:
         row: dict[str, Any] = {"label": group.label, "n": len(group.runs), "runs": [run.id for run in group.runs]}
         row["settings"] = {name: settings(group.config).get(name) for name in comparison.differing}
@@ -25,9 +26,10 @@ def rows(comparison: Comparison, metrics: Sequence[str] = tuple(METRICS)) -> lis
             if not group.values(metric):
                 continue
             row[metric] = vars(group.mean(metric))
-            if group is not comparison.baseline and comparison.baseline.values(metric):
-                d = comparison.difference(group, metric)
-                row[metric] |= {"difference": vars(d), "verdict": comparison.verdict(group, metric)}
+            if d := differences[metric].get(group.label):
+                m = METRICS[metric]
+                row[metric] |= {"difference": vars(d), "verdict": stats.verdict(d, m.unit, m.digits)}
+                row[metric]["word"] = stats.word(d, stats.ROPE if m.unit == "points" else None)
         told.append(row)
     return told
 
@@ -38,6 +40,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "baseline": comparison.baseline.label,
         "differing": list(comparison.differing),
         "notes": list(comparison.notes),
+        "intervals": {metric: line for metric in METRICS if (line := comparison.covers(metric))},
         "groups": rows(comparison),
     }
 
@@ -64,9 +67,11 @@ def cell(value: Any) -> Any:
 def cells(comparison: Comparison, metric: str = "test_accuracy") -> list[list[str]]:
     """A head, and a row for each group: mean, interval and n of the metric, and the verdict on its difference."""
     head, *body = means(comparison, metric)
+    m, differences = METRICS[metric], comparison.differences(metric)
     told = [[*head, f"against {comparison.baseline.label}"]]
     for group, row in zip(comparison.groups, body, strict=True):
-        told.append([*row, "baseline" if group is comparison.baseline else comparison.verdict(group, metric)])
+        d = differences.get(group.label)
+        told.append([*row, stats.verdict(d, m.unit, m.digits) if d else "baseline"])
     return told
 
 

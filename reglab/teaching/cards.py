@@ -154,7 +154,7 @@ class Card:
             verdicts.append(f"- **{e.verdict}** with {e.labels}: {lead}{e.test.text(100, 1)} points of test accuracy.")
         compared = (
             "Each minus the same network without it and of the same seed: mean ± standard deviation over the seeds. "
-            "It helped or hurt where the 95 % interval of the mean (Student's t distribution) leaves out zero. "
+            "It helped or hurt where the 95 % interval of the mean over the seeds leaves out zero, for all techniques together (Dunnett). "
             "Below zero is better for the gap and the calibration error (how far confidence and accuracy are apart)."
         )
         return "\n\n".join(["\n".join(verdicts), "\n".join(rows), f"{compared} {self.measured.conditions}"])

@@ -24,6 +24,9 @@ class Arm:
         scale = METRICS[metric].scale
         return {seed: value * scale for seed, value in enumerate(self.told.get(metric, []))}
 
+    def answers(self, metric: str) -> dict[int, np.ndarray]:
+        return {}
+
 
 def arm(label: str, val: list[float], test: list[float], gap: float = 0.1) -> Arm:
     return Arm(label, val_accuracy=val, test_accuracy=test, gap=[gap] * len(val), test_loss=[1.0] * len(val))

@@ -181,12 +181,21 @@ def test_a_label_says_only_what_differs(changes, expected):
 
 # ---- numbers -----------------------------------------------------------------------------------------------------
 def test_means_and_differences_are_those_of_the_summaries(compared):
-    plain, dropout, _ = compared.groups
-    tests = {group.label: [run.summary()["test_accuracy"] * 100 for run in group.runs] for group in compared.groups}
-    assert plain.mean("test_accuracy") == stats.interval(tests["plain"])
-    expected = stats.difference(dict(enumerate(tests["plain"])), dict(enumerate(tests["dropout rate 0.5"])))
-    assert compared.difference(dropout, "test_accuracy") == expected and expected.paired and expected.n == 3
-    assert compared.verdict(dropout, "test_accuracy").startswith(f"{expected.mean:+.1f} points, 95 % [")
+    plain, dropout, both = compared.groups
+    tests = {g.label: {r.config.seed: r.summary()["test_accuracy"] * 100 for r in g.runs} for g in compared.groups}
+    right = {g.label: {r.config.seed: r.right() for r in g.runs} for g in compared.groups}
+    mean = plain.mean("test_accuracy")
+    assert mean == stats.interval(list(tests["plain"].values()), list(right["plain"].values())) and mean.images == 32
+    others = [dropout.label, both.label]
+    expected = stats.differences(
+        tests["plain"], [tests[label] for label in others], (right["plain"], [right[label] for label in others])
+    )
+    assert list(compared.differences("test_accuracy").values()) == expected
+    assert all(d.paired and d.n == 3 and d.of == 2 and d.images == 32 for d in expected)
+    d = compared.difference(dropout, "test_accuracy")
+    assert d == expected[0] and compared.verdict(dropout, "test_accuracy").startswith(f"{d.mean:+.1f} points, 95 % [")
+    assert compared.differences("gap")[dropout.label].images == 0  # of validation images no answers are kept
+    assert "cover seeds and the 32 test images; all 2 comparisons with plain hold" in compared.covers("test_accuracy")
 
 
 def test_a_band_holds_every_run(compared):
@@ -266,6 +275,7 @@ def test_compare_prints_the_table_and_writes_what_was_asked_for(trained_runs, tm
     printed = capsys.readouterr().out
     said = choose(compare(trained_runs).groups).sentence()
     assert f"\n{said}\n" in printed and said in files[2].read_text().replace("&#39;", "'")
+    assert "\nThe 95 % intervals of the differences cover seeds and the 32 test images; all 2" in printed
     assert printed.startswith("|  | test accuracy |") and "Until 20% validation accuracy (epoch):" in printed
     assert all(path.stat().st_size > 100 for path in files)
     ids = [run.id for run in trained_runs[:2]]

@@ -15,7 +15,7 @@ from reglab.experiments.choice import choose
 from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.factorial import effects_of, factorial
-from reglab.experiments.grid import grid
+from reglab.experiments.grid import grid, read
 from reglab.experiments.price import Price, clock, price
 from reglab.experiments.sweep import sweep
 from reglab.runs.names import fitted
@@ -209,7 +209,8 @@ def test_effects_of_a_factorial_are_those_of_its_runs(store):
     off = [tests[key] for key in tests if "dropout" not in key[0]]
     assert told[0].names == ("dropout",) and told[0].mean == pytest.approx(sum(on) / 4 - sum(off) / 4)
     lines = factorials.table(told).splitlines()
-    assert len(lines) == 5 and "dropout with flip and crop" in lines[-1]
+    assert len(lines) == 7 and "dropout with flip and crop" in lines[4]
+    assert lines[-1] == "Intervals and p over the seeds, without test images; all 3 effects hold together (Holm)."
     with pytest.raises(ConfigError, match="cannot tell 3 effects apart"):
         effects_of(runs[:3], ["dropout", "flip_crop"])
 
@@ -224,7 +225,8 @@ def test_the_command_trains_compares_and_goes_on(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "4 runs to train" in printed and "4 of 4  dropout rate 0.5, seed 1" in printed
     assert "| dropout rate 0.5 |" in printed and "against dropout rate 0 |" in printed
-    said = choose(grid([(run.config, run.summary()) for run in Store(tmp_path).runs()]).cells).sentence()
+    seen = [(run.config, read(run.view(), run.summary(), "test_accuracy", 0)) for run in Store(tmp_path).runs()]
+    said = choose(grid(seen).cells).sentence()
     assert "ighest validation accuracy" in said and f"\n{said}\n" in printed, "the words of the page"
     assert main([*command, "--json"]) == 0
     final = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report.to_json(told, args.metric)))
         return 0
     print(tables.table(told, args.metric))
+    if covers := told.covers(args.metric):
+        print(f"\n{covers}")
     if len(told.groups) > 2 and (found := choice.choose(told.groups, args.metric)):
         print(f"\n{found.sentence()}")
     for note in told.notes:

@@ -194,6 +194,8 @@ def _tell(args: argparse.Namespace, experiment: Experiment, finished: Sequence[R
         return
     print()
     print(tables.table(result, args.metric))
+    if covers := result.covers(args.metric):
+        print(f"\n{covers}")
     if found:
         print(f"\n{found.sentence()}")
     for note in result.notes:

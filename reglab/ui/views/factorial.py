@@ -70,14 +70,14 @@ def _row(e: Effect, m: Metric, far: float, cost: str) -> _Row:
     left, right = sorted((50.0, 50 + e.mean / far * 50))
     # Without any spread the interval of an effect is infinite, and there is nothing to draw.
     low, high = (e.low, e.high) if e.low is not None and isfinite(e.low) else (None, None)
-    is_real = low is not None and high is not None and (low > 0 or high < 0)
-    return _Row(CATALOGUE[e.names[0]].title, left, right - left, low, high, is_real, f"{_effect(e, m)}{cost}")
+    return _Row(CATALOGUE[e.names[0]].title, left, right - left, low, high, e.is_real, f"{_effect(e, m)}{cost}")
 
 
 def _effect(e: Effect, m: Metric) -> str:
     within = "" if e.low is None or e.high is None else f", 95 % [{e.low:.{m.digits}f}, {e.high:.{m.digits}f}]"
     unit = f" {m.unit}" if m.unit else ""
-    return f"{e.mean:+.{m.digits}f}{unit}{within}, {e.n} runs"
+    word = f": {e.word}" if e.word else ""
+    return f"{e.mean:+.{m.digits}f}{unit}{within}, {e.n} runs{word}"
 
 
 def _costs(grid: Grid) -> dict[str, str]:
