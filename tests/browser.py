@@ -187,7 +187,11 @@ class Lab:
         expect(box).to_have_value(option if isinstance(option, re.Pattern) else re.compile(re.escape(option)))
 
     def number(self, field: str) -> Locator:
-        return self.page.locator(f"#control-{field} input[type=number]")
+        return self.page.locator(f"#control-{field} .number input[type=text]")
+
+    def refusal(self, control: str) -> Locator:
+        """The sentence beside a control (`lr`, `batch_norm`) that says why it cannot be so."""
+        return self.page.locator(f"#control-{control} .refused")
 
     def digits(self, **numbers: float) -> None:
         """Choose the digits and these numbers; returns when the page has understood."""

@@ -41,7 +41,7 @@ def understood(given: Any, whole: bool) -> Any:
     What is no text is handed back as it is. With `whole` a whole number is asked for, which decides over the commas.
     """
     if not isinstance(given, str):
-        return given
+        return int(given) if whole and isinstance(given, float) and given.is_integer() else given
     text = given.strip().translate(MINUS)
     if not text:
         return None

@@ -74,7 +74,12 @@ class RunConfig(BaseModel):
         json_schema_extra={"slider": [0, 0.9, 0.05], "try": "0,0.2,0.4,0.6"},
     )
     val_size: int = Field(
-        2_000, ge=10, le=10_000, title="validation images", description="held out of training, drawn as curves"
+        2_000,
+        ge=10,
+        le=10_000,
+        title="validation images",
+        description="held out of training, drawn as curves",
+        json_schema_extra={"follows": "dataset"},
     )
     model: str = Field("basic_cnn", title="network", description="the network to train")
     width: float = Field(
@@ -121,7 +126,7 @@ class RunConfig(BaseModel):
         le=1e6,
         title="learning rate",
         description="usually 0.001 for AdamW, 0.05 for SGD",
-        json_schema_extra={"try": "0.0001,0.001,0.01,0.1"},
+        json_schema_extra={"try": "0.0001,0.001,0.01,0.1", "follows": "optimizer"},
     )
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw", title="optimizer", description="AdamW, or SGD with Nesterov momentum 0.9"

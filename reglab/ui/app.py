@@ -19,6 +19,7 @@ import gradio as gr
 from reglab import compat
 from reglab.ui.api import Api
 from reglab.ui.components.events import PRIVATE, QUIET
+from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.compare import CompareTab
@@ -104,6 +105,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     return page.launch(
         theme=theme(),
+        head=HEAD,
         css_paths=[path for path in sorted(STATIC.glob("*.css")) if path.name != "chart.css"],  # which the chart brings
         footer_links=["api", "settings"],
         run_history=False,

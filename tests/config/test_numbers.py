@@ -92,7 +92,7 @@ def test_what_is_no_number_is_refused_in_a_sentence_that_shows_one(text, whole):
     assert refused.value.fields == ("target",)
 
 
-@pytest.mark.parametrize("given", [None, True, 3, 0.5, [], {}])
+@pytest.mark.parametrize("given", [None, True, 3, 0.5, [], {}, float("nan")])
 def test_what_is_no_text_is_left_alone(given):
     assert understood(given, whole=True) is given
 

@@ -18,6 +18,7 @@ from conftest import environment
 from pages import SENTENCE, TABS
 from servers import ROOT, wait_until
 
+from reglab.config import called
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 
@@ -224,18 +225,19 @@ def test_a_bad_value_is_answered_in_one_sentence_and_nothing_starts(lab, server)
         number = lab.number(field)
         good = number.input_value()
         number.fill(value)
-        if field != "epochs":  # the slider puts its number right when it is left
-            number.blur()
-        expect(lab.command).to_have_value(re.compile(f"{field} is {value}, but must be "))
-        lab.page.evaluate("document.querySelector('#train').click()")  # a click would leave the slider first
-        expect(lab.notice).to_have_text(re.compile(f"{field} is {value}, but must be "))
+        sentence = re.compile(f"^{called(field)} must be .*, not {value}\\.$")
+        expect(lab.refusal(field)).to_have_text(sentence)
+        expect(lab.command).to_have_value("")
+        expect(number).to_have_attribute("aria-invalid", "true")
+        assert f"control-{field}-refused" in number.get_attribute("aria-describedby")
+        lab.train.click()
+        expect(lab.notice).to_have_text(sentence)
         expect(lab.notice).to_have_text(SENTENCE)
-        said = lab.notice.inner_text().strip()
-        assert said.startswith(f"{field} is {value}, but must be ") and ". " not in said, said
         assert len(server.runs()) == before
         expect(lab.train).to_be_enabled()
         number.fill(good)
-        number.blur()
+        expect(lab.refusal(field)).to_have_text("")
+        expect(number).not_to_have_attribute("aria-invalid", "true")
 
 
 def test_a_number_can_be_typed_digit_by_digit(lab):
@@ -245,3 +247,45 @@ def test_a_number_can_be_typed_digit_by_digit(lab):
     lab.number("train_size").press_sequentially("120", delay=400)
     lab.number("train_size").blur()
     expect(lab.command).to_have_value(re.compile("--train-size 120 "))
+
+
+def test_numbers_are_read_as_people_type_them_and_stay_as_typed(lab):
+    lab.digits(train_size=60)
+    lr, images, epochs = lab.number("lr"), lab.number("train_size"), lab.number("epochs")
+    for typed, flag in (("0,01", "--lr 0.01 "), ("5e-3", "--lr 0.005 "), ("", "--epochs 7 ")):
+        epochs.fill("7")
+        lr.fill(typed)
+        lr.blur()
+        expect(lab.command).to_have_value(re.compile(flag))
+        expect(lr).to_have_value(typed)
+    assert "--lr" not in lab.command.input_value() and lr.get_attribute("placeholder") == "0.001"
+    lr.fill("1,000")
+    expect(lab.refusal("lr")).to_have_text("Learning rate could be 1 or 1000, written as '1,000': write 1 or 1000.")
+    lr.fill("")
+    epochs.fill("400")  # beyond the end of the slider
+    lab.page.locator("#control-epochs input[type=range]").focus()
+    expect(epochs).to_have_value("400")
+    expect(lab.command).to_have_value(re.compile("--epochs 400 "))
+    images.fill("")
+    expect(lab.command).to_have_value(re.compile("--dataset digits --label-noise"))
+    assert (images.get_attribute("placeholder") or "").startswith("all ")
+
+
+def test_a_number_can_be_set_with_the_keyboard_alone(lab):
+    lab.digits(train_size=60, epochs=7)
+    epochs = lab.number("epochs")
+    epochs.focus()
+    epochs.press("ArrowUp")
+    expect(lab.command).to_have_value(re.compile("--epochs 8 "))
+    epochs.press("Tab")
+    slider = lab.page.get_by_role("slider", name="Epochs, slider", exact=True)
+    expect(slider).to_be_focused()
+    assert slider.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    slider.press("ArrowRight")
+    expect(lab.command).to_have_value(re.compile("--epochs 9 "))
+    expect(epochs).to_have_value("9")
+    lr = lab.number("lr")
+    lr.focus()
+    lr.press("ArrowUp")
+    expect(lab.command).to_have_value(re.compile("--lr 0.002 "))
+    lr.fill("")

@@ -87,14 +87,16 @@ def test_two_that_meet_get_a_word_of_advice(lab):
 def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
     before = len(server.runs())
     for keys, words in (
-        (("batch_norm", "group_norm"), "switch one of them off"),
-        (("stochastic_depth",), "choose resnet20 or resnet18, or switch it off"),
-        (("l2_sp",), "trained from scratch"),
+        (("batch_norm", "group_norm"), "Group normalization and batch normalization cannot both be on"),
+        (("stochastic_depth",), "residual branches for stochastic depth to drop: choose resnet20 or resnet18"),
+        (("l2_sp",), "L2-SP pulls weights back to pretrained ones"),
     ):
         recipe(lab, "None")
         for key in keys:
             toggle(lab, key)
-        expect(lab.command).to_have_value(re.compile(words))
+        for key in keys:
+            expect(lab.refusal(key)).to_contain_text(words)
+        expect(lab.command).to_have_value("")
         lab.tab("What the network sees")
         expect(lab.page.locator("#sees .warning")).to_contain_text(words)
         lab.train.click()
@@ -125,7 +127,7 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     expect(lab.command).to_have_value(re.compile("--l2-sp"))
     lab.number("side").fill("20")
     lab.number("side").blur()
-    expect(lab.command).to_have_value(re.compile("side is 20, but must be at least 32"))
+    expect(lab.refusal("side")).to_have_text("Side must be at least 32, not 20.")
     lab.choose("control-model", "basic_cnn")
     expect(panel).to_be_hidden()
     expect(lab.command).to_have_value(re.compile(r"train --dataset cifar10 --train-size 5000 --dropout --weight-decay"))

@@ -37,7 +37,7 @@ RULES = {
     "predict": "gap",
     "rest": "locked",
     "open": ["dropout.rate", "epochs"],
-    "hidden": ["seed", "batch_norm", "width", "optimizer", "schedule", "precision", "val_size"],
+    "hidden": ["seed", "batch_norm", "width", "optimizer", "schedule", "precision", "init", "val_size"],
     "max_epochs": 3,
     "max_runs": 1,
 }
@@ -124,11 +124,11 @@ def test_a_teacher_makes_an_assignment(lab):
     page = lab.page
     page.get_by_role("button", name="Make an assignment").click()
     page.locator("#assignment-task textarea").fill("Try.")
-    page.locator("#assignment-epochs textarea, #assignment-epochs input").first.fill("1")
+    page.locator("#assignment-epochs .number input").first.fill("1")
     page.locator("#make-link").click()
     expect(page.locator("#assignment-link output")).to_contain_text("2 epochs are more than the 1 that")
     expect(page.locator("#assignment-link output")).to_be_visible()
-    page.locator("#assignment-epochs textarea, #assignment-epochs input").first.fill("9")
+    page.locator("#assignment-epochs .number input").first.fill("9")
     lab.choose("assignment-rest", "hidden")
     page.locator("#assignment-open input").fill("Dropout: r")
     page.get_by_role("option", name="Dropout: rate", exact=True).click()
@@ -160,9 +160,9 @@ def test_runs_are_counted_for_each_assignment_and_anything_in_the_memory_is_surv
     assert len(tries_of({"tries": [{}] * 500})) <= 30
 
 
-@pytest.mark.parametrize("percent", [None, "12", True, 101, -101, float("nan"), [], 10**400])
+@pytest.mark.parametrize("percent", [None, "twelve", "1,200", True, 101, -101, float("nan"), [], 10**400])
 def test_a_prediction_is_a_number_that_can_be(percent):
-    with pytest.raises(ValueError, match=r"Predict first|but must be a number"):
+    with pytest.raises(ValueError, match=r"Predict first|must be a number|could be 1.2 or 1200"):
         admitted(ASSIGNMENT, CONFIG, {}, percent, "")
 
 

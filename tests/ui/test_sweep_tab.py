@@ -130,7 +130,9 @@ def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
     for nonsense, said in (
         ({}, "Choose a setting"),
         ({"kind": FACTORIAL}, "Choose the techniques"),
-        ({"over": ["dropout.rate=0"], "seeds": None}, "must be a whole number"),
+        ({"over": ["dropout.rate=0"], "seeds": "many"}, "Seeds must be a whole number"),
+        ({"over": ["dropout.rate=0"], "seeds": "1,5"}, "Seeds must be a whole number, not 1.5"),
+        ({"over": ["dropout.rate=0"], "images": "sixty"}, "Images must be a whole number"),
         ({"over": ["dropout.rate=<b>"]}, "&lt;b&gt;"),
     ):
         line, price, command = tab.tell(*boxes(tab, **nonsense))
@@ -212,9 +214,9 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
     page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
     page.locator("#values-1 textarea, #values-1 input").first.fill("0")
-    page.locator("#sweep-seeds input").fill("1")
-    page.locator("#sweep-images input, #sweep-images textarea").first.fill("60")
-    page.locator("#sweep-epochs input, #sweep-epochs textarea").first.fill("1")
+    page.locator("#sweep-seeds .number input").fill("1")
+    page.locator("#sweep-images .number input").first.fill("60")
+    page.locator("#sweep-epochs .number input").first.fill("1")
     expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
     command = re.compile(
         r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0$'

@@ -8,16 +8,18 @@ from typing import Any
 import gradio as gr
 import pytest
 from conftest import tiny_config
-from pages import changes
+from pages import changes, pressed
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, called
+from reglab.config.usual import field_of
 from reglab.regularizers import CATALOGUE
 from reglab.runs.run import Run
-from reglab.teaching.assignments import Assignment, values_of
+from reglab.teaching.assignments import Assignment, images_of, values_of
 from reglab.teaching.links import Beside, decode_all, encode
 from reglab.teaching.presets import PRESETS
+from reglab.ui.components.controls import is_number
 from reglab.ui.components.visitor import ids_of
-from reglab.ui.tabs.train import TrainTab
+from reglab.ui.tabs.train import UNDOABLE, TrainTab
 
 # The page has no control for the device.
 SMALL = tiny_config(train_size=60, val_size=60, epochs=300, width=0.125, regularizers={"dropout": {}}, device="auto")
@@ -75,7 +77,7 @@ def test_one_run_is_trained_where_nothing_is_to_be_compared(tab):
 def test_what_cannot_be_trained_is_a_sentence_and_makes_no_run(tab, here):
     for field, value in (("lr", -1), ("batch_size", 0), ("seed", 1.5), ("epochs", 0), ("train_size", -1)):
         answer = named(tab.begin({}, True, False, None, None, "", *set_to(tab, SMALL, **{field: value})))
-        assert f"{field} is " in answer["notice"] and 'role="alert"' in answer["notice"]
+        assert f"{called(field)} must be " in answer["notice"] and 'role="alert"' in answer["notice"]
     assert here.stores.own.runs() == []
 
 
@@ -120,17 +122,38 @@ def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
 
 # ---- the controls ------------------------------------------------------------------------------------------------
 def test_the_command_and_the_link_say_what_the_controls_say(tab):
-    command, advice, transfer, weights, link = tab.tell(False, True, *set_to(tab, SMALL))
+    command, advice, transfer, weights, link, remarks, refused = tab.tell(False, True, *set_to(tab, SMALL))
     assert command == SMALL.command() and not advice and not weights and changes([transfer]) == [{"visible": False}]
-    assert decode_all(link["text"]) == (SMALL, Beside(False, True))
-    command, *_, link = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
-    assert command.startswith("lr is 'fast'") and link == {"error": command}
+    assert decode_all(link["text"]) == (SMALL, Beside(False, True)) and refused == ""
+    assert remarks["control-lr"]["usual"] == "0.001" and not any("error" in told for told in remarks.values())
+
+
+def test_what_cannot_be_is_said_beside_the_control_in_the_words_of_the_page(tab):
+    command, *_, link, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
+    sentence = "Learning rate must be a number such as 0.01, not 'fast'."
+    assert command == refused == "" and link == {"error": sentence} and remarks == {"control-lr": {"error": sentence}}
+    *_, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, batch_norm=True, group_norm=True))
+    assert set(remarks) == {"control-batch_norm", "control-group_norm"} and refused == ""
+    *_, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, val_size="9"))
+    assert set(remarks) == {"control-val_size"} and "Validation images must be at least 10" in refused, "folded away"
+
+
+def test_an_empty_field_is_what_is_usual(tab):
+    empty = {name: "" for name in tab.controls.by_name if is_number(field_of(name))}
+    command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty))
+    assert command == "python -m reglab train --dataset digits --precision fp32 --dropout"
+    assert remarks["control-train_size"]["usual"] == f"all {images_of(RunConfig(dataset='digits')):,}"
+    command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty, optimizer="sgd"))
+    assert "--lr" not in command and remarks["control-lr"]["usual"] == "0.05"
+
+
+def test_advice_is_given_on_techniques_that_meet(tab):
     _, advice, *_ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
     assert advice.count("<li>") == 1
 
 
 def test_a_network_of_timm_tells_of_its_weights(tab):
-    *_, transfer, weights, _ = tab.tell(True, False, *set_to(tab, SMALL, model="timm/resnet18", pretrained=True))
+    _, _, transfer, weights, *_ = tab.tell(True, False, *set_to(tab, SMALL, model="timm/resnet18", pretrained=True))
     assert changes([transfer]) == [{"visible": True}]
     assert "MB" in weights or "already on this machine" in weights
     assert "96 x 96, mean 0.485 0.456 0.406" in weights
@@ -151,10 +174,31 @@ def test_a_recipe_leaves_what_an_assignment_locks(tab):
 
 
 def test_another_data_set_brings_its_preset(tab):
-    *values, said, again, clock = changes(tab.choose_dataset(None, "digits"))
+    *values, brought, said, again, clock = changes(tab.choose_dataset(None, "digits"))
     told = dict(zip(tab.controls.by_name, values, strict=True))
-    assert told["dataset"] == "digits" and told["train_size"] == 300 and clock == {"active": True}
+    assert told["dataset"] == "digits" and told["train_size"] == "300" and clock == {"active": True}
     assert isinstance(said, str) and set(again) == {"visible"}
+    assert (
+        "Digits brings 30 % wrong labels, 300 training images and batches of 32." in brought
+        and brought.count("<button") == 2
+    )
+
+
+def test_what_a_data_set_brought_is_taken_back_in_a_press(tab):
+    def undone(what: str, assignment: Assignment | None = None) -> tuple[dict[str, Any], str]:
+        *values, brought = changes(tab.undo(assignment, "digits", pressed(undo=what)))
+        return {name: v for name, v in zip(UNDOABLE, values, strict=True) if v is not None}, brought
+
+    only, brought = undone("label_noise")
+    assert only == {"label_noise": "0"} and "wrong" not in brought and "Undo all of it" in brought
+    everything, brought = undone("all")
+    assert (
+        everything == {"label_noise": "0", "train_size": "", "batch_size": "128", "epochs": "20"}
+        and not brought.strip()
+    )
+    assert undone("everything else")[0] == {}
+    locked = Assignment.parse({"config": SMALL, "locked": ["label_noise"]})
+    assert undone("label_noise", locked)[0] == {}
 
 
 def test_a_network_switches_off_what_it_cannot_use(tab):
@@ -169,7 +213,7 @@ def test_nobody_computes_what_nobody_looks_at(tab, monkeypatch):
     monkeypatch.setattr(tab.lab.predictions, "preview", lambda values: pytest.fail("computed"))
     assert changes([tab.see(False, *set_to(tab, SMALL))]) == [None]
     monkeypatch.undo()
-    assert "lr is" in tab.see(True, *set_to(tab, SMALL, lr=-1))
+    assert "Learning rate must be" in tab.see(True, *set_to(tab, SMALL, lr=-1))
 
 
 # ---- a page that opens -------------------------------------------------------------------------------------------
@@ -192,12 +236,12 @@ def test_whatever_a_browser_remembers_the_page_opens(tab, memory):
 def test_a_reload_finds_the_run_again_and_the_controls_say_it(tab, run):
     shown, controls, _ = opened(tab, {"name": "me", "ids": ["gone", run.id]})
     assert shown["visitor"] == {"name": "me", "ids": [run.id], "tries": []}
-    assert controls["train_size"] == run.config.train_size and shown["chart"]["runs"][0]["status"] == "finished"
+    assert controls["train_size"] == str(run.config.train_size) and shown["chart"]["runs"][0]["status"] == "finished"
 
 
 def test_a_link_sets_the_controls_and_the_switches(tab):
     _, controls, (plain, scratch, *_) = opened(tab, {}, encode(SMALL, Beside(False, True)))
-    assert controls["epochs"] == 300 and controls["dropout"] is True and (plain, scratch) == (False, True)
+    assert controls["epochs"] == "300" and controls["dropout"] is True and (plain, scratch) == (False, True)
 
 
 def test_a_damaged_link_is_a_sentence_and_changes_nothing(tab):
@@ -209,7 +253,7 @@ def test_a_damaged_link_is_a_sentence_and_changes_nothing(tab):
 def test_the_link_of_an_assignment_locks_and_hides(tab):
     assignment = Assignment.parse({"config": SMALL, "task": "<b>Try</b>", "rest": "locked", "hidden": ["seed"]})
     _, controls, rest = opened(tab, {}, encode(assignment))
-    assert controls["seed"]["visible"] is False and controls["lr"] == {**controls["lr"], "interactive": False}
+    assert controls["seed"]["visible"] is False and controls["lr"] == {**controls["lr"], "locked": True}
     assert "&lt;b&gt;Try&lt;/b&gt;" in str(rest)
 
 

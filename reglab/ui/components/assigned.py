@@ -9,10 +9,13 @@ import gradio as gr
 from pydantic import ValidationError
 
 from reglab.config import RunConfig
+from reglab.config.numbers import read
+from reglab.config.usual import field_of
 from reglab.teaching import sheet
 from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
-from reglab.ui.components.controls import Controls, unchecked
+from reglab.ui.components.controls import Controls, is_number
+from reglab.ui.components.number import number, text_of
 from reglab.ui.components.visitor import tries_of, warning
 from reglab.ui.views.templates import render
 
@@ -25,9 +28,7 @@ class Assigned:
         with gr.Column(visible=False, elem_id="assignment") as self.panel:
             self.task = gr.HTML("", elem_id="task", apply_default_css=False)
             with gr.Row(visible=False) as self.asks:
-                self.predicted = unchecked(
-                    gr.Number(None, label="Your prediction", elem_id="prediction", min_width=120, scale=1)
-                )
+                self.predicted = number("Your prediction", "prediction")
                 self.why = gr.Textbox(
                     label="Why?", info="in a line", max_length=300, lines=1, elem_id="why", min_width=120, scale=1
                 )
@@ -54,8 +55,8 @@ class Assigned:
             task_html(assignment) + warning(notice),
             gr.update(visible=bool(asked)),
             gr.update(
-                info=f"{PREDICTABLE.get(asked, '')}, in {'points' if asked == 'gap' else 'percent'}",
-                value=round(last.value * 100, 6) if last else None,
+                hint=f"{PREDICTABLE.get(asked, '')}, in {'points' if asked == 'gap' else 'percent'}",
+                value=text_of(round(last.value * 100, 6)) if last else "",
             ),
             last.reason if last else "",
             *[gr.update(visible=is_shown(assignment)) for _, is_shown in self.around],
@@ -81,7 +82,9 @@ def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, per
     if assignment is None:
         return {}
     assignment.check(config, runs=len(tries_under(assignment, visitor)))
-    prediction = sheet.predicted(assignment.predict, percent, why) if assignment.predict else None
+    prediction = (
+        sheet.predicted(assignment.predict, read(percent, "Your prediction"), why) if assignment.predict else None
+    )
     return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
 
 
@@ -95,8 +98,12 @@ def held(assignment: Assignment | None, names: Sequence[str], values: Sequence[A
 def dressed(assignment: Assignment, controls: Controls) -> list[Any]:
     """Updates for all controls: their values, and which of them are locked or hidden."""
     access = [assignment.access(name) for name in controls.by_name]
-    values = zip(access, controls.filled(assignment.config), strict=True)
-    return [gr.update(value=v, interactive=a == "open", visible=a != "hidden") for a, v in values]
+    told = zip(controls.by_name, access, controls.filled(assignment.config), strict=True)
+    return [gr.update(value=v, visible=a != "hidden", **_locked(name, a != "open")) for name, a, v in told]
+
+
+def _locked(name: str, is_locked: bool) -> dict[str, Any]:
+    return {"locked": is_locked} if is_number(field_of(name)) else {"interactive": not is_locked}
 
 
 def left_out(config: RunConfig, controls: Controls) -> str:

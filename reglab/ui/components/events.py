@@ -9,6 +9,7 @@ import gradio as gr
 from markupsafe import escape
 
 from reglab import compat
+from reglab.config import on_screen
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUIET: dict[str, Any] = {**PRIVATE, "queue": False}  # answered at once, whatever waits in the queue
@@ -26,4 +27,4 @@ def skipped(components: Sequence[Any]) -> list[Any]:
 
 def refusal(error: Exception, title: str = "Error") -> gr.Error:
     """A sentence that comes up over the page, which takes it for HTML; for what has no place of its own to say it in."""
-    return gr.Error(str(escape(str(error))), title=title, print_exception=False)
+    return gr.Error(str(escape(on_screen(error))), title=title, print_exception=False)

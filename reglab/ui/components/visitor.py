@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reglab.config import on_screen
 from reglab.teaching.assignments import MOST_RUNS
 from reglab.ui.views.templates import render
 
@@ -26,6 +27,6 @@ def tries_of(visitor: Any) -> list[dict[str, Any]]:
     return [{key: t.get(key) for key in ("run", "link", "prediction")} for t in kept][-MOST_RUNS:]
 
 
-def warning(sentence: str) -> str:
-    """What is wrong, in a sentence; nothing where nothing is."""
-    return render("warning.html", sentence=sentence)
+def warning(said: str | Exception) -> str:
+    """What is wrong, in a sentence in the words of the page; nothing where nothing is."""
+    return render("warning.html", sentence=on_screen(said) if isinstance(said, Exception) else said)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from reglab.config import RunConfig, quoted
+from reglab.config.numbers import read
 from reglab.errors import ConfigError
 from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.factorial import factorial
 from reglab.experiments.sweep import sweep
+
+SEEDS = 3  # of each set-up, where nobody says
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class SweepPlan:
         return " ".join([*words, *(f"--over {quoted(text.replace(' ', ''))}" for text in self._over())])
 
     def _sized(self, base: RunConfig) -> RunConfig:
-        return base.override({k: v for k, v in (("train_size", self.images), ("epochs", self.epochs)) if v})
+        asked = {"train_size": ("Images", self.images), "epochs": ("Epochs", self.epochs)}
+        read_off = {name: read(value, called, whole=True, field=name) for name, (called, value) in asked.items()}
+        return base.override({name: value for name, value in read_off.items() if value is not None})
 
     def _toggled(self) -> Sequence[str]:
         if not self.techniques:
@@ -55,7 +60,9 @@ class SweepPlan:
         return texts
 
     def _seeds(self) -> int:
-        try:
-            return int(self.seeds)
-        except (TypeError, ValueError, OverflowError):
-            raise ConfigError("The number of seeds must be a whole number: 3 is a good one to begin with.") from None
+        seeds = read(self.seeds, "Seeds", whole=True, field="seeds")
+        if seeds is None:
+            return SEEDS
+        if not isinstance(seeds, int) or isinstance(seeds, bool):
+            raise ConfigError(f"Seeds must be a whole number, not {seeds!r}.", ["seeds"])
+        return seeds

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
+from reglab.config.numbers import read
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import axes
 from reglab.experiments.compare import METRICS
@@ -17,6 +18,7 @@ from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.events import PRIVATE
+from reglab.ui.components.number import number
 from reglab.ui.components.settings import of_techniques
 from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import Listener, Page
@@ -27,6 +29,8 @@ COLUMNS = ["name", "network", "data", "regularizers", "seed", "test %", "gap", "
 OF_SET_UPS = [{"seed": "seeds"}.get(column, column) for column in COLUMNS]
 TYPES: list[Any] = ["str"] * 4 + ["number"] * 4 + ["str"]  # so that they are sorted as what they are
 KINDS = {"html": "Report (HTML)", "png": "Picture (PNG)", "csv": "Table (CSV)", "json": "JSON"}
+TARGET = 70  # percent of validation accuracy
+FORK_AT = 10  # the last epoch that a fork shares, where nobody says
 NOTHING = "Pick runs: click rows of the table, or choose a group. Runs that differ in nothing but their seed count as one group."
 
 
@@ -72,9 +76,7 @@ class CompareTab:
                 [("epochs", "epoch"), ("steps", "step"), ("seconds", "seconds")], value="epoch", label="Over",
                 info="the curves' axis", elem_id="compare-axis", filterable=False,
             )  # fmt: skip
-            self.target = gr.Number(
-                70, minimum=1, maximum=99, label="Target (%)", info="how soon was it reached?", elem_id="compare-target"
-            )
+            self.target = number("Target (%)", "compare-target", hint="how soon was it reached?", usual=TARGET)
         self.runs = gr.Dropdown(
             [], value=[], multiselect=True, label="Runs", info="click a row below to add a run or take it out",
             elem_id="compare-runs",
@@ -117,9 +119,9 @@ class CompareTab:
             return warning(NOTHING), ""
         try:
             found = self.lab.results.comparison(self._runs(ids))
-            return "", comparison.page(found, metric, axis, target / 100 if target else None)
+            return "", comparison.page(found, metric, axis, _target(target))
         except PROBLEMS as error:
-            return warning(str(error)), ""
+            return warning(error), ""
 
     def choose(self, group: Any) -> Any:
         """The runs of a group."""
@@ -165,6 +167,15 @@ class CompareTab:
         ]
 
 
+def _target(percent: Any) -> float:
+    """The accuracy to reach, as a fraction. Raises `ConfigError`."""
+    value = read(percent, "The target")
+    value = TARGET if value is None else value
+    if not 0 < value < 100:
+        raise ConfigError(f"The target must be more than 0 and less than 100 %, not {value:g}.")
+    return float(value) / 100
+
+
 class Fork:
     """Go on from an epoch of a run with one regularizer changed."""
 
@@ -188,10 +199,7 @@ class Fork:
             self.run = gr.Dropdown(
                 [], value=None, label="Run", info="to go on from", elem_id="fork-run", filterable=False, min_width=260
             )
-            self.epoch = gr.Number(
-                10, precision=0, minimum=0, label="After epoch", info="that both have in common", elem_id="fork-epoch",
-                min_width=120,
-            )  # fmt: skip
+            self.epoch = number("After epoch", "fork-epoch", hint="that both have in common", usual=FORK_AT, whole=True)
             self.change = gr.Dropdown(
                 of_techniques(), value="dropout.rate", label="Change", info="one regularizer", elem_id="fork-change",
                 min_width=180,
@@ -213,8 +221,11 @@ class Fork:
             if not (isinstance(run_id, str) and run_id):
                 raise ConfigError("There is no run to fork yet: train one first.")
             run = self.lab.stores.find(run_id)
-            fork = Experiment.fork(run, epoch, {str(name): axes.one_value(str(name), str(value))})
+            epoch = read(epoch, "The last common epoch", whole=True)
+            fork = Experiment.fork(
+                run, FORK_AT if epoch is None else epoch, {str(name): axes.one_value(str(name), str(value))}
+            )
             runs = self.lab.training.start(fork, name_of(visitor))
         except PROBLEMS as error:
-            return [*self.page.unopened(), warning(str(error))]
+            return [*self.page.unopened(), warning(error)]
         return [*self.page.opened([run, *runs], visitor), ""]

@@ -60,9 +60,9 @@ class ErrorsTab:
             pair = commonest(found)
             shown = cell(found, *pair, predictions.taken_for(run, *pair))
         except RunError as error:  # its answers are damaged: they can be had anew
-            return warning(str(error)) + not_yet(run, run.id in predictions.evaluating), "", "", ""
+            return warning(error) + not_yet(run, run.id in predictions.evaluating), "", "", ""
         except PROBLEMS as error:
-            return warning(str(error)), "", "", ""
+            return warning(error), "", "", ""
         _, role, name = dressed([run])[0]
         return "", table(found, role, pair), shown, page(found, role, name)
 
@@ -78,7 +78,7 @@ class ErrorsTab:
         except (TypeError, ValueError):
             return ""  # nothing of ours has such cells
         except PROBLEMS as error:
-            return warning(str(error))
+            return warning(error)
 
     def evaluate(self, event: gr.EventData) -> None:
         """Answer the test images of the run whose button was pressed."""

@@ -145,7 +145,7 @@ class PredictTab:
         try:
             self.lab.predictions.evaluate(self.lab.stores.find(str(told(event).get("run", ""))))
         except PROBLEMS as error:
-            return warning(str(error))
+            return warning(error)
         return ""
 
     def pictures(self, run_id: Any) -> list[tuple[Any, str]]:
@@ -217,4 +217,4 @@ class ImageNet:
         try:
             return ["", imagenet(name, self.lab.predictions.imagenet(name, picture)), still]
         except PROBLEMS as error:
-            return [warning(str(error)), "", still]
+            return [warning(error), "", still]

@@ -108,7 +108,7 @@ class ReproduceTab:
         try:
             self.lab.training.start(paper.experiment(recipe), name_of(visitor))
         except PROBLEMS as error:
-            return [warning(str(error)), *skipped(self.shown)]
+            return [warning(error), *skipped(self.shown)]
         return ["", *self.show(key, visitor)]
 
     def halt(self, key: Any, visitor: Any) -> list[Any]:

@@ -111,7 +111,7 @@ class RunsTab:
         try:
             self.lab.stores.own.open(run_id or "").rename(name)
         except PROBLEMS as error:
-            return [*self.refresh(run_id), warning(str(error))]
+            return [*self.refresh(run_id), warning(error)]
         return [*self.refresh(run_id), ""]
 
     def delete(self, run_id: str | None) -> list[Any]:
@@ -122,7 +122,7 @@ class RunsTab:
                 self.lab.training.stop([run])
             run.delete()
         except PROBLEMS as error:
-            return [*self.refresh(run_id), warning(str(error))]
+            return [*self.refresh(run_id), warning(error)]
         return [*self.refresh(None), ""]
 
     def open(self, run_id: str | None, visitor: Any) -> list[Any]:
@@ -137,7 +137,7 @@ class RunsTab:
         try:
             values = self.page.controls.filled(runs[0].config)
         except PROBLEMS as error:
-            return [*skipped(self.filled), warning(str(error))]
+            return [*skipped(self.filled), warning(error)]
         return [*self.page.opened(self.lab.training.together(runs[0]), visitor), *values, ""]
 
     def resume(self, run_id: str | None, visitor: Any) -> list[Any]:
@@ -145,7 +145,7 @@ class RunsTab:
         try:
             self.lab.training.resume(self.lab.stores.own.open(run_id or ""), owner=name_of(visitor))
         except PROBLEMS as error:
-            return [*skipped(self.filled), warning(str(error))]
+            return [*skipped(self.filled), warning(error)]
         return self.open(run_id, visitor)
 
     def download(self, run_id: str | None) -> Path:

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, on_screen
+from reglab.config.numbers import read
 from reglab.errors import PROBLEMS
 from reglab.teaching.assignments import CONTROLS, PREDICTABLE, TASK, Assignment, called
 from reglab.teaching.links import Beside, encode
@@ -14,11 +15,13 @@ from reglab.ui.components.assigned import prediction_of, rules
 from reglab.ui.components.controls import Controls, unchecked
 from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.links import link_box
+from reglab.ui.components.number import number
 from reglab.ui.components.visitor import ids_of, tries_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 
 ACCESS = [("open", "open"), ("locked", "locked"), ("hidden", "hidden")]
+MOST = {"max_epochs": "Most epochs", "max_images": "Most training images", "max_runs": "Most runs"}
 PREDICT = [("nothing", ""), *((title, key) for key, title in PREDICTABLE.items())]
 # Filled first and pressed by the page, as in the Runs tab.
 PRESS = "file => file && setTimeout(() => document.querySelector('#sheet-file').click(), 100)"
@@ -73,18 +76,19 @@ class ShareTab:
         try:
             return str(self.lab.files.sheet(self.lab.results.open(ids_of(visitor)), tries, pupil)), ""
         except PROBLEMS as error:
-            return None, warning(str(error))
+            return None, warning(error)
 
     def assign(self, compare: bool, scratch: bool, *given: Any) -> dict[str, str]:
         """The link of an assignment and what it allows, or why it cannot be; `given` are the rules, then the controls."""
         rule_values, control_values = given[: len(self.rules)], given[len(self.rules) :]
         told = dict(zip(self.rules, rule_values, strict=True))
-        told = {key: value for key, value in told.items() if value not in (None, "", [])}
         try:
+            told |= {key: read(told[key], label, whole=True) for key, label in MOST.items()}
+            told = {key: value for key, value in told.items() if value not in (None, "", [])}
             config = RunConfig.parse(self.page.controls.config_values(control_values))
             assignment = Assignment.parse({**told, "config": config})
         except PROBLEMS as error:
-            return {"error": str(error)}
+            return {"error": on_screen(error)}
         said = f"{config.title()}, {config.recipe()}, {config.epochs} epochs. {rules(assignment)}"
         return {"text": encode(assignment, Beside(compare, scratch)), "said": said}
 
@@ -97,9 +101,8 @@ def _lay_out_rules(controls: Controls) -> dict[str, Any]:
         made = gr.Dropdown(choices, value=[], multiselect=True, label=label, info=info, elem_id=elem_id, min_width=200)
         return unchecked(made)
 
-    def most(label: str, elem_id: str) -> Any:
-        # No gr.Number, which shows 0 where there is none.
-        return gr.Textbox(label=label, placeholder="no limit", max_length=6, lines=1, elem_id=elem_id, min_width=100)
+    def most(key: str) -> Any:
+        return number(MOST[key], key.replace("max_", "assignment-"), usual="no limit", whole=True)
 
     task = gr.Textbox(label="Task", lines=2, max_lines=6, max_length=TASK, elem_id="assignment-task")
     with gr.Row():
@@ -113,8 +116,7 @@ def _lay_out_rules(controls: Controls) -> dict[str, Any]:
         predict = gr.Dropdown(
             PREDICT, value="gap", label="To predict", filterable=False, elem_id="assignment-predict", min_width=200
         )
-        epochs, images = most("Most epochs", "assignment-epochs"), most("Most training images", "assignment-images")
-        runs = most("Most runs", "assignment-runs")
+        budget = {key: most(key) for key in MOST}
     return {
         "task": task,
         "rest": unchecked(rest),
@@ -122,7 +124,5 @@ def _lay_out_rules(controls: Controls) -> dict[str, Any]:
         "locked": locked,
         "hidden": hidden,
         "predict": unchecked(predict),
-        "max_epochs": epochs,
-        "max_images": images,
-        "max_runs": runs,
+        **budget,
     }

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, on_screen
+from reglab.config.numbers import read
 from reglab.errors import PROBLEMS
 from reglab.experiments import axes
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
@@ -16,18 +17,20 @@ from reglab.experiments.price import price
 from reglab.regularizers import CATALOGUE
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.presets import QUESTIONS, Question
-from reglab.ui.components.controls import unchecked
+from reglab.ui.components.controls import shown_values, unchecked
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
+from reglab.ui.components.number import number
 from reglab.ui.components.settings import all_settings
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.services.plan import SweepPlan
+from reglab.ui.services.plan import SEEDS, SweepPlan
 from reglab.ui.views import sweep as drawn
 from reglab.ui.views.templates import render
 
+TARGET = 60  # percent of validation accuracy, where nobody says
 AXES = 3  # that can be chosen here; the command line takes any number
 TICK = 1.0  # seconds between looks at the runs' folders
 GRID, FACTORIAL = "Values of settings", "Techniques on and off"
@@ -105,23 +108,10 @@ class SweepTab:
 
     def _lay_out_size(self) -> None:
         with gr.Row():
-            self.seeds = gr.Number(
-                3,
-                minimum=1,
-                precision=0,
-                label="Seeds",
-                info="5 tell more than 3",
-                elem_id="sweep-seeds",
-                min_width=100,
-            )
-            self.images = gr.Textbox(
-                "", label="Images", info="for each run", placeholder="as on Train", max_length=9,
-                elem_id="sweep-images", min_width=100,
-            )  # fmt: skip
-            self.epochs = gr.Textbox(
-                "", label="Epochs", info="for each run", placeholder="as on Train", max_length=9,
-                elem_id="sweep-epochs", min_width=100,
-            )  # fmt: skip
+            self.seeds = number("Seeds", "sweep-seeds", hint="5 tell more than 3", usual=SEEDS, whole=True)
+            as_on_train: dict[str, Any] = {"hint": "for each run", "usual": "as on Train", "whole": True}
+            self.images = number("Images", "sweep-images", **as_on_train)
+            self.epochs = number("Epochs", "sweep-epochs", **as_on_train)
         self.prune = gr.Checkbox(
             False, label="Stop early what cannot win", container=False, elem_id="sweep-prune",
             info="successive halving: at a ninth and a third of its epochs only the best third goes on",
@@ -148,10 +138,7 @@ class SweepTab:
                 [(m.title, key) for key, m in METRICS_OF_A_SWEEP.items()], value="test_accuracy", label="Show",
                 info="by this number", elem_id="sweep-metric", filterable=False, min_width=150,
             )  # fmt: skip
-            self.target = gr.Number(
-                60, minimum=1, maximum=100, label="Target (%)", info="validation accuracy", elem_id="sweep-target",
-                min_width=90, visible=False,
-            )  # fmt: skip
+            self.target = number("Target (%)", "sweep-target", hint="validation accuracy", usual=TARGET, visible=False)
         unchecked(self.group)
         self.shown = pressable("sweep-page", min_height=320)
 
@@ -198,13 +185,13 @@ class SweepTab:
         try:
             base, plan = self._asked(values)
         except PROBLEMS as error:
-            return warning(str(error)), "", ""
+            return warning(error), "", ""
         line = render("paragraph.html", text=f"From the Train tab: {base.title()} · {base.recipe()}.")
         try:
             experiment = plan.experiment(base)
             left, command = price(experiment, self.lab.stores.own), plan.command(base)
         except PROBLEMS as error:
-            return line, render("price.html", text=str(error)), ""
+            return line, render("price.html", text=on_screen(error)), ""
         runs = len(experiment.configs)
         whole = f"{runs} runs in all; " if left.runs != runs else ""
         return line, render("price.html", text=f"{whole}{left}"), command
@@ -220,8 +207,8 @@ class SweepTab:
     def ask(self, question: Question) -> list[Any]:
         """The axes of a question, its number, and what else it needs."""
         pairs = [text.split("=") for text in question.over] + [["", ""]] * (AXES - len(question.over))
-        changes = RunConfig().override(question.changes) if question.changes else None
-        boxes = [getattr(changes, name) if changes else gr.skip() for name in ("optimizer", "lr")]
+        changed = shown_values(RunConfig().override(question.changes)) if question.changes else {}
+        boxes = [changed.get(name, gr.skip()) for name in ("optimizer", "lr")]
         about = render("paragraph.html", text=f"{question.title}: {question.about}")
         return [GRID, *(value for pair in pairs for value in pair), question.metric, about, *boxes]
 
@@ -234,7 +221,7 @@ class SweepTab:
                 assignment.check_all(experiment.configs)
             self.lab.training.start(experiment, name_of(visitor))
         except PROBLEMS as error:
-            return [warning(str(error)), gr.skip(), gr.skip(), *skipped(self.looked)]
+            return [warning(error), gr.skip(), gr.skip(), *skipped(self.looked)]
         group = experiment.group
         choices = gr.update(choices=self.lab.results.sweeps(), value=group)
         return ["", choices, {"group": group}, *self.look(group, by, aim, None)]
@@ -252,9 +239,10 @@ class SweepTab:
             return [gr.skip(), gr.skip(), gr.skip(), gr.update(active=live)]
         try:
             by = by if by in METRICS_OF_A_SWEEP else "test_accuracy"
-            page = drawn.page(self.lab.results.grid(runs, by, (aim or 0) / 100), by, runs)
+            aim = read(aim, "The target")
+            page = drawn.page(self.lab.results.grid(runs, by, (TARGET if aim is None else aim) / 100), by, runs)
         except PROBLEMS as error:
-            page = warning(str(error))
+            page = warning(error)
         return [now, page, gr.update(interactive=live), gr.update(active=live)]
 
     def halt(self, group: Any, by: Any, aim: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, on_screen
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.experiment import Experiment
 from reglab.models import pretrained
@@ -18,13 +18,16 @@ from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
 from reglab.teaching.presets import PRESETS, Preset
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
-from reglab.ui.components.controls import MAIN, MORE, TRANSFER, fitting, preset
-from reglab.ui.components.events import PRIVATE, QUIET, skipped
+from reglab.ui.components.controls import MAIN, MORE, TRANSFER, fitting, preset, shown_values
+from reglab.ui.components.drawings import pressable
+from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
+from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, name_of, tries_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves
+from reglab.ui.views.brought import WORDS, brought_html
 from reglab.ui.views.preview import sees_html
 from reglab.ui.views.setup import advice_html, machine_html, recipe_html, weights_html
 
@@ -32,6 +35,7 @@ SEARCH = (
     '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
     '<output aria-live="polite"></output>'
 )
+UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
 SEARCH_JS = (Path(__file__).parent.parent / "static" / "search.js").read_text("utf-8")
 
 
@@ -46,6 +50,7 @@ class TrainTab:
                 self._lay_out_settings()
                 self._lay_out_board()
                 self.advice = gr.HTML("", elem_id="advice")
+                self.remarks = remarks_box(self.controls.remarks(page.first))
                 self._lay_out_start()
             with gr.Column(scale=1, min_width=340, elem_id="stage"):
                 self._lay_out_stage()
@@ -66,6 +71,8 @@ class TrainTab:
                 with gr.Row():
                     self.controls.field(left, min_width=150)
                     self.controls.field(right, min_width=150)
+                if left == "dataset":
+                    self.brought = pressable("brought", brought_html(self.page.first.dataset))
         with gr.Group(visible=False, elem_id="transfer", elem_classes="fields") as self.transfer:
             with gr.Row():
                 for name in TRANSFER:
@@ -99,11 +106,13 @@ class TrainTab:
                 self.page.start.render()
                 self.page.stop.render()
             self.page.notice.render()
+            self.refused = gr.HTML("", elem_id="refused")
             self.command = gr.Textbox(
                 self.page.first.command(),
                 label="The same on the command line",
                 buttons=["copy"],
                 interactive=False,
+                placeholder="none while a setting is refused",
                 lines=1,
                 max_lines=3,
                 elem_id="command",
@@ -139,7 +148,7 @@ class TrainTab:
             [*(c.change for c in self.inputs), *(switch.change for switch in page.beside)],
             self.tell,
             [*page.beside, *self.inputs],
-            [self.command, self.advice, self.transfer, self.about_weights, page.link],
+            [self.command, self.advice, self.transfer, self.about_weights, page.link, self.remarks, self.refused],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -149,9 +158,11 @@ class TrainTab:
         dataset.input(
             self.choose_dataset,
             [page.assignment, dataset],
-            [*self.inputs, self.data_line, self.again, page.clock],
+            [*self.inputs, self.brought, self.data_line, self.again, page.clock],
             **QUIET,
         )
+        undone = [by_name[name] for name in UNDOABLE]
+        self.brought.select(self.undo, [page.assignment, dataset], [*undone, self.brought], **QUIET)
         for name in ("model", "pretrained", "finetune"):
             by_name[name].input(
                 partial(self.fit, name), [page.assignment, *self.inputs], [*self.inputs, page.notice], **QUIET
@@ -178,7 +189,7 @@ class TrainTab:
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
-        return [*page.shown, *self.inputs, *page.beside, page.header, *self.assigned.shown]
+        return [*page.shown, *self.inputs, *page.beside, page.header, *self.assigned.shown, self.brought]
 
     # ---- training
     def begin(
@@ -197,14 +208,14 @@ class TrainTab:
             if self.lab.training.is_live(shown):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
             config = offered(self.controls.config_values(values))
-            told = admitted(assignment, config, visitor, predicted, why)
+            kept = admitted(assignment, config, visitor, predicted, why)
             experiment = Experiment.pair(config, plain=compare, scratch=scratch)
             runs = self.lab.training.start(experiment, name_of(visitor))
         except PROBLEMS as error:
-            return self.page.follow(shown, visitor, str(error))
-        if told:
+            return self.page.follow(shown, visitor, on_screen(error))
+        if kept:
             run = next((run for run in runs if run.config == config), runs[-1])
-            visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run.id, **told}]}
+            visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run.id, **kept}]}
         return self.page.follow(runs, visitor)
 
     def halt(self, visitor: Any) -> list[Any]:
@@ -237,27 +248,35 @@ class TrainTab:
         return [warning(sentence), gr.update(visible=can_retry)]
 
     # ---- the controls
-    def tell(self, compare: bool, scratch: bool, *values: Any) -> tuple[str, str, Any, str, dict[str, Any]]:
-        """The command line of what the controls say, or why it cannot be, and what goes with it.
+    def tell(self, compare: bool, scratch: bool, *values: Any) -> tuple[Any, ...]:
+        """The command line of what the controls say, or beside them why it cannot be; and what goes with it.
 
-        A word on techniques that meet; what is known of the pretrained weights; and the link.
+        A word on techniques that meet; what is known of the pretrained weights; the link; and what fields mean in this run.
         """
         asked = self.controls.config_values(values)
+        refused = ""
         try:
             config = RunConfig.parse(asked)
             command, shared = config.command(), {"text": encode(config, Beside(compare, scratch)), "address": True}
+            remarks = self.controls.remarks(config)
         except PROBLEMS as error:
-            command, shared = str(error), {"error": str(error)}
+            command, shared, remarks = "", {"error": on_screen(error)}, refusals(error, self.controls.ids)
+            refused = "" if remarks.keys() & self.in_sight else warning(error)
         timm = pretrained.is_timm(asked["model"] or "")
         said = advice_html(cards.advice(asked["regularizers"]))
-        return command, said, gr.update(visible=timm), weights_html(asked) if timm else "", shared
+        return command, said, gr.update(visible=timm), weights_html(asked) if timm else "", shared, remarks, refused
+
+    @property
+    def in_sight(self) -> set[str]:
+        """The controls that are not folded away, beside which a refusal is read."""
+        return {place for name, place in self.controls.ids.items() if name not in MORE}
 
     def use(self, recipe: Preset, assignment: Assignment | None, dataset: str, model: str) -> list[Any]:
         """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
         try:
             config = RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
         except PROBLEMS as error:
-            return [*skipped(self.toggles), "", warning(str(error))]
+            return [*skipped(self.toggles), "", warning(error)]
         chosen = values_of(config)
         kept = held(assignment, self.toggles, [chosen[name] for name in self.toggles])
         return [*kept, recipe_html(recipe), ""]
@@ -266,7 +285,15 @@ class TrainTab:
         """Another data set: its preset, and its download if it is not here."""
         self.lab.datasets.fetch(dataset)
         kept = held(assignment, list(self.controls.by_name), self.controls.filled(preset(dataset)))
-        return [*kept, *self._data_told(dataset), gr.update(active=True)]
+        return [*kept, brought_html(dataset), *self._data_told(dataset), gr.update(active=True)]
+
+    def undo(self, assignment: Assignment | None, dataset: str, event: gr.EventData) -> list[Any]:
+        """Take back what choosing a data set has set besides: the wrong labels, or all of it."""
+        asked = str(told(event).get("undo", ""))
+        names = [name for name in UNDOABLE if asked in (name, "all")]
+        usual = shown_values(RunConfig.parse({"dataset": dataset}))
+        values = held(assignment, UNDOABLE, [usual[name] if name in names else gr.skip() for name in UNDOABLE])
+        return [*values, brought_html(dataset, frozenset(names))]
 
     def fit(self, changed: str, assignment: Assignment | None, *values: Any) -> list[Any]:
         """Another network, or another way to fine-tune it: switch off what it cannot use, and say so."""
@@ -275,13 +302,14 @@ class TrainTab:
         if changed == "model":
             asked |= {"pretrained": timm, "finetune": "features", "side": None}
             asked |= {"width": 1.0} if timm else {}
+            asked.pop("init", None)  # what is usual for that network
         if changed == "pretrained" and not asked["pretrained"]:
             asked |= {"finetune": "features"}
         try:
             kept, off = fitting(asked)
             chosen = self.controls.filled(RunConfig.parse(kept))
         except PROBLEMS as error:
-            return [*skipped(self.inputs), warning(str(error))]
+            return [*skipped(self.inputs), warning(error)]
         said = f"Switched off, since this network cannot use them here: {', '.join(off)}." if off else ""
         return [*held(assignment, list(self.controls.by_name), chosen), warning(said)]
 
@@ -297,7 +325,7 @@ class TrainTab:
         try:
             return sees_html(self.lab.predictions.preview(self.controls.config_values(values)))
         except PROBLEMS as error:
-            return warning(str(error))
+            return warning(error)
 
     # ---- a page that opens
     def load(self, visitor: Any, request: gr.Request) -> list[Any]:
@@ -315,12 +343,13 @@ class TrainTab:
         except (ValueError, RunError):
             config = preset(self.lab.datasets.first())
         shared, switches, notice = None, [gr.skip(), gr.skip()], ""
+        brought = "" if runs or link else brought_html(config.dataset)
         try:
             if link:
                 shared, beside = decode_all(link)
                 switches = [beside.plain, beside.scratch]
         except ConfigError as error:
-            notice = str(error)
+            notice = on_screen(error)
         assignment = shared if isinstance(shared, Assignment) else None
         if shared is not None:
             config = shared if isinstance(shared, RunConfig) else shared.config
@@ -331,4 +360,5 @@ class TrainTab:
             *switches,
             machine_html(self.lab.training.machine_line()),
             *self.assigned.filled(assignment, visitor, notice),
+            brought,
         ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from reglab.config import on_screen
 from reglab.errors import ConfigError
 from reglab.experiments.compare import Metric
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Grid
@@ -52,7 +53,7 @@ def factorial(grid: Grid, metric: str) -> Factorial | str:
     try:
         effects = grid.effects(metric)
     except ConfigError as error:
-        return str(error)
+        return on_screen(error)
     single = [e for e in effects if len(e.names) == 1]
     single.sort(key=lambda e: -e.mean if metric not in LESS_IS_BETTER else e.mean)
     far = max(abs(x) for e in single for x in (e.mean, e.low or 0, e.high or 0)) * 1.08 or 1.0

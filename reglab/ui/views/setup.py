@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reglab.config import on_screen
 from reglab.errors import PROBLEMS
 from reglab.models import pretrained
 from reglab.teaching.presets import Preset
@@ -37,9 +38,9 @@ def weights_html(asked: Mapping[str, Any]) -> str:
     """What is known of a network of timm: its download, the size it sees pictures at, and how they are normalised."""
     try:
         known = pretrained.known(asked["model"])
-        side = pretrained.side_of(known.name, int(asked["side"]) if asked["side"] else None)
+        side = pretrained.side_of(known.name, asked["side"] if isinstance(asked.get("side"), int) else None)
     except PROBLEMS as error:
-        return render("warning.html", sentence=str(error))
+        return render("warning.html", sentence=on_screen(error))
     here = "already on this machine" if pretrained.is_local(known.name) else f"a download of {known.megabytes} MB"
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
     start = f"ImageNet weights: {here}. {FINETUNED[asked['finetune']]}" if asked["pretrained"] else RANDOM

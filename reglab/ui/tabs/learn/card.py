@@ -50,7 +50,7 @@ class CardPage:
         try:
             config = cards.alone(entry_of(entry), preset(self.lab.datasets.first()))
         except PROBLEMS as error:
-            return [*skipped(self.tried[:-1]), warning(str(error))]
+            return [*skipped(self.tried[:-1]), warning(error)]
         return [*self.page.controls.filled(config), gr.update(selected="train"), ""]
 
     def filled(self, key: str) -> list[Any]:
@@ -59,7 +59,7 @@ class CardPage:
         try:
             cards.alone(key, preset(self.lab.datasets.first()))
         except ConfigError as error:
-            return [*parts, gr.update(interactive=False), warning(str(error))]
+            return [*parts, gr.update(interactive=False), warning(error)]
         return [*parts, gr.update(interactive=True), ""]
 
 

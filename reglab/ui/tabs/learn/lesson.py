@@ -9,6 +9,7 @@ import gradio as gr
 
 from reglab import data
 from reglab.config import RunConfig
+from reglab.config.numbers import read
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.outcome import Outcome
 from reglab.runs.run import Run
@@ -17,6 +18,7 @@ from reglab.teaching.lessons import LESSONS, Lesson, Question
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.events import QUIET, skipped
+from reglab.ui.components.number import number, text_of
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
 from reglab.ui.page import TICK, Page
@@ -25,6 +27,7 @@ from reglab.ui.tabs.learn.contents import first_lesson, lesson_of
 from reglab.ui.tabs.learn.kept import Kept
 from reglab.ui.views import curves
 
+EVEN = 50  # percent, where a question is left as it is
 START, AGAIN = "Run the experiment", "Run it again with another seed"
 
 
@@ -80,7 +83,7 @@ class LessonPage:
             experiment = lesson.experiment(self.lab.datasets.first(), kept.attempt)
             ids = [run.id for run in self.lab.training.start(experiment, name_of(visitor))]
         except PROBLEMS as error:
-            return [gr.skip(), warning(str(error)), *skipped(self.live), gr.skip()]
+            return [gr.skip(), warning(error), *skipped(self.live), gr.skip()]
         kept = Kept(prediction, ids, kept.attempt + 1)
         told = self._told(lesson, kept, self._runs(lesson, kept))
         return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
@@ -125,7 +128,8 @@ class LessonPage:
             prediction = Kept.of(memory, lesson).prediction
             for question in lesson.questions:
                 answer = prediction.get(question.key)
-                told.append(answer if question.takes(answer) else gr.skip())
+                shown = answer if question.options else text_of(answer)
+                told.append(shown if question.takes(answer) else gr.skip())
         return told
 
     def _told(self, lesson: Lesson, kept: Kept, runs: Sequence[Run]) -> list[Any]:
@@ -159,7 +163,14 @@ class LessonPage:
     def _named(self, answers: Sequence[Any], lesson: Lesson) -> dict[str, Any]:
         """The answers to one lesson's questions, out of those to all."""
         every = [(other, question) for other in LESSONS.values() for question in other.questions]
-        return {q.key: a for (other, q), a in zip(every, answers, strict=True) if other is lesson}
+        mine = [(q, answer) for (other, q), answer in zip(every, answers, strict=True) if other is lesson]
+        return {q.key: answer if q.options else _percent(q, answer) for q, answer in mine}
+
+
+def _percent(question: Question, answer: Any) -> Any:
+    """The number that was typed, or the one in the middle where none was. Raises `ConfigError`."""
+    value = read(answer, f"The answer to “{question.text}”")
+    return EVEN if value is None else value
 
 
 def answer_to(lesson: Lesson, question: Question) -> Any:
@@ -167,7 +178,7 @@ def answer_to(lesson: Lesson, question: Question) -> Any:
     elem_id = f"answer-{lesson.key}-{question.key}".replace("_", "-")
     if question.options:
         return unchecked(gr.Radio(list(question.options), label=question.text, elem_id=elem_id))
-    return unchecked(gr.Slider(0, 100, 50, step=1, label=f"{question.text} (percent)", buttons=[], elem_id=elem_id))
+    return number(f"{question.text} (percent)", elem_id, usual=EVEN, slider=(0, 100, 1))
 
 
 # ---- its texts, in Markdown --------------------------------------------------------------------------------------
