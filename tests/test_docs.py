@@ -44,7 +44,16 @@ def test_a_document_holds_what_the_program_prints(page):
 
 def test_every_generated_part_stands_in_some_document():
     found = [name for page in PAGES for name in re.findall(r"<!-- (\w+): filled in by", page.read_text("utf-8"))]
-    assert sorted(found) == ["checkpoints", "commands", "curves", "networks", "regularizers", "transfer", "verdicts"]
+    assert sorted(found) == [
+        "checkpoints",
+        "commands",
+        "curves",
+        "networks",
+        "regularizers",
+        "strange",
+        "transfer",
+        "verdicts",
+    ]
 
 
 def test_the_picture_of_the_packages_is_drawn_from_the_code_as_it_is():
