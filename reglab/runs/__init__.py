@@ -2,7 +2,8 @@
 
 Read first: `run.py` (a run and its files), then `store.py` (a folder of runs) and `recording.py` (who writes it, and seals it
 with `manifest.json` at the end).
-Reading: `view.py` (once, then what has come since), `summary.py`, `index.py` (all runs at once), `lines.py`, `tensors.py`, `times.py`.
+Reading: `view.py` (once, then what has come since), `summary.py`, `index.py` (all runs at once), `lines.py`, `tensors.py`,
+`times.py`, `right.py` (which test images it got right), `cost.py` (what its start, its epochs and its images took).
 Writing: `clock.py` (`timing.jsonl`), `files.py` (never half a file), `lock.py` (one owner), `names.py` (what a run may be called).
 May import: `training`, `config` and the floors below.
 """
