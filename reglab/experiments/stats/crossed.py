@@ -16,7 +16,7 @@ import numpy as np
 
 from reglab.experiments.stats.late import special
 
-CERTAIN = 0.8  # simulated: intervals of 3 seeds and more then hold in 93 to 97 %, whichever part counts for more
+CERTAIN = 0.6  # simulated: intervals of 3 seeds and more then hold in 93 to 97 %, whichever part counts for more
 
 
 @dataclass(frozen=True)
