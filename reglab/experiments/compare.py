@@ -127,8 +127,10 @@ class Comparison:
         return stats.verdict(self.difference(group, metric), m.unit, m.digits)
 
     def covers(self, metric: str) -> str:
-        """One line: what the intervals of the differences hold for. Empty where there are none."""
-        return stats.covers(list(self.differences(metric).values()), self.baseline.label)
+        """One line: what the intervals hold for, of the differences and, without any, of the means. Empty where there are none."""
+        found = list(self.differences(metric).values())
+        means = [group.mean(metric) for group in self.groups if group.values(metric)]
+        return stats.covers(found, self.baseline.label) or stats.covers(means)
 
 
 def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunView] = Run.view) -> Comparison:

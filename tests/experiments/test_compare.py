@@ -195,7 +195,9 @@ def test_means_and_differences_are_those_of_the_summaries(compared):
     d = compared.difference(dropout, "test_accuracy")
     assert d == expected[0] and compared.verdict(dropout, "test_accuracy").startswith(f"{d.mean:+.1f} points, 95 % [")
     assert compared.differences("gap")[dropout.label].images == 0  # of validation images no answers are kept
-    assert "cover seeds and the 32 test images; all 2 comparisons with plain hold" in compared.covers("test_accuracy")
+    assert "cover seeds and the 32 test images; those of the 2 differences from plain hold" in compared.covers(
+        "test_accuracy"
+    )
 
 
 def test_a_band_holds_every_run(compared):
@@ -275,7 +277,7 @@ def test_compare_prints_the_table_and_writes_what_was_asked_for(trained_runs, tm
     printed = capsys.readouterr().out
     said = choose(compare(trained_runs).groups).sentence()
     assert f"\n{said}\n" in printed and said in files[2].read_text().replace("&#39;", "'")
-    assert "\nThe 95 % intervals of the differences cover seeds and the 32 test images; all 2" in printed
+    assert "\n95 % intervals cover seeds and the 32 test images; those of the 2 differences" in printed
     assert printed.startswith("|  | test accuracy |") and "Until 20% validation accuracy (epoch):" in printed
     assert all(path.stat().st_size > 100 for path in files)
     ids = [run.id for run in trained_runs[:2]]

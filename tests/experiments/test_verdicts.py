@@ -232,11 +232,11 @@ def test_one_line_says_what_is_in_the_intervals():
     groups = cells(2, 3)
     told = stats.differences(groups[0], groups[1:])
     assert stats.covers(told, "plain") == (
-        "The 95 % intervals of the differences cover seeds only, not test images; all 2 comparisons with plain hold together (Dunnett)."
+        "95 % intervals cover seeds only, not test images; those of the 2 differences from plain hold together (Dunnett)."
     )
     bits = [by_seed(np.random.default_rng(i).random((3, 500)) < 0.5) for i in range(2)]
     one = stats.difference(groups[0], groups[1], (bits[0], bits[1]))
-    assert stats.covers([one], "plain") == "The 95 % interval of the difference covers seeds and the 500 test images."
+    assert stats.covers([one], "plain") == "95 % intervals cover seeds and the 500 test images."
     assert stats.covers([stats.difference({0: 1.0}, {0: 2.0})], "plain") == ""
 
 

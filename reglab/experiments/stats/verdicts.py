@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from reglab.experiments.stats import many
 from reglab.experiments.stats.differences import FEW, LEVEL, Difference
-from reglab.experiments.stats.intervals import CONFIDENCE
+from reglab.experiments.stats.intervals import CONFIDENCE, Interval
 from reglab.experiments.stats.late import special
 
 POWER = 0.8  # of the look that is advised, for a difference as large as the one seen
@@ -111,20 +111,19 @@ def _test_set(d: Difference) -> str:
     return f" on {d.images:,} test images" if d.beyond and d.sd and d.beyond > d.sd**2 / MOST_SEEDS else ""
 
 
-def covers(found: Sequence[Difference], baseline: str = "the baseline") -> str:
-    """One line for page, command line and report: what the intervals of these differences hold for."""
-    judged = [d for d in found if d.p is not None]
-    if not judged:
+def covers(found: Sequence[Difference | Interval], baseline: str = "the baseline") -> str:
+    """One line for page, command line and report: what the intervals of these differences, or means, hold for."""
+    bounded = [each for each in found if each.low is not None]
+    if not bounded:
         return ""
-    images = {d.images for d in judged}
+    images = {each.images for each in bounded}
     of = (
-        f"seeds and the {judged[0].images:,} test images" if len(images) == 1 and judged[0].images
+        f"seeds and the {bounded[0].images:,} test images" if len(images) == 1 and bounded[0].images
         else "seeds, and test images where runs kept their answers" if any(images)
         else "seeds only, not test images"
     )  # fmt: skip
-    together = ""
-    if len(judged) > 1:
-        by = "Dunnett" if all(d.rho for d in judged) else "studentized maximum modulus"
-        together = f"; all {len(judged)} comparisons with {baseline} hold together ({by})"
-    what = "intervals of the differences cover" if len(judged) > 1 else "interval of the difference covers"
-    return f"The 95 % {what} {of}{together}."
+    together, several = "", [each for each in bounded if isinstance(each, Difference)]
+    if len(several) > 1:
+        by = "Dunnett" if all(d.rho for d in several) else "studentized maximum modulus"
+        together = f"; those of the {len(several)} differences from {baseline} hold together ({by})"
+    return f"95 % intervals cover {of}{together}."
