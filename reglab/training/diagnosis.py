@@ -201,7 +201,7 @@ def wide_gap(c: Curves) -> Diagnosis | None:
         return None
     text = (
         f"Overfitting: training accuracy is {c.train_accuracy:.1%}, validation {c.val_accuracy:.1%},"
-        f" a gap of {c.gap * 100:.1f} points. {_more_regularization(c)}"
+        f" a gap of {c.gap * 100:.1f} points over the last {WINDOW} epochs. {_more_regularization(c)}"
     )
     return Diagnosis("overfitting", text)
 
@@ -225,7 +225,7 @@ FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underf
 def fine(c: Curves) -> Diagnosis:
     """Nothing of all that."""
     rose, last = c.change.val_rose, c.history[-1]
-    text = f"Looks fine: the gap is {c.gap * 100:.1f} points and validation loss is" + (
+    text = f"Looks fine: the gap is {c.gap * 100:.1f} points over the last {WINDOW} epochs and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )
     if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
