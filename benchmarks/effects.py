@@ -5,9 +5,9 @@
     python benchmarks/effects.py --quick     # seconds, some techniques on 64 digits; shows that it works, writes nothing
 
 `basic_cnn` at half its width learns 2,000 CIFAR-10 images, once as they are and once with 30 % wrong labels: plain, and
-with each technique at its default settings and nothing else. Techniques are compared with the plain network of the same seed,
-which saw the same images in the same order, from the same first weights where both have the same layers. A technique that `basic_cnn` has no place for
-is measured on the first network that has one, beside that network plain.
+with each technique at its default settings and nothing else. Techniques are compared with the plain network of the same
+seed, which saw the same images in the same order, from the same first weights where both have the same layers. A technique
+that `basic_cnn` has no place for is measured on the first network that has one, beside that network plain.
 
 Every measurement is a run folder. It is found again by its config, so nothing is trained twice, and a technique whose
 defaults change is measured anew. Code that changes without its settings is not noticed: remove the folder of runs then.
