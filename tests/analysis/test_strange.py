@@ -75,8 +75,9 @@ def test_noise_flat_colours_and_digits_are_told_apart_from_photographs_in_words(
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     assert "more fine detail and harsher edges for its contrast than 99.85 % of its training pictures" in warned(noise)
     assert "less contrast, less fine detail, softer edges" in warned(np.full((32, 32, 3), 90, np.uint8))
-    digit = data.load("digits").test_images[0]
-    assert "softer edges for its contrast than 99.85 %" in warned(digit) and "trust" not in warned(digit)
+    digits = [warned(digit) for digit in data.load("digits").test_images[:100]]
+    assert sum("softer edges for its contrast than 99.85 %" in told for told in digits) > 90
+    assert not any("trust" in told for told in digits)
 
 
 def test_an_energy_below_nearly_all_is_a_sign_and_an_old_evaluation_has_a_coarser_one():

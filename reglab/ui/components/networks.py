@@ -55,6 +55,7 @@ class Networks:
         ids = [run_id for run_id in chosen if run_id in known]
         if not ids or there != followed:
             ids = there or [run.id for run in self.lab.results.example()] or known[:1]
+            return choices, [run for run, *_ in dressed(self.lab.results.open(ids[:2]))], there  # plain first
         return choices, self.lab.results.open(ids[:2]), there
 
     def filled(
