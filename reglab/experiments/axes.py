@@ -1,18 +1,20 @@
 """Axes: a setting and the values it takes, as one types them.
 
-dropout.rate=0,0.25,0.5    lr=log:0.0001:0.1:4    epochs=lin:5:20:4    batch_norm=off,on
+dropout.rate=0,0.25,0.5    lr=log:0.0001:0.1:4    epochs=lin:5:20:4    batch_norm=off,on    lr=0,01; 0,1 (decimal commas)
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from reglab.config import PLAIN, RunConfig, typed
-from reglab.errors import ConfigError
+from reglab.config.numbers import Unread, understood
+from reglab.errors import ConfigError, setting
 from reglab.regularizers import CATALOGUE
 
 MOST_RUNS = 1_000
@@ -36,15 +38,40 @@ def axis(text: str) -> Axis:
     kind, *bounds = told.split(":")
     if bounds and name in CATALOGUE:
         _value(name, told)  # refuses it
-    values = _range(name, kind.strip(), bounds) if bounds else [_value(name, v.strip()) for v in told.split(",")]
+    values = _range(name, kind.strip(), bounds) if bounds else _listed(name, told)
     if any(v == "" for v in values):
-        raise ConfigError(f"One value of {name} is empty in {told[:80]!r}: write them as 0,0.25,0.5.")
+        raise ConfigError(f"One value of {setting(name)} is empty in {told[:80]!r}: write them as 0,0.25,0.5.")
     return Axis(name, tuple(dict.fromkeys(values)))
 
 
 def one_value(name: str, text: str) -> Any:
     """A value of a setting, as one types it. Raises `ConfigError`."""
-    return axis(f"{name}={text}").values[0]
+    _known(name)
+    return _value(name, _pointed(name, text.strip()))
+
+
+def _listed(name: str, told: str) -> list[Any]:
+    """Values between commas, or between semicolons, where commas are decimal marks."""
+    if ";" in told:
+        return [_value(name, _pointed(name, v.strip())) for v in told.split(";")]
+    parts = [v.strip() for v in told.split(",")]
+    if cut := next((v for v in parts if re.fullmatch(r"0\d+", v)), ""):
+        raise ConfigError(
+            f"{setting(name)} is given as {told[:80]!r}, where {cut} looks like the end of a number with a decimal comma:"
+            " write 0.01, or put semicolons between the values.",
+        )
+    return [_value(name, v) for v in parts]
+
+
+def _pointed(name: str, text: str) -> str:
+    """A number as the command line has it, with a decimal point; what is no number stays as it is."""
+    info = None if name in CATALOGUE else _field(name)
+    if "," not in text or info is None:
+        return text
+    value = understood(text, _is_whole(name))
+    if isinstance(value, Unread):
+        raise ConfigError(f"{setting(name)} {value.why}.")
+    return typed(value)
 
 
 def names() -> list[str]:
@@ -92,7 +119,7 @@ def _value(name: str, text: str) -> Any:
     if name in CATALOGUE:
         if text not in ("on", "off"):
             raise ConfigError(
-                f"{name} is a technique, so its values are on and off, not {text[:40]!r}: sweep {name}.SETTING."
+                f"{setting(name)} is a technique, so its values are on and off, not {text[:40]!r}: sweep {name}.SETTING.",
             )
         return text == "on"
     return None if text in ("all", "none") else text
@@ -107,13 +134,13 @@ def _range(name: str, kind: str, bounds: Sequence[str]) -> list[str]:
     except (ValueError, IndexError):
         told = ":".join([kind, *bounds])[:80]
         example = "write lin:LOW:HIGH:N or log:LOW:HIGH:N, such as log:0.001:0.1:3."
-        raise ConfigError(f"{name}={told} is no range: {example}") from None
+        raise ConfigError(f"{name}={told} is no range: {example}", [name]) from None
     not_too_many(n)
     if not (abs(low) < 1e100 and abs(high) < 1e100):
-        raise ConfigError(f"{name} cannot run from {low:g} to {high:g}: give bounds that it can have.")
+        raise ConfigError(f"{setting(name)} cannot run from {low:g} to {high:g}: give bounds that it can have.")
     if kind == "log" and min(low, high) <= 0:
         why = "both must be more than 0, or use lin."
-        raise ConfigError(f"{name} cannot run from {low:g} to {high:g} in equal ratios: {why}")
+        raise ConfigError(f"{setting(name)} cannot run from {low:g} to {high:g} in equal ratios: {why}")
     if kind == "log":
         points = [math.exp(math.log(low) + (math.log(high) - math.log(low)) * i / (n - 1)) for i in range(n)]
     else:

@@ -44,7 +44,7 @@ def planned(
 ) -> Experiment:
     """The base with each of these changes, as an experiment. Raises `ConfigError`."""
     if seeds < 1:
-        raise ConfigError(f"{seeds} seeds were asked for: a run needs one, an interval at least two.")
+        raise ConfigError(f"{seeds} seeds were asked for: a run needs one, an interval at least two.", ["seeds"])
     cells = [base.override(change) for change in changes]
     if len(sets := {cell.dataset for cell in cells}) > 1:
         raise ConfigError(f"Runs on {' and '.join(sorted(sets))} cannot be compared: sweep each data set for itself.")

@@ -10,7 +10,7 @@ from reglab.cli.main import main
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments import factorial as factorials
-from reglab.experiments.axes import Axis, axis
+from reglab.experiments.axes import Axis, axis, one_value
 from reglab.experiments.choice import choose
 from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment
@@ -47,10 +47,19 @@ BASE = RunConfig.parse({**SMALL, "precision": "fp32", "device": "cpu"})
         ("batch_norm=off,on", Axis("batch_norm", (False, True))),
         ("train_size=100,all", Axis("train_size", ("100", None))),
         ("optimizer=sgd,adamw,sgd", Axis("optimizer", ("sgd", "adamw"))),
+        ("lr=0,01; 0,1;1e-3", Axis("lr", ("0.01", "0.1", "1e-3"))),
+        ("train_size=5,000;500", Axis("train_size", ("5000", "500"))),
     ],
 )
 def test_an_axis_is_a_setting_and_its_values(text, expected):
     assert axis(text) == expected
+
+
+def test_one_value_may_have_a_decimal_comma():
+    assert one_value("lr", "0,05") == "0.05" and one_value("batch_norm", "on") is True
+    for text, words in (("1,000", "could be 1 or 1000"), ("1,2,3", "must be a number")):
+        with pytest.raises(ConfigError, match=words):
+            one_value("lr", text)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,8 @@ def test_an_axis_is_a_setting_and_its_values(text, expected):
         ("seed=0,1", "--seeds"),
         ("dropout=0,0.5", "its values are on and off"),
         ("dropout.rate=0,,1", "is empty"),
+        ("lr=0,01", "lr is given as '0,01', where 01 looks like the end of a number with a decimal comma"),
+        ("lr=1,000;2", "lr could be 1 or 1000"),
         ("lr=log:0:1:3", "must be more than 0"),
         ("lr=log:1:2", "is no range"),
         ("lr=cubic:1:2:3", "is no range"),

@@ -119,13 +119,13 @@ def boxes(tab, kind=GRID, techniques=(), prune=False, seeds=1, images="60", epoc
 
 
 def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
-    line, price, command = tab.tell(*boxes(tab, over=["dropout.rate=0, 0.5", "weight_decay.strength=0"]))
+    line, price, command, _ = tab.tell(*boxes(tab, over=["dropout.rate=0, 0.5", "weight_decay.strength=0"]))
     assert line.startswith("<p>From the Train tab: ") and "2 runs to train" in price
     assert re.fullmatch(
         r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0',
         command,
     )
-    _, price, command = tab.tell(*boxes(tab, kind=FACTORIAL, techniques=["dropout", "l1"], seeds=2.0))
+    _, price, command, _ = tab.tell(*boxes(tab, kind=FACTORIAL, techniques=["dropout", "l1"], seeds=2.0))
     assert "8 runs to train" in price and command.endswith('--seeds 2 --factorial "dropout,l1"')
     for nonsense, said in (
         ({}, "Choose a setting"),
@@ -135,11 +135,13 @@ def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
         ({"over": ["dropout.rate=0"], "images": "sixty"}, "Images must be a whole number"),
         ({"over": ["dropout.rate=<b>"]}, "&lt;b&gt;"),
     ):
-        line, price, command = tab.tell(*boxes(tab, **nonsense))
+        line, price, command, remarks = tab.tell(*boxes(tab, **nonsense))
         assert line.startswith("<p>From the Train tab: ") and said in price and command == "", nonsense
+        beside = {"seeds": "sweep-seeds", "images": "sweep-images"}
+        assert set(remarks) == {place for box, place in beside.items() if box in nonsense}
     impossible = boxes(tab, over=["dropout.rate=0"])
     impossible[-len(tab.page.controls.by_name) + list(tab.page.controls.by_name).index("epochs")] = -1
-    line, price, command = tab.tell(*impossible)
+    line, price, command, _ = tab.tell(*impossible)
     assert 'class="warning"' in line and price == command == ""
 
 

@@ -147,6 +147,27 @@ def test_an_empty_field_is_what_is_usual(tab):
     assert "--lr" not in command and remarks["control-lr"]["usual"] == "0.05"
 
 
+def test_the_strength_of_weight_decay_says_what_it_does_over_the_run_and_follows_it(tab):
+    def told(config: RunConfig = SMALL, **controls: Any) -> tuple[str, dict[str, Any]]:
+        command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, config, weight_decay=True, **controls))
+        return command, remarks["control-weight-decay-strength"]
+
+    command, usual = told(**{"weight_decay.strength": ""})
+    assert (
+        command.endswith("--dropout --weight-decay") and usual["note"] == "shrinks an idle weight by 22 % over this run"
+    )
+    _, shorter = told(SMALL.override({"epochs": 30}), **{"weight_decay.strength": ""})
+    assert (
+        float(shorter["usual"]) == pytest.approx(10 * float(usual["usual"]), rel=0.05)
+        and shorter["note"] == usual["note"]
+    )
+    chosen, half = told(SMALL.override({"epochs": 150}), **{"weight_decay.strength": usual["usual"]})
+    assert "--weight-decay.strength" in chosen and half["note"] == "shrinks an idle weight by 12 % over this run"
+    command, l2 = told(**{"weight_decay.strength": "", "weight_decay.mode": "l2"})
+    assert command.endswith("--weight-decay.mode l2") and l2["usual"] == "0.0005" and "note" not in l2
+    assert l2["slider"][0] < 5e-4 < l2["slider"][1] < usual["slider"][1]
+
+
 def test_advice_is_given_on_techniques_that_meet(tab):
     _, advice, *_ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
     assert advice.count("<li>") == 1

@@ -1,20 +1,22 @@
 // What is said beside controls: why one is refused, and of a number field what it means or what it is by itself. Gradio runs
 // this as the body of a function that is given `props` and `watch`. The value is {id of a control: {error, note, usual, ...}}.
-let refused = [], before = {};
+let refused = [], before = {}, turn = 0;
 
 function tell(tries = 10) {
   const said = props.value || {}, refusing = !Object.values(said).some(one => !one.error);
   const told = refusing ? { ...before } : {};                       // a refusal says nothing new of the other fields
   for (const id in said) told[id] = { ...(refusing && before[id]), ...said[id] };
-  window.reglabTold = told;
-  const missing = Object.keys(told).filter(id => !document.getElementById(id));
+  // The page may have several such boxes, each for controls of its own.
+  const others = Object.entries(window.reglabTold || {}).filter(([id]) => !(id in before));
+  window.reglabTold = { ...Object.fromEntries(others), ...told };
+  const now = ++turn, missing = Object.keys(told).filter(id => !document.getElementById(id));
   for (const field of document.querySelectorAll(".number")) field.parentElement.dispatchEvent(new Event("told"));
-  const now = Object.keys(said).filter(id => said[id].error);
-  for (const id of refused.filter(id => !now.includes(id))) refuse(id, "");
-  for (const id of now) refuse(id, said[id].error);
-  refused = now;
+  const wrong = Object.keys(said).filter(id => said[id].error);
+  for (const id of refused.filter(id => !wrong.includes(id))) refuse(id, "");
+  for (const id of wrong) refuse(id, said[id].error);
+  refused = wrong;
   before = Object.fromEntries(Object.entries(told).map(([id, { error, ...rest }]) => [id, rest]));
-  if (missing.length && tries) setTimeout(() => window.reglabTold === told && tell(tries - 1), 100);  // not drawn yet
+  if (missing.length && tries) setTimeout(() => now === turn && tell(tries - 1), 100);  // not drawn yet
 }
 
 function refuse(id, why) {

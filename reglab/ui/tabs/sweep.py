@@ -21,6 +21,7 @@ from reglab.ui.components.controls import shown_values, unchecked
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.number import number
+from reglab.ui.components.remarks import Remarks, refusals, remarks_box
 from reglab.ui.components.settings import all_settings
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import name_of, warning
@@ -31,6 +32,7 @@ from reglab.ui.views import sweep as drawn
 from reglab.ui.views.templates import render
 
 TARGET = 60  # percent of validation accuracy, where nobody says
+SIZES = {"seeds": "sweep-seeds", "train_size": "sweep-images", "epochs": "sweep-epochs"}  # whose boxes are here
 AXES = 3  # that can be chosen here; the command line takes any number
 TICK = 1.0  # seconds between looks at the runs' folders
 GRID, FACTORIAL = "Values of settings", "Techniques on and off"
@@ -66,7 +68,7 @@ class SweepTab:
         self.on_select: Listener = (
             self.refresh,
             [self.mine, self.group, self.metric, self.target, *self.plan, *page.controls.components()],
-            [self.group, self.base_line, self.price, self.command, *self.looked],
+            [self.group, self.base_line, self.price, self.command, self.remarks, *self.looked],
         )
 
     # ---- what is laid out
@@ -119,6 +121,7 @@ class SweepTab:
 
     def _lay_out_start(self) -> None:
         self.price = gr.HTML("", elem_id="sweep-price")
+        self.remarks = remarks_box({})
         with gr.Row():
             self.start = gr.Button("Start the sweep", variant="primary", elem_id="sweep-start")
             self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="sweep-stop")
@@ -146,7 +149,7 @@ class SweepTab:
         everything = [*self.plan, *self.page.controls.components()]
         gr.on(
             [box.change for box in self.plan if box is not self.prune], self.tell, everything,
-            [self.base_line, self.price, self.command], trigger_mode="always_last", **QUIET,
+            [self.base_line, self.price, self.command, self.remarks], trigger_mode="always_last", **QUIET,
         )  # fmt: skip
         self.kind.change(self.turn, self.kind, [self.grid_part, self.factorial_part], **QUIET)
         for name, values in self.axes:
@@ -180,21 +183,21 @@ class SweepTab:
         pairs = tuple(zip(boxes[::2], boxes[1::2], strict=True))
         return base, SweepPlan(kind == FACTORIAL, toggles or (), seeds, images, epochs, pairs, bool(prune))
 
-    def tell(self, *values: Any) -> tuple[str, str, str]:
+    def tell(self, *values: Any) -> tuple[str, str, str, Remarks]:
         """What would be swept, what it costs, and its command; or why it cannot be."""
         try:
             base, plan = self._asked(values)
         except PROBLEMS as error:
-            return warning(error), "", ""
+            return warning(error), "", "", {}
         line = render("paragraph.html", text=f"From the Train tab: {base.title()} · {base.recipe()}.")
         try:
             experiment = plan.experiment(base)
             left, command = price(experiment, self.lab.stores.own), plan.command(base)
         except PROBLEMS as error:
-            return line, render("price.html", text=on_screen(error)), ""
+            return line, render("price.html", text=on_screen(error)), "", refusals(error, SIZES)
         runs = len(experiment.configs)
         whole = f"{runs} runs in all; " if left.runs != runs else ""
-        return line, render("price.html", text=f"{whole}{left}"), command
+        return line, render("price.html", text=f"{whole}{left}"), command, {}
 
     def turn(self, kind: Any) -> tuple[Any, Any]:
         """Show the boxes of this kind of sweep."""
