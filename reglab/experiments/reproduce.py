@@ -157,7 +157,10 @@ def _judged(claim: Claim, publication: Publication, values: Mapping[tuple[str, s
 
 
 def _state(claim: Claim, found: Interval | Difference) -> str:
-    """Whether the whole interval keeps to the claim's bounds, or lies outside of them; one number alone tells nothing."""
+    """Whether the whole interval keeps to the claim's bounds, or lies outside of them; one number alone tells nothing.
+
+    Every claim has to hold, so each may be judged by an interval of its own (an intersection-union test: Berger 1982, Technometrics 24).
+    """
     if found.low is None or found.high is None:
         return "open"
     if isinstance(found, Difference) and not found.sd and found.n < stats.FEW:
