@@ -235,10 +235,10 @@ def table(told: dict[str, Any]) -> str:
     networks = told.get("networks", {})
     if not networks:
         return "Nothing has been measured yet: run this without --table."
-    names = list(next(iter(networks.values()))["caught"])
+    names = list(next(iter(networks.values()))["caught"])  # shares rounded down, as on the page: 100 is all
     rows = [f"| warned of, % | {' | '.join(names)} | test pictures |", "|---" * (len(names) + 2) + "|"]
     for run_id, n in networks.items():
-        cells = [f"{100 * n['caught'][k]:.0f} ({100 * n['energy_alone'][k]:.0f})" for k in names]
+        cells = [f"{int(100 * n['caught'][k] + 1e-9)} ({100 * n['energy_alone'][k]:.0f})" for k in names]
         alarms = f"{100 * n['false_alarms']:.2f} ({100 * n['false_alarms_of_energy']:.2f})"
         rows.append(f"| `{run_id}` | {' | '.join(cells)} | {alarms} |")
     rows += [
