@@ -92,6 +92,7 @@ def measure(args: argparse.Namespace) -> int:
     trials, skipped = plan(common, args.seeds, args.conditions)
     only = {regularizer(key).key for key in args.only}
     only |= {t.baseline for t in trials if t.row in only and t.baseline}
+    trials = [t for t in trials if not only or t.row in only]
     store, known = Store(args.runs), []
     for run in store.runs():
         with contextlib.suppress(RunError):  # damaged, or of another version: as if it were not there
@@ -103,13 +104,15 @@ def measure(args: argparse.Namespace) -> int:
         finished = next((run for run in same if run.status() == "finished"), None)
         if finished:
             done[trial] = finished
-        elif not only or trial.row in only:
+        else:
             to_do.append((trial, same[0] if same else None))
     numbers, failed = {trial: numbers_of(run) for trial, run in done.items()}, {}
 
     def write() -> None:
-        conditions = conditions_of(common, args.seeds, done.values())
-        write_json(args.output, {"conditions": conditions, "skipped": skipped, "failed": failed, "rows": rows(numbers)})
+        told = rows(numbers)
+        seeds = sorted({row["n"] for measured in told.values() for row in measured.values()})
+        conditions = conditions_of(common, seeds, done.values())
+        write_json(args.output, {"conditions": conditions, "skipped": skipped, "failed": failed, "rows": told})
 
     if to_do:
         data.load(args.dataset)  # fetched before anything is started
@@ -238,23 +241,27 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": round(statistics.fmean(values), 6), "sd": sd, "values": [round(v, 6) for v in values]}
 
 
-def conditions_of(common: Mapping[str, Any], seeds: int, runs: Iterable[Run]) -> dict[str, Any]:
-    """What the figures hold for, read off the runs; where they differ (another machine, a new torch) it says all."""
+def conditions_of(common: Mapping[str, Any], seeds: Sequence[int], runs: Iterable[Run]) -> dict[str, Any]:
+    """What the figures hold for, read off the runs; where they differ (another machine, a new torch) it says all.
+
+    `seeds` are the numbers of seeds that rows have, in order.
+    """
     summaries, versions = [run.summary() for run in runs], [run.described["versions"] for run in runs]
 
     def said(values: Iterable[Any]) -> Any:
         different = sorted(set(values))
         return different[0] if len(different) == 1 else " and ".join(map(str, different))
 
-    told = {**common, "label_noise": CONDITIONS["noise"], "seeds": list(range(seeds))}
+    told = {**common, "label_noise": CONDITIONS["noise"], "seeds": list(range(seeds[-1]))}
     told |= {k: said(s[k] for s in summaries) for k in ("val_images", "test_images", "device", "precision", "threads")}
     told |= {k: said(v[k] for v in versions) for k in ("torch", "reglab")}
     told["date"] = max(s["created"] for s in summaries)[:10]
     title = data.source(common["dataset"]).title
+    many = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {counted(seeds[-1], 'seed')}"
     width = "" if common["width"] == 1 else f" at width {common['width']:g}"
     sentence = (
         f"{NETWORK}{width} on {common['train_size']:,} {title} images, {counted(common['epochs'], 'epoch')} in batches of"
-        f" {common['batch_size']}, each technique alone at its defaults, {counted(seeds, 'seed')};"
+        f" {common['batch_size']}, each technique alone at its defaults, {many};"
         f" {told['test_images']:,} test images; {told['device']}, {told['threads']} threads, {told['precision']},"
         f" torch {told['torch']}; {told['date']}."
     )
@@ -380,7 +387,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name, default in usual.items():
         kind = type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{about[name]} (default {default})")
-    parser.add_argument("--only", metavar="A,B", help="train these techniques alone, and what they are compared with")
+    parser.add_argument("--only", metavar="A,B", help="these techniques alone, and what they are compared with")
     parser.add_argument("--conditions", metavar="A,B", help=f"which of {', '.join(CONDITIONS)} (default both)")
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default build/effects)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="what to write (default benchmarks/effects.json)")

@@ -151,7 +151,10 @@ class Card:
         verdicts = []
         for e in self.measured.effects:
             lead = e.lead[:1].lower() + e.lead[1:]
-            verdicts.append(f"- **{e.verdict}** with {e.labels}: {lead}{e.test.text(100, 1)} points of test accuracy.")
+            verdicts.append(
+                f"- **{e.verdict}** with {e.labels}: {lead}{e.test.text(100, 1)} points of test accuracy"
+                f"{f'; the gap is {e.gap_word}' if e.gap_word else ''}."
+            )
         compared = (
             "Each minus the same network without it and of the same seed: mean ± standard deviation over the seeds. "
             "It helped or hurt where the 95 % interval of the mean over the seeds leaves out zero, for all techniques together (Dunnett). "

@@ -45,9 +45,8 @@ class Effect:
     ece: Figure | None
     time: float | None  # an epoch takes so many times as long
 
-    judged: stats.Difference | None = (
-        None  # test accuracy in points, judged together with all techniques of the condition
-    )
+    judged: stats.Difference | None = None  # test accuracy in points, together with all techniques of the condition
+    gap_judged: stats.Difference | None = None  # the gap likewise
 
     @property
     def helped(self) -> bool:
@@ -63,6 +62,13 @@ class Effect:
     def _is_clear(self) -> bool:
         """By the 95 % interval: nobody looks a second time at what is recorded."""
         return self.judged is not None and self.judged.is_likely
+
+    @property
+    def gap_word(self) -> str:
+        """`clearly narrower` or `clearly wider`, by the same measure; empty where that is not certain."""
+        if self.gap is None or self.gap_judged is None or not self.gap_judged.is_likely:
+            return ""
+        return "clearly narrower" if self.gap.mean < 0 else "clearly wider"
 
     @property
     def verdict(self) -> str:
@@ -87,7 +93,7 @@ class Effect:
         where = "" if self.network == "basic_cnn" else f" on {self.network}"
         said = [f"{self.lead}{self.test.text(100, 1)} points of test accuracy with {self.labels}{where} ({seeds})"]
         if self.gap:
-            said.append(f"gap {self.gap.text(100, 1)} points")
+            said.append(f"gap {self.gap.text(100, 1)} points{f' ({self.gap_word})' if self.gap_word else ''}")
         if self.ece:
             said.append(f"calibration error {self.ece.text()}")
         if self.time:
@@ -115,7 +121,8 @@ def measured(key: str, file: Path | None = None) -> Measured | None:
         row = rows.get(key)
         if row and row.get("test_difference"):
             effect = _effect(condition, conditions, row, rows.get(row["baseline"], {}))
-            effects.append(replace(effect, judged=told["judged"][condition].get(key)))
+            judged = (told[name][condition].get(key) for name in ("judged", "gap_judged"))
+            effects.append(replace(effect, **dict(zip(("judged", "gap_judged"), judged, strict=True))))
     return Measured(str(conditions.get("sentence", "")), tuple(effects)) if effects else None
 
 
@@ -123,13 +130,19 @@ def measured(key: str, file: Path | None = None) -> Measured | None:
 def _read(path: Path, changed: int) -> Mapping[str, Any]:
     """The file, and what its techniques amount to; anew where it has changed."""
     told = read_json(path)
-    return {**told, "judged": {condition: _judged(rows) for condition, rows in told.get("rows", {}).items()}}
+    rows = told.get("rows", {})
+    judged = {condition: _judged(told, "test_accuracy") for condition, told in rows.items()}
+    return {
+        **told,
+        "judged": judged,
+        "gap_judged": {condition: _judged(told, "gap") for condition, told in rows.items()},
+    }
 
 
-def _judged(rows: Mapping[str, Any]) -> dict[str, stats.Difference]:
+def _judged(rows: Mapping[str, Any], metric: str) -> dict[str, stats.Difference]:
     """Technique -> its difference in points; all techniques of a condition count, whichever network they are compared with."""
     found: dict[str, stats.Difference] = {}
-    values = {name: _by_seed(row) for name, row in rows.items()}
+    values = {name: _by_seed(row, metric) for name, row in rows.items()}
     families: dict[str, list[str]] = {}
     for name, row in rows.items():
         if row.get("baseline") in values and values[name].keys() & values[row["baseline"]].keys():
@@ -144,9 +157,9 @@ def _judged(rows: Mapping[str, Any]) -> dict[str, stats.Difference]:
     return found
 
 
-def _by_seed(row: Mapping[str, Any]) -> dict[int, float]:
-    """Seed -> test accuracy in percent."""
-    values = row.get("test_accuracy", {}).get("values", [])
+def _by_seed(row: Mapping[str, Any], metric: str) -> dict[int, float]:
+    """Seed -> test accuracy or gap in percent."""
+    values = row.get(metric, {}).get("values", [])
     return {seed: value * 100 for seed, value in zip(row.get("seeds", []), values, strict=False)}
 
 
