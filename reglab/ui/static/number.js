@@ -14,7 +14,7 @@ window.reglabNumber = (element, props, trigger, watch) => {
   const value = () => read(text.value.trim() || field.usual || "");
 
   function place() {
-    if (!range) return;
+    if (!range || !field.slider) return;   // a page that is drawn again may have its props a moment later
     const [low, high] = field.slider, now = Math.min(high, Math.max(low, value()));
     if (!Number.isNaN(now)) range.value = field.log ? 1000 * Math.log(now / low) / Math.log(high / low) : now;
     range.setAttribute("aria-valuetext", text.value.trim() || field.usual || "");
@@ -27,7 +27,7 @@ window.reglabNumber = (element, props, trigger, watch) => {
     text.disabled = Boolean(field.locked);
     note.textContent = field.note || "";
     hint.textContent = hint.title = field.hint || "";
-    if (range) {
+    if (range && field.slider) {
       const [low, high, step] = field.slider;
       Object.assign(range, field.log ? { min: 0, max: 1000, step: 1 } : { min: low, max: high, step }, { disabled: text.disabled });
     }
@@ -70,6 +70,6 @@ window.reglabNumber = (element, props, trigger, watch) => {
   });
   range?.addEventListener("input", () => set(shown()));
   element.addEventListener("told", draw);
-  watch(["value", "locked", "usual", "hint"], draw);
+  watch(["value", "locked", "usual", "hint", "slider"], draw);
   draw();
 };
