@@ -215,7 +215,8 @@ def alone(key: str, base: RunConfig) -> RunConfig:
     """
     if key in CATALOGUE and CATALOGUE[key].group == "Transfer":
         network = next(iter(pretrained.local()), next(iter(pretrained.OFFERED)))
-        tuned = {"model": network, "pretrained": True, "finetune": "all", "lr": 3e-4, "epochs": min(base.epochs, 5)}
+        tuned = {"model": network, "width": 1.0, "pretrained": True, "finetune": "all", "lr": 3e-4}
+        tuned["epochs"] = min(base.epochs, 5)
         return base.plain().override({**tuned, key: True})
     return base.plain().override({"model": network_for(key, base), key: True})
 
