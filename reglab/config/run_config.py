@@ -33,6 +33,7 @@ from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
+FOLLOWING = ("lr", "val_size", "init")  # fields whose usual value depends on others; null asks for that
 FROM_BEFORE_INIT = {
     *(
         "dataset",
@@ -151,8 +152,8 @@ class RunConfig(BaseModel):
     def parse(cls, values: Mapping[str, Any], is_kept: bool = False) -> RunConfig:
         """A config from plain values. Raises `ConfigError` with one sentence about the first thing that is wrong.
 
-        One that `is_kept` in a run's folder may have the sizes of an earlier edition of its data set, or batches of one
-        image where that is refused today.
+        One that `is_kept` in a run's folder may have the sizes of an earlier edition of its data set, and what was trained
+        until it was refused: batches of one image, or a weight decay of more than the whole weight.
         """
         if not isinstance(values, Mapping):
             raise ConfigError('The config must be an object with the fields of a run, such as {"dataset": "digits"}.')
@@ -174,10 +175,10 @@ class RunConfig(BaseModel):
         if isinstance(dataset, str) and dataset in data.SOURCES:
             usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
         if isinstance(model := values.get("model", "basic_cnn"), str):
-            old = values.keys() >= FROM_BEFORE_INIT
+            old = "init" not in values and values.keys() >= FROM_BEFORE_INIT
             with contextlib.suppress(ConfigError):  # which says in its own time that there is no such network
                 usual["init"] = init_before(model, values["regularizers"]) if old else models.family(model).init
-        return usual | {k: v for k, v in values.items() if not (v is None and k in usual)}
+        return usual | {k: v for k, v in values.items() if not (v is None and k in FOLLOWING)}
 
     @field_validator("fork", mode="before")
     @classmethod
@@ -202,7 +203,8 @@ class RunConfig(BaseModel):
         compat.pydantic.set_while_made(self, "regularizers", suited)  # frozen from here on
         if self.fork is not None:
             compat.pydantic.set_while_made(self, "fork", self.fork.suited(self.suited))
-        self._check_decay()
+        if not is_kept:
+            self._check_decay()
         for key, r in suited.items():
             for other, why in r.excludes.items():
                 if other in suited:
@@ -309,7 +311,7 @@ class RunConfig(BaseModel):
         if "dataset" in changes:
             del values["val_size"]
         if "model" in changes and self.init == models.family(self.model).init:
-            del values["init"]
+            values["init"] = None
         if (decay := chosen.get("weight_decay")) and decay["strength"] == self._usual_decay(decay["mode"]):
             del decay["strength"]
         for name, value in changes.items():

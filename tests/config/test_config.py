@@ -19,6 +19,7 @@ from reglab.data import SOURCES
 from reglab.errors import ConfigError
 from reglab.models import MODELS
 from reglab.regularizers import CATALOGUE
+from reglab.teaching import cards
 from reglab.training.schedules import lr_at
 
 
@@ -229,6 +230,28 @@ def test_the_initialization_follows_the_network_until_it_is_chosen():
     assert (
         chosen.flags()[-2:] == ["--init", "torch"] and "--init" not in RunConfig().override({"model": "vgg16"}).flags()
     )
+
+
+@pytest.mark.parametrize("key", ["batch_norm", "group_norm"])
+def test_a_network_that_is_named_beside_a_toggle_has_the_initialization_of_the_plain_one(key):
+    """As on the command line, in a sweep over networks, in a publication and behind Try it on a card."""
+    assert RunConfig().override({"model": "basic_cnn", key: True}).init == "glorot"
+    assert RunConfig.parse({"model": "resnet20"}).override({"model": "basic_cnn", key: True}).init == "glorot"
+    assert cards.alone(key, RunConfig()).init == "glorot"
+
+
+@pytest.mark.parametrize("unsaid", ["lr", "val_size", "init"])
+def test_null_asks_for_what_follows_even_beside_a_mistake(unsaid):
+    assert getattr(RunConfig.parse({unsaid: None}), unsaid) == getattr(RunConfig(), unsaid)
+    for name in ("model", "optimizer", "dataset"):
+        assert "nosuch" in refusal({name: "nosuch", unsaid: None})
+
+
+def test_a_run_whose_decay_is_refused_today_can_still_be_read():
+    decay = {"weight_decay": {"strength": 0.05}}
+    kept = RunConfig.parse({"optimizer": "sgd", "lr": 0.1, "regularizers": decay}).model_dump(mode="json") | {"lr": 100}
+    assert "more than the whole weight" in refusal(kept)
+    assert RunConfig.parse(kept, is_kept=True).lr == 100
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def told(
         from reglab.models import pretrained
 
         torch.set_num_threads(CPUS)
-        c = RunConfig.parse(config)
+        c = RunConfig.parse(config, is_kept=True)  # the run's, which is not refused halfway
         if not ray.get_gpu_ids():
             c = c.model_copy(update={"device": "cpu"})  # a GPU that is there belongs to others
         if c.pretrained:
