@@ -69,6 +69,8 @@ def read(given: Any, called: str, whole: bool = False, field: str = "") -> Any:
     value = understood(given, whole)
     if isinstance(value, Unread):
         raise ConfigError(f"{called} {value.why}.", fields=(field,) if field else ())
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ConfigError(f"{called} must be a number, not {repr(value)[:LONGEST]}.", fields=(field,) if field else ())
     return value
 
 

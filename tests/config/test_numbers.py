@@ -97,6 +97,12 @@ def test_what_is_no_text_is_left_alone(given):
     assert understood(given, whole=True) is given
 
 
+@pytest.mark.parametrize("given", [True, [], {}, [1, 2]])
+def test_what_a_program_sends_instead_of_a_number_is_refused_in_a_sentence(given):
+    with pytest.raises(ConfigError, match=r"^The target must be a number, not .*\.$"):
+        read(given, "The target")
+
+
 def test_a_config_refuses_it_in_the_words_of_the_page():
     with pytest.raises(ConfigError) as refused:
         RunConfig.parse({"lr": understood("1,000", whole=False)})

@@ -227,6 +227,13 @@ def test_runs_of_one_network_with_and_without_pretraining_are_called_so(store):
     assert view.names_of(runs[:2]) is None  # plain and regularized say it
 
 
+def test_a_head_that_has_no_twin_from_random_weights_is_shown_beside_others_all_the_same(store):
+    timm = {"model": "timm/resnet18", "side": 32}
+    head = tiny_config(**timm, pretrained=True, batch_size=1)  # whole, it would be normalised by batches of one
+    runs = [store.view(store.create(config)) for config in (head, tiny_config(**timm))]
+    assert view.names_of(runs) == {each.run.id: each.name for each in runs}
+
+
 def test_a_run_that_prepares_says_how_far_it_is(store):
     run = store.create(tiny_config())
     clock = Clock(run)

@@ -63,6 +63,6 @@ class SweepPlan:
         seeds = read(self.seeds, "Seeds", whole=True, field="seeds")
         if seeds is None:
             return SEEDS
-        if not isinstance(seeds, int) or isinstance(seeds, bool):
+        if not isinstance(seeds, int):
             raise ConfigError(f"Seeds must be a whole number, not {seeds!r}.", ["seeds"])
         return seeds

@@ -8,7 +8,7 @@ from typing import Any
 from reglab import data
 from reglab.colours import ROLES
 from reglab.config import RunConfig
-from reglab.errors import RunError
+from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import same_but_for_regularizers
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
@@ -91,12 +91,20 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
     kinds, starts = [bool(c.regularizers) for c in configs], [c.pretrained for c in configs]
-    if len(set(starts)) == 2 and same_but_for_regularizers([c.from_scratch() for c in configs]):
+    if len(set(starts)) == 2 and _differ_in_their_start(configs):
         return {
             view.run.id: f"{'pretrained' if start else 'random weights'}{'' if on or not any(kinds) else ', plain'}"
             for view, start, on in zip(views, starts, kinds, strict=True)
         }
     return None if len(set(kinds)) == len(kinds) and same_but_for_regularizers(configs) else own
+
+
+def _differ_in_their_start(configs: Sequence[RunConfig]) -> bool:
+    """Whether nothing but regularizers and the weights that they began with tells them apart."""
+    try:
+        return same_but_for_regularizers([config.from_scratch() for config in configs])
+    except ConfigError:  # a head was trained so, but the whole network cannot be
+        return False
 
 
 def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
