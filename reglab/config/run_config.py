@@ -283,11 +283,15 @@ class RunConfig(BaseModel):
         return after
 
     def parent(self) -> RunConfig:
-        """The run this one was forked from, or itself. Raises `ConfigError` where there can be no such run."""
+        """The run this one was forked from, or itself. Raises `ConfigError` where there can be no such run.
+
+        It may be one of before, whose sizes are refused today: a run that is kept has a parent that was kept.
+        """
         if self.fork is None:
             return self
         told = self.model_dump(mode="json")
-        return RunConfig.parse({**told, "regularizers": told["fork"]["regularizers"], "fork": told["fork"]["fork"]})
+        before = {"regularizers": told["fork"]["regularizers"], "fork": told["fork"]["fork"]}
+        return RunConfig.parse({**told, **before}, is_kept=True)
 
     def from_scratch(self) -> RunConfig:
         """The same network from random weights, all of it trained: what shows what the pretraining bought.

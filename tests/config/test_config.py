@@ -252,6 +252,9 @@ def test_a_run_whose_decay_is_refused_today_can_still_be_read():
     kept = RunConfig.parse({"optimizer": "sgd", "lr": 0.1, "regularizers": decay}).model_dump(mode="json") | {"lr": 100}
     assert "more than the whole weight" in refusal(kept)
     assert RunConfig.parse(kept, is_kept=True).lr == 100
+    fork = {"epoch": 3, "regularizers": decay}
+    forked = RunConfig.parse(kept | {"regularizers": {}, "fork": fork}, is_kept=True)
+    assert forked.parent().regularizers["weight_decay"].strength == 0.05
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,16 @@ def test_signatures_that_look_alike_are_files_of_their_own(made):
     assert changed(changed(made, "name", "José"), "run", "another").file_name != files[0]
 
 
+def test_a_sheet_of_sizes_that_are_refused_today_is_still_read(made):
+    values = json.loads(made.to_json())
+    values["config"]["train_size"] = 997  # all that 300 for validation left, until the test set took ten more
+    del values["result"]["test_images"]
+    old = sheet.read(json.dumps(values).encode())
+    assert (old.config.train_size, old.source.test_images) == (997, 500)
+    with pytest.raises(ConfigError, match="saw 500 test images"):
+        sheet.check_trainable(old)
+
+
 def test_only_a_finished_run_has_a_sheet(store):
     run = store.create(tiny_config())
     with pytest.raises(RunError, match="is interrupted: train it to its end"):
