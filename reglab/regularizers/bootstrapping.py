@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 class Bootstrapping(Regularizer):
     """Believes the labels a little less and the network's own opinion a little more.
 
-    What you will see: with wrong labels, slightly fewer of them are learned by heart; with right ones, hardly anything, but
-    the network becomes a little surer of itself.
+    What you will see: at the usual beta hardly anything, with right labels or wrong ones; the network becomes a little surer
+    of itself.
 
-    When it helps: noisy labels, together with something else that keeps the network from learning them by heart first.
+    When it helps: noisy labels, in its paper. The network's own opinion must be better than they are, so something else has
+    to keep it from learning them by heart first.
 
     When it does not: right labels; and without other regularization the network's own opinion is soon the wrong label.
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 class CutMix(Regularizer):
     """Pastes a rectangle of one training image into another, and mixes the labels by the area.
 
-    What you will see: as with mixup, the loss during training stays high and the gap narrows; pictures stay natural
-    in every spot.
+    What you will see: as with mixup, the loss during training stays high, the gap narrows and the validation loss hardly
+    climbs; pictures stay natural in every spot. Far fewer wrong labels are learned by heart.
 
     When it helps: long trainings on top of flip and crop: in its paper PyramidNet went from 3.85 to 2.88 % error.
 
-    When it does not: short trainings, and pictures whose object may lie outside of what is left.
+    When it does not: for accuracy in short trainings with right labels; and for pictures whose object may lie outside of
+    what is left.
 
     A batch is mixed with probability prob, 0.5 in the paper's CIFAR-10 recipe; lambda is corrected to the area that was
     really pasted, since a rectangle may hang over the border.

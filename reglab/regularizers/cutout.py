@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 class Cutout(Regularizer):
     """Covers a square of every training image, so that no single detail decides.
 
-    What you will see: training accuracy rises more slowly, since part of every picture is missing; the gap narrows.
+    What you will see: training accuracy rises more slowly, since part of every picture is missing; the gap
+    narrows. Far fewer wrong labels are learned by heart.
 
     When it helps: on top of flip and crop, in long trainings: in its paper ResNet-18 went from 4.72 to 3.99 % error.
 
-    When it does not: small pictures whose object fills little more than the square; the digits are such.
+    When it does not: for accuracy in short trainings with right labels; and for small pictures whose object fills little
+    more than the square, such as the digits.
 
     The square may hang over the border, as in the paper. It is filled with the mean colour of the batch, which is what
     the paper's zero is after normalization.

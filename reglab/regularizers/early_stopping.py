@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 class EarlyStopping(Regularizer):
     """Ends training when the validation numbers have not improved for some epochs, and goes back to the best epoch.
 
-    What you will see: the curves end before the gap has opened fully. Where they go on to the last epoch, because the
-    numbers kept improving now and then, the run still stands by its best epoch: as with it on, always.
+    What you will see: the curves end early. With wrong labels the gap has then not opened fully; with right ones it is often
+    much the same, since validation accuracy still rises when its loss has turned. Where the curves go on to the last epoch,
+    because the numbers kept improving now and then, the run still stands by its best epoch: as with it on, always.
 
-    When it helps: it saves time, and with wrong labels, which are learned last, it keeps the accuracy that more epochs
-    would lose.
+    When it helps: it saves time, and with wrong labels, which are learned last, it keeps accuracy that more epochs would
+    lose.
 
     When it does not: it can only choose among the epochs the network went through; the other techniques make those
     epochs better. With a one-cycle or cosine schedule the learning rate has not come down yet when training ends early,

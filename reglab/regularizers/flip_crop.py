@@ -20,9 +20,11 @@ class FlipCrop(Regularizer):
     What you will see: the gap closes more than with any penalty, and the curves still rise when the plain network's
     have long gone flat.
 
-    When it helps: photographs, nearly always; and the more epochs, the more.
+    When it helps: photographs in trainings long enough to overfit; the more epochs, the more. Wrong labels are hardly
+    learned by heart.
 
-    When it does not: data where the place or the mirror image means something.
+    When it does not: for accuracy in short trainings, since images that change take longer to learn; and for data where the
+    place or the mirror image means something.
 
     A mirrored photo of a cat is a cat; a mirrored 3 is no digit at all. For data where the mirror image means
     something else (the handwritten digits) flipping is switched off by itself and only the shift remains.

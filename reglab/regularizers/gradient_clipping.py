@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 class GradientClipping(Regularizer):
     """Shortens the gradient to a maximal length, so that one strange batch cannot throw the weights far away.
 
-    What you will see: at a usual learning rate hardly anything. At one that is too high, a run that would diverge
-    goes on.
+    What you will see: at a usual learning rate little. In a short run training accuracy may rise a little more slowly, which
+    leaves the gap a little narrower. At a learning rate that is too high, a run that would diverge goes on.
 
     When it helps: high learning rates, small batches, networks without normalization.
 
-    When it does not: against overfitting. It is here since it belongs to every recipe, and as a check: what changes
-    nothing should show no effect.
+    When it does not: against overfitting, for which it is not made. It is here since it belongs to so many recipes.
 
     AdamW divides by the size of recent gradients anyway, so it feels the clipping less than SGD does.
     """

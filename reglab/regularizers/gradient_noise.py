@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class GradientNoise(Regularizer):
     """Adds random noise to the gradients, a lot at first and less and less as training goes on.
 
-    What you will see: slower and more ragged training curves. With the paper's eta of 0.01 and more the noise drowns
-    the gradients of this small network.
+    What you will see: the first epochs are slower, and the network stays behind: in a short run fewer wrong labels are
+    learned by heart, and the gap is a little narrower. With the paper's eta of 0.01 and more the noise drowns the gradients
+    of this small network.
 
     When it helps: very deep networks without normalization that would otherwise not begin to learn.
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class L1(Regularizer):
     """Charges for the absolute value of every weight, which pushes small weights all the way to zero.
 
-    What you will see: the share of near-zero weights grows; the gap closes a little. Too strong, and the network
-    stops learning altogether.
+    What you will see: the share of near-zero weights grows; at the usual strength accuracy and gap hardly move. Too strong,
+    and the network stops learning altogether.
 
     When it helps: when a sparse network is wanted, one whose weights can be removed.
 
-    When it does not: for accuracy alone weight decay does more and is easier to set.
+    When it does not: against overfitting; weight decay narrows the gap more and is easier to set.
 
     Biases and normalization parameters are spared. An adaptive optimizer rescales this gradient like any other.
     """

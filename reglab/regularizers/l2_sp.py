@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class L2SP(Regularizer):
     """Pulls the weights of a pretrained network back to where they started, instead of towards zero.
 
-    What you will see: the network keeps more of what it knew; with few images the validation curve ends higher and the
-    gap is smaller.
+    What you will see: the weights stay nearer to the pretrained ones, so the network keeps more of what it knew and fits few
+    images less closely.
 
-    When it helps: fine-tuning on few images.
+    When it helps: fine-tuning all layers on few images: in its paper it is more accurate there than weight decay.
 
     When it does not: networks trained from scratch have no starting point worth keeping, so it is refused there.
 

@@ -18,10 +18,11 @@ class LabelSmoothing(Regularizer):
     What you will see: probabilities become more modest, so the calibration error of an over-confident network falls
     and its validation loss stops climbing; accuracy changes little. The training loss can no longer reach zero.
 
-    When it helps: calibration, and noisy labels.
+    When it helps: calibration; and in long trainings noisy labels (Lukasik et al. 2020, arXiv:2003.02819).
 
-    When it does not: accuracy on CIFAR-10: 86.8 % without and 86.7 % with it in Müller et al. 2019. A network that is
-    modest already becomes too modest.
+    When it does not: against learning by heart: in a short run the gap is as wide, and as many wrong labels are learned.
+    Accuracy on CIFAR-10: 86.8 % without and 86.7 % with it in Müller et al. 2019. A network that is modest already becomes
+    too modest.
     """
 
     title = "Label smoothing"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class LayerFreezing(Regularizer):
     """Leaves the first layers of a pretrained network as they are and trains only the rest.
 
-    What you will see: training is faster, and with few images the gap is smaller; with many, a network whose layers may
-    all move ends higher.
+    What you will see: training is faster, since frozen layers need no gradients. The fewer layers may move, the less closely
+    the training images can be fitted. With many images a network whose layers may all move ends higher in the paper.
 
     When it helps: few images that look like those of the pretraining: edges and textures need not be learned again.
 

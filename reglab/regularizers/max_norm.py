@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 class MaxNorm(Regularizer):
     """Cuts the weights that lead into a unit back to a maximal length after every step.
 
-    What you will see: nothing until a unit's weights grow that long; from then on the training curve is held back.
-    The weight norms of the Inside tab show where it acts.
+    What you will see: with the limit of 1 it acts from the first step, since the rows of the dense layers begin 1.4 long
+    (filters up to 1): they are cut at once, and what grows past 1 is cut later. Training is held back and the gap
+    narrows a little. With a limit of 2 a short run is the plain one, to the bit: no unit's weights grow that long. The
+    weight norms of the Inside tab show where it acts.
 
     When it helps: high learning rates, together with dropout, for which it was proposed: weights cannot explode.
 
-    When it does not: short trainings, in which no unit's weights come near the limit.
+    When it does not: with a limit that no unit's weights reach, such as the paper's 4 in short trainings.
     """
 
     title = "Max norm"
@@ -45,12 +47,14 @@ class MaxNorm(Regularizer):
     }
     off = {"max_value": 100}  # no weight of a network here is ever that long
 
+    # basic_cnn without anything else, 1,000 CIFAR-10 images, 15 epochs of AdamW, seed 0: the longest weights of a unit begin at
+    # 1.41 and end at 1.52. With the limit of 1 the gap was 24.8 points instead of 35.0, with 2 and with 3 it was 35.0.
     max_value: float = Field(
         1.0,
         gt=0,
         le=100,
         title="largest norm",
-        description="the paper 4, never reached in short runs",
+        description="dense rows begin at 1.4; paper 4",
         json_schema_extra={"slider": [0.25, 5, 0.25]},
     )
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class Orthogonality(Regularizer):
     """Asks the filters of every layer to be different from each other and of length one.
 
-    What you will see: the penalty falls quickly in the first epochs; accuracy and gap hardly move.
+    What you will see: the penalty falls, where without it it would grow; accuracy and gap hardly move.
 
     When it helps: deep networks, whose signal neither fades nor explodes through orthogonal layers.
 
-    When it does not: shallow networks with normalization, which have no trouble with their signal.
+    When it does not: shallow networks, which have no trouble with their signal, with normalization or without.
 
     The kernel of a convolution counts as a matrix W of (outputs) x (inputs * height * width); where there are more
     outputs than that, they cannot all be orthogonal and the inputs are asked instead. This is the soft orthogonality of

@@ -21,8 +21,8 @@ MEAN = (125 / 255, 122 / 255, 114 / 255)  # the paper's: of ImageNet; CIFAR-10's
 class RandomErasing(Regularizer):
     """Paints a random rectangle of an image over with noise, so that no single part of an object can be relied upon.
 
-    What you will see: the training curve rises more slowly and ends lower, the gap narrows, and the validation curve
-    keeps rising for longer. Noise brings new edges and colours into the images, so it disturbs more than a grey patch.
+    What you will see: the training curve rises more slowly and ends lower, the gap narrows, and the validation loss climbs
+    later and less. Noise brings new edges and colours into the images, so it disturbs more than a grey patch.
 
     When it helps: in long runs on photographs, beside shifting and mirroring rather than instead of them; and where
     objects are partly hidden when the network is used.

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class SAM(Regularizer):
     """Looks for flat valleys: every step climbs to the worst point nearby and takes the gradient from there.
 
-    What you will see: training takes twice as long; the loss falls a little more slowly, the gap is smaller and the
+    What you will see: a step takes twice as long; the loss falls a little more slowly, the gap is smaller and the
     validation loss climbs later. Wrong labels are learned later.
 
-    When it helps: whenever time does not matter: in its paper WideResNet-28-10 went from 3.5 to 2.7 % error, and with
-    wrong labels it does as well as methods made for them.
+    When it helps: long trainings, where time does not matter: in its paper WideResNet-28-10 went from 3.5 to 2.7 % error,
+    and with wrong labels it does as well as methods made for them.
 
-    When it does not: when time does: the plain network may train for twice the epochs.
+    When it does not: short trainings, in which it stays behind at as many epochs; and where time matters, since the plain
+    network may train for twice the epochs.
 
     Both passes of a step see the same images with the same units dropped. The statistics of batch normalization are
     those of the first pass.

@@ -16,12 +16,12 @@ class SpectralNorm(Regularizer):
     """Divides every weight matrix by its largest singular value, so that no layer can stretch its input by much.
 
     What you will see: a network that cannot shout. Logits stay small, the training loss falls slowly and stays away
-    from zero, and the validation loss hardly rises.
+    from zero, the gap narrows and the validation loss hardly rises; but accuracy is lower.
 
     When it helps: where small changes of a picture must not change the answer much; it was made for the discriminators
     of GANs.
 
-    When it does not: as a plain regularizer of a classifier. Eight layers that each pass on less than they receive leave
+    When it does not: for the accuracy of a classifier. Eight layers that each pass on less than they receive leave
     little of the signal, unless batch normalization scales it up again, which undoes the bound.
 
     The singular value is estimated by power iteration in every step, from where the last step left off; it is that of

@@ -29,7 +29,8 @@ class WeightDecay(Regularizer):
 
     When it does not: where strength times the learning rates of all steps, added up, is far below 0.1. What counts is that
     product (Wang and Aitchison 2024, arXiv:2405.13698): a weight that nothing holds ends at exp(-product) of itself. So
-    where nobody chooses a strength it follows from the run, and such a weight loses about a fifth.
+    where nobody chooses a strength it follows from the run, and such a weight loses about a fifth. Nor does it help where
+    the network learns its images by heart all the same, as with the wrong labels of the digits at full width.
 
     Biases and normalization parameters are spared unless you say otherwise: shrinking them saves nothing and hurts.
 

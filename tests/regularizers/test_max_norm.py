@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import START, network
 
+from reglab.config import RunConfig
+from reglab.models import build, weight_layers
 from reglab.regularizers import CATALOGUE
 from reglab.training.events import Snapshot
 from reglab.training.train import train
@@ -54,6 +56,15 @@ def test_shorter_vectors_stay_as_they_are_to_the_bit_and_twice_is_once():
     MaxNorm(max_value=0.1).on_step_end(model, {}, START)
     for p, old in zip(model.parameters(), once, strict=True):
         torch.testing.assert_close(p.detach(), old)
+
+
+def test_the_default_acts_from_the_first_step_on_dense_rows_and_a_limit_of_2_on_nothing_yet():
+    """As the card says of the network that is trained when nobody chooses another."""
+    layers = {name: lengths(layer.weight) for name, layer in weight_layers(build(RunConfig().spec(10))).items()}
+    dense = torch.cat([rows for name, rows in layers.items() if name.startswith("head")])
+    filters = torch.cat([rows for name, rows in layers.items() if not name.startswith("head")])
+    assert dense.mean() == pytest.approx(1.4, abs=0.05) and filters.max() < 1.1
+    assert (dense > MaxNorm().max_value).all() and dense.max() < 2
 
 
 def test_the_weights_of_a_run_keep_to_it(tiny_split):

@@ -303,8 +303,11 @@ def any_settings(draw) -> dict:
     for name, info in CATALOGUE[key].model_fields.items():
         extra = info.json_schema_extra or {}
         if "slider" in extra and draw(st.booleans()):
-            low, high, step = extra["slider"]
-            value = low + step * draw(st.integers(0, round((high - low) / step)))
+            low, high, *step = extra["slider"]
+            if step:
+                value = low + step[0] * draw(st.integers(0, round((high - low) / step[0])))
+            else:  # by ratios
+                value = low * (high / low) ** draw(st.floats(0, 1))
             chosen[name] = round(value) if info.annotation is int else float(f"{value:.6g}")
         elif info.annotation is bool:
             chosen[name] = draw(st.booleans())

@@ -16,7 +16,8 @@ class WeightDecays(OneDial):
         "Weight decay pulls every weight a little towards zero at each training step, so that only weights the pictures "
         "insist on stay large; the **strength** says how hard it pulls. What it comes to depends on how many steps there "
         "are and how large they are: over a run like these, of a few hundred small steps, a weight that nothing holds "
-        "loses about 1 % at strength 0.05, which is usual in runs of many thousands of steps, and most of itself at 10."
+        "loses 1 % or less at strength 0.05, which is usual in runs of many thousands of steps, and over half of itself "
+        "at 10."
     )
     look = (
         "In the loss chart, watch the dashed lines (training): how close to zero does each of them come?",
