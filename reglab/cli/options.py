@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from reglab.config import PLAIN, RunConfig, flag, from_json
+from reglab.config.usual import extra_of
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 
@@ -70,7 +71,7 @@ def config_values(args: argparse.Namespace) -> dict[str, Any]:
 
 def _default(info: FieldInfo) -> str:
     if info.default is None:
-        return str(dict(info.json_schema_extra or {})["unset"])  # type: ignore[arg-type]
+        return str(extra_of(info)["unset"])
     return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
 
 

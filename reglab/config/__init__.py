@@ -3,6 +3,7 @@
     run_config.py  `RunConfig`: every setting with its bounds and its explanation
     techniques.py  its regularizers, each checked by its own file; fork.py: the run that it goes on from
     decay.py       what weight decay does over a whole run
+    usual.py       what a setting is where nobody has chosen it
     flags.py       the command line that makes it again
     numbers.py     numbers as people type them: 0,01 and 1e-3
     messages.py    what is wrong with a value, in one sentence; wording.py: the same in the words of the page

@@ -10,8 +10,6 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
-from reglab import data
-
 if TYPE_CHECKING:
     from reglab.config.run_config import RunConfig
 
@@ -22,8 +20,7 @@ the peak over 0.3 of the steps, then to nothing, so 0.3 * (1 + 1/25) / 2 + 0.7 /
 
 def steps(config: RunConfig) -> int:
     """How many steps the optimizer takes in the run."""
-    images = config.train_size or max(1, data.source(config.dataset).images - config.val_size)
-    return config.epochs * max(1, images // config.batch_size)
+    return config.epochs * max(1, config.train_images // config.batch_size)
 
 
 def summed_lr(config: RunConfig) -> float:

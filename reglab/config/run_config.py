@@ -231,6 +231,11 @@ class RunConfig(BaseModel):
         """The technique as it makes sense in this run, with the settings that follow from it."""
         return technique.for_dataset(data.source(self.dataset)).for_schedule(summed_lr(self))
 
+    @property
+    def train_images(self) -> int:
+        """The training images, counted where the config says all."""
+        return self.train_size or data.SOURCES[self.dataset].images - self.val_size
+
     def spec(self, classes: int) -> ModelSpec:
         """The network as the regularizers shape it."""
         spec = ModelSpec(

@@ -1,4 +1,4 @@
-"""What a setting is where nobody has chosen it, given the others: a learning rate follows its optimizer."""
+"""What a field says of itself, and what a setting is where nobody has chosen it: a learning rate follows its optimizer."""
 
 from __future__ import annotations
 

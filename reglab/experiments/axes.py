@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from reglab.config import PLAIN, RunConfig, typed
 from reglab.config.numbers import Unread, understood
+from reglab.config.usual import extra_of
 from reglab.errors import ConfigError, setting
 from reglab.regularizers import CATALOGUE
 
@@ -89,7 +90,7 @@ def usual_values(name: str) -> str:
     info = _field(name)
     if get_origin(info.annotation) is Literal:
         return ",".join(map(str, get_args(info.annotation)))
-    extra = info.json_schema_extra or {}
+    extra = extra_of(info)
     if "try" in extra:
         return str(extra["try"])
     if "slider" in extra:

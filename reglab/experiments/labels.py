@@ -7,6 +7,7 @@ from typing import Any
 
 from reglab.config import PLAIN, RunConfig, typed
 from reglab.config.flags import usual_settings
+from reglab.config.usual import extra_of, field_of
 from reglab.regularizers import CATALOGUE
 
 
@@ -86,5 +87,6 @@ def title(name: str) -> str:
 def shown(name: str, value: Any) -> str:
     """A value of a setting in words."""
     if value is None:
-        return str((RunConfig.model_fields[name].json_schema_extra or {}).get("unset", "-"))  # type: ignore[union-attr]
+        info = field_of(name)
+        return str(extra_of(info).get("unset", "-")) if info else "-"
     return typed(value)

@@ -54,8 +54,7 @@ def price(experiment: Experiment, store: Store) -> Price:
 
 
 def _seconds(c: RunConfig, cost: Cost) -> float:
-    source = data.source(c.dataset)
-    return cost.seconds(c.epochs, c.train_size or source.images - c.val_size, c.val_size, source.test_images)
+    return cost.seconds(c.epochs, c.train_images, c.val_size, data.source(c.dataset).test_images)
 
 
 def _kind(c: RunConfig) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from reglab import data
 from reglab.config import RunConfig, called, typed
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
@@ -109,7 +108,7 @@ class Assignment(BaseModel):
                 raise ConfigError(f"The assignment has no room for this sweep: {broken[0]}")
 
     def _beyond(self, config: RunConfig) -> Iterator[str]:
-        images = images_of(config)
+        images = config.train_images
         for name, asked, most in (("epochs", config.epochs, self.max_epochs), ("images", images, self.max_images)):
             if most is not None and asked > most:
                 what = "training images" if name == "images" else name
@@ -119,18 +118,13 @@ class Assignment(BaseModel):
 def values_of(config: RunConfig) -> dict[str, Any]:
     """The value of every control that says this config; the settings of techniques that are off are their defaults."""
     values: dict[str, Any] = {name: getattr(config, name) for name in RunConfig.model_fields if name != "regularizers"}
-    values["train_size"] = images_of(config)
+    values["train_size"] = config.train_images
     for key, technique in CATALOGUE.items():
         on = config.regularizers.get(key)
         values[key] = on is not None
         for name, info in technique.model_fields.items():
             values[f"{key}.{name}"] = getattr(on, name) if on is not None else info.default
     return values
-
-
-def images_of(config: RunConfig) -> int:
-    """The training images, counted where the config says all."""
-    return config.train_size or data.SOURCES[config.dataset].images - config.val_size
 
 
 # All that an assignment can lock or hide. Where a run is trained is nobody's lesson.

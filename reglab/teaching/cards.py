@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from reglab import compat
 from reglab.config import RunConfig, flag, typed
+from reglab.config.usual import extra_of
 from reglab.errors import ConfigError
 from reglab.models import MODELS, pretrained
 from reglab.regularizers import CATALOGUE, Regularizer, regularizer
@@ -320,8 +321,7 @@ def _setting(key: str, name: str, info: FieldInfo) -> Setting:
 
 def _unset(info: FieldInfo) -> str:
     """What a setting without a default of its own says instead."""
-    extra = info.json_schema_extra
-    return str(extra.get("unset", "")) if isinstance(extra, dict) else ""
+    return str(extra_of(info).get("unset", ""))
 
 
 def _interactions(key: str) -> list[Interaction]:

@@ -25,7 +25,7 @@ from reglab.regularizers import overriding
 from reglab.runs.names import in_a_file
 from reglab.runs.run import Run
 from reglab.runs.store import ID, Store
-from reglab.teaching.assignments import PREDICTABLE, Assignment, images_of
+from reglab.teaching.assignments import PREDICTABLE, Assignment
 from reglab.teaching.links import LONGEST, decode, offered
 from reglab.teaching.text import Line, complaint
 
@@ -280,7 +280,7 @@ def check_trainable(sheet: Sheet) -> None:
             f"its run saw {sheet.source.test_images:,} test images of {today.title}, which has {today.test_images:,} now and is"
             " divided otherwise: ask for a sheet of a new run, or check it with the version of the lab that it names."
         )
-    if (shown := images_of(config) * config.epochs) > MOST:
+    if (shown := config.train_images * config.epochs) > MOST:
         raise ConfigError(
             f"it would show the network {shown:,} pictures, and more than {MOST:,} are not trained for a sheet: "
             f"train it with `{config.command()}` and compare."

@@ -21,7 +21,7 @@ from reglab.experiments import report, stats, tables
 from reglab.experiments.choice import choose
 from reglab.experiments.compare import Comparison, compare
 from reglab.experiments.curves import band, reached, soon
-from reglab.experiments.labels import labels
+from reglab.experiments.labels import labels, shown
 from reglab.runs.recording import record
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -73,6 +73,12 @@ def test_runs_are_grouped_by_everything_but_the_seed(compared):
     assert [[run.config.seed for run in group.runs] for group in compared.groups] == [[0, 1, 2]] * 3
     assert compared.differing == ("dropout", "dropout.rate", "weight_decay") and compared.notes == ()
     assert compared.baseline.label == "plain"
+
+
+def test_a_value_that_is_left_open_has_words_for_every_setting():
+    assert shown("train_size", None) == "all"
+    assert shown("weight_decay.strength", None).startswith("follows the run")
+    assert shown("lr", None) == "-"
 
 
 def test_the_baseline_can_be_chosen(trained_runs):

@@ -14,7 +14,7 @@ from reglab.config import RunConfig, called
 from reglab.config.usual import field_of
 from reglab.regularizers import CATALOGUE
 from reglab.runs.run import Run
-from reglab.teaching.assignments import Assignment, images_of, values_of
+from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import Beside, decode_all, encode
 from reglab.teaching.presets import PRESETS
 from reglab.ui.components.controls import is_number
@@ -142,7 +142,7 @@ def test_an_empty_field_is_what_is_usual(tab):
     empty = {name: "" for name in tab.controls.by_name if is_number(field_of(name))}
     command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty))
     assert command == "python -m reglab train --dataset digits --precision fp32 --dropout"
-    assert remarks["control-train_size"]["usual"] == f"all {images_of(RunConfig(dataset='digits')):,}"
+    assert remarks["control-train_size"]["usual"] == f"all {RunConfig(dataset='digits').train_images:,}"
     command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty, optimizer="sgd"))
     assert "--lr" not in command and remarks["control-lr"]["usual"] == "0.05"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.config import RunConfig
 from reglab.errors import RunError
 from reglab.experiments.labels import same_but_for_regularizers
 from reglab.runs.run import Run
@@ -15,6 +14,7 @@ from reglab.ui.components.controls import unchecked
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.predictions import weights_stamp
+from reglab.ui.views.curves import config_of
 
 NONE = ("none", "")  # the choice of no second network
 NOTHING = "There is no trained network yet: train one first."
@@ -74,20 +74,13 @@ def dressed(runs: Sequence[Run]) -> list[tuple[Run, str, str]]:
 
     Of two networks that differ in more, a reader would take "regularized" for the reason of whatever is seen.
     """
-    configs = [_config(run) for run in runs]
+    configs = [config_of(run) for run in runs]
     kinds = ["regularized" if config and config.regularizers else "plain" for config in configs]
     known = [config for config in configs if config]
     if sorted(kinds) == ["plain", "regularized"] and len(known) == 2 and same_but_for_regularizers(known):
         return sorted(((run, kind, kind) for run, kind in zip(runs, kinds, strict=True)), key=lambda each: each[1])
     roles = kinds if len(runs) == 1 else ["a", "b"]
     return [(run, role, run.name) for run, role in zip(runs, roles, strict=False)]
-
-
-def _config(run: Run) -> RunConfig | None:
-    try:
-        return run.config
-    except RunError:
-        return None
 
 
 def stamped(runs: Sequence[Run]) -> list[tuple[Any, ...]]:

@@ -87,7 +87,7 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     if len(views) == 1:
         [(key, name)] = own.items()
         return None if name == key else own
-    configs = [config for view in views if (config := _config(view.run))]
+    configs = [config for view in views if (config := config_of(view.run))]
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
     kinds, starts = [bool(c.regularizers) for c in configs], [c.pretrained for c in configs]
@@ -113,11 +113,12 @@ def stamp(views: Sequence[RunView]) -> tuple[Any, ...]:
 
 
 def _is_regularized(run: Run) -> bool:
-    config = _config(run)
+    config = config_of(run)
     return bool(config and config.regularizers)
 
 
-def _config(run: Run) -> RunConfig | None:
+def config_of(run: Run) -> RunConfig | None:
+    """What it is trained with; None where its folder is damaged."""
     try:
         return run.config
     except RunError:
