@@ -10,12 +10,13 @@ flat colours, on which many networks are as sure as on anything; the pixels alon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab import ROOT
+from reglab.config import listed
 from reglab.runs.files import read_json
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def warning(seen: np.ndarray, dataset: str, title: str, energy: float, usual: Ma
     signs = []
     beyond = [WORDS[name][int(sign[0] > 0)] for name, sign in outside(seen[None], dataset).items() if sign[0]]
     if beyond:
-        signs.append(f"{_listed(beyond)} than {1 - OUTSIDE:.2%} of its training pictures".replace("%", " %"))
+        signs.append(f"{listed(beyond)} than {1 - OUTSIDE:.2%} of its training pictures".replace("%", " %"))
     told = limit(usual)
     if told and energy < told[1]:
         signs.append(f"the network's energy score, {energy:.1f}, is below that of {told[0]} of validation images")
@@ -131,12 +132,7 @@ def _caught(shares: Mapping[str, float]) -> str:
     by_share: dict[int, list[str]] = {}
     for kind, share in sorted(shares.items(), key=lambda each: -each[1]):
         by_share.setdefault(int(100 * share + 1e-9), []).append(kind)
-    return ", ".join(f"{share} % of {_listed(kinds)}" for share, kinds in by_share.items())
-
-
-def _listed(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return ", ".join(f"{share} % of {listed(kinds)}" for share, kinds in by_share.items())
 
 
 def measured(weights: str) -> dict[str, Any] | None:

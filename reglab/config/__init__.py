@@ -16,7 +16,7 @@ from reglab.config.decay import shrinkage, steps, summed_lr
 from reglab.config.flags import flag, quoted, typed
 from reglab.config.fork import Fork
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json, init_before
-from reglab.config.wording import called, on_screen
+from reglab.config.wording import called, listed, on_screen
 
 __all__ = [
     "PLAIN",
@@ -27,6 +27,7 @@ __all__ = [
     "flag",
     "from_json",
     "init_before",
+    "listed",
     "on_screen",
     "quoted",
     "shrinkage",

@@ -1,6 +1,8 @@
-"""What the page calls settings, and a refusal in those words."""
+"""What the page calls settings, a refusal in those words, and words in a row."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from reglab.config.run_config import RunConfig
 from reglab.errors import ConfigError
@@ -29,3 +31,9 @@ def in_a_sentence(name: str) -> str:
     """The same without its capital, unless that belongs to it: batch normalization, SAM, CutMix."""
     title = called(name)
     return title if any(c.isupper() for c in title[1:]) or title.startswith(PROPER) else title[0].lower() + title[1:]
+
+
+def listed(words: Sequence[str], joined: str = "and") -> str:
+    """Words, at least one, as a sentence says them: a; a and b; a, b and c."""
+    *first, last = words
+    return f"{', '.join(first)} {joined} {last}" if first else last

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from reglab.config import listed
 from reglab.experiments import stats
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP
 from reglab.experiments.tables import number
@@ -134,4 +135,4 @@ def _named(candidates: Sequence[Candidate]) -> str:
     names = [c.label for c in candidates]
     if len(names) > NAMED:
         names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed(names)

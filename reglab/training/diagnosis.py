@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reglab import data
-from reglab.config import USUAL_LR
+from reglab.config import USUAL_LR, listed
 from reglab.regularizers import CATALOGUE
 from reglab.training.divergence import NORMALIZING, is_normalized
 
@@ -274,8 +274,8 @@ def _revive(c: Curves) -> str:
     ways = [f"lower the learning rate{too_high}", *([] if is_normalized(c.config) else ["add normalization"])]
     if _is_regularized(c):
         ways.insert(len(ways) if too_high else 0, "use less regularization")
-    listed = _or(ways)
-    return f"{listed[0].upper()}{listed[1:]}."
+    told = listed(ways, "or")
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _times(ratio: float) -> str:
@@ -296,11 +296,7 @@ def _more_progress(c: Curves) -> str:
         ways.append("a wider network")
     else:
         ways.append("a larger network")
-    return _or(ways)
-
-
-def _or(ways: Sequence[str]) -> str:
-    return " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+    return listed(ways, "or")
 
 
 # ---- reading curves ----------------------------------------------------------------------------------------------

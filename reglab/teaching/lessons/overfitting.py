@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reglab.config import RunConfig
 from reglab.teaching.lessons.lesson import BASE, Answers, Lesson, Question
-from reglab.teaching.lessons.scoring import Mark, Outcomes, chance, guess, listed, percent, pick, points, right
+from reglab.teaching.lessons.scoring import Mark, Outcomes, chance, guess, percent, pick, points, quoted, right
 from reglab.teaching.lessons.sentences import path_of_loss
 
 
@@ -88,7 +88,7 @@ class Overfitting(Lesson):
         climbed = [name for name, run in runs.items() if path_of_loss(run) == "fall, then rise"]
         if climbed:
             said.append(
-                f"The validation loss turned upwards with {listed(climbed)}: from there on the network gave the right "
+                f"The validation loss turned upwards with {quoted(climbed)}: from there on the network gave the right "
                 "answers for new images less probability on average."
             )
         return said

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from reglab.config import listed
 from reglab.experiments.outcome import Outcome
 
 Outcomes = Mapping[str, Outcome]  # by the name of the arm, in the order of the arms
@@ -60,7 +61,7 @@ def pick(
     apart = abs(values[said] - values[winner])
     shown = percent if what.endswith("accuracy") else points
     equal = [name for name, value in values.items() if value == values[winner]]  # as at chance level
-    has = f"{listed(equal)} share the" if len(equal) > 1 else f"“{winner}” had the"
+    has = f"{quoted(equal)} share the" if len(equal) > 1 else f"“{winner}” had the"
     fact = f"{has} {most} {what} ({shown(values[winner])})"
     if said in equal:
         return Mark(2, f"{fact}, as you said. 2 of 2 points." if len(equal) == 1 else f"{fact}. 2 of 2 points.")
@@ -89,7 +90,6 @@ def points(share: float) -> str:
     return f"{round(share * 100, 1) + 0.0:.1f} points".replace("-", "−")  # + 0.0: there is no minus zero
 
 
-def listed(names: list[str]) -> str:
+def quoted(names: list[str]) -> str:
     """Names in quotes, with "and" before the last."""
-    quoted = [f"“{name}”" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return listed([f"“{name}”" for name in names])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reglab import data
-from reglab.config import RunConfig
+from reglab.config import RunConfig, listed
 from reglab.ui.views.templates import render
 
 WORDS = {
@@ -47,10 +47,9 @@ def brought_html(dataset: str, undone: frozenset[str] = frozenset()) -> str:
     if not why:
         return ""
     told = [WORDS[name].format(source.preset[name]).replace("%", " %") for name in names]
-    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
     ways = [("label_noise", "No wrong labels")] if "label_noise" in names and len(names) > 1 else []
     return render(
         "brought.html",
-        sentence=f"{source.title} brings {listed}. {why}",
+        sentence=f"{source.title} brings {listed(told)}. {why}",
         ways=[*ways, ("all", "Undo all of it")],
     )
