@@ -64,7 +64,7 @@ def trained_by_work(run: Run, split, monkeypatch) -> None:
     from reglab import data
 
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # as many as the run it is compared with had
-    monkeypatch.setattr(data, "load", lambda key: None)
+    monkeypatch.setattr(data, "load", lambda key, **_: None)
     monkeypatch.setattr(data, "split", lambda *settings: split)
     work([Run(run.path)])
 

@@ -120,7 +120,7 @@ def test_training_draws_both_runs_in_sight_and_ends_with_a_verdict(lab, server, 
     assert sorted(bool(run.config.regularizers) for run in runs) == [False, True]
     told = command_line(*arguments, "--epochs", 1, runs=tmp_path / "cli")
     [shown] = [run for run in runs if run.config.regularizers]
-    assert told["config"] == shown.described["config"] | {"epochs": 1}
+    assert told["config"] == shown.config.override({"epochs": 1}).model_dump(mode="json")
 
 
 def command_line(*arguments: Any, runs: Path) -> dict[str, Any]:

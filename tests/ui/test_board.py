@@ -58,7 +58,9 @@ def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
     expect(lab.command).to_have_value(re.compile("--epochs 7"))
     for preset in PRESETS:
         recipe(lab, "None")
-        expect(lab.command).to_have_value("python -m reglab train --dataset cifar10 --train-size 5000 --epochs 7")
+        expect(lab.command).to_have_value(
+            "python -m reglab train --dataset cifar10 --train-size 2000 --width 0.5 --epochs 7"
+        )
         recipe(lab, preset.title)
         for key, settings in preset.regularizers.items():
             flag = f"--{key.replace('_', '-')}"
@@ -130,7 +132,9 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     expect(lab.refusal("side")).to_have_text("Side must be at least 32, not 20.")
     lab.choose("control-model", "basic_cnn")
     expect(panel).to_be_hidden()
-    expect(lab.command).to_have_value(re.compile(r"train --dataset cifar10 --train-size 5000 --dropout --weight-decay"))
+    expect(lab.command).to_have_value(
+        re.compile(r"train --dataset cifar10 --train-size 2000 --width 0.5 --dropout --weight-decay")
+    )
 
 
 def test_a_toggle_clicked_while_the_first_look_is_under_way_is_seen(lab):

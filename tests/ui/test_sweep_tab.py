@@ -178,7 +178,7 @@ def test_a_sweep_is_started_drawn_opened_and_stopped(tab, here):
     assert visitor["ids"] == runs[1].split() and front == {"selected": "train"}
     assert set(changes(tab.open({}, pressed(runs="gone")))) == {None}
 
-    choices, line, price, _, again, *_ = changes(tab.refresh(mine, None, *asked[1:], *boxes(tab, **over)))
+    choices, line, price, _, _, again, *_ = changes(tab.refresh(mine, None, *asked[1:], *boxes(tab, **over)))
     assert choices["value"] == group["value"] and again == after and "0 runs to train" in price and line
     assert changes(tab.refresh("nonsense", "gone", *asked[1:], *boxes(tab)))[0]["value"] == group["value"]
     assert tab.halt(*asked)[1] == page, "there is nothing to stop any more"

@@ -300,8 +300,11 @@ class TrainTab:
         asked = self.controls.config_values(values)
         timm = pretrained.is_timm(asked["model"] or "")
         if changed == "model":
+            if timm:
+                asked |= {"width": 1.0}
+            elif asked["pretrained"]:  # back from timm, whose networks have the width they have
+                asked |= {"width": preset(asked["dataset"]).width}
             asked |= {"pretrained": timm, "finetune": "features", "side": None}
-            asked |= {"width": 1.0} if timm else {}
             asked.pop("init", None)  # what is usual for that network
         if changed == "pretrained" and not asked["pretrained"]:
             asked |= {"finetune": "features"}
