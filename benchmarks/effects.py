@@ -204,7 +204,7 @@ def seconds_per_epoch(run: Run) -> float:
 def rows(numbers: Mapping[Trial, Numbers]) -> dict[str, dict[str, Any]]:
     """condition -> row -> what the seeds say together. A difference is technique minus plain, seed by seed."""
     told: dict[str, dict[str, Any]] = {}
-    for condition in dict.fromkeys(t.condition for t in numbers):
+    for condition in CONDITIONS:
         by_row: dict[str, dict[int, Trial]] = {}
         for trial in sorted((t for t in numbers if t.condition == condition), key=lambda t: t.seed):
             by_row.setdefault(trial.row, {})[trial.seed] = trial
@@ -270,7 +270,7 @@ def conditions_of(common: Mapping[str, Any], seeds: Sequence[int], runs: Iterabl
 
 def table(told: Mapping[str, Any]) -> str:
     """The recorded figures in Markdown, those that help most on clean labels first."""
-    clean = next(iter(told["rows"].values()))
+    clean = next((rows for rows in told["rows"].values() if rows), {})
 
     def place(item: tuple[str, Any]) -> tuple[bool, float]:
         difference = clean.get(item[0], {}).get("test_difference")

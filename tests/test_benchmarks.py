@@ -89,7 +89,7 @@ def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
     rows = cells(benchmark("effects.py", "--quick", "--only", "dropout,weight_decay"))
     assert left() == before
 
-    clean, noise = ([row for row in rows if len(row) == width] for width in (9, 10))
+    clean, noise = ([row for row in rows if len(row) == width] for width in (13, 14))
     for named in (clean, noise):
         assert [row[0] for row in named[:3]] == ["", "---", "plain"]
         assert {row[0] for row in named[3:]} == {"Dropout", "Weight decay"}
