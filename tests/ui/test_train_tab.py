@@ -185,6 +185,9 @@ def test_a_recipe_sets_the_toggles_and_says_what_it_is(tab, recipe):
     *values, about, notice = tab.use(recipe, None, "digits", "basic_cnn")
     on = {name for name, value in zip(tab.toggles, values, strict=True) if name in CATALOGUE and value}
     assert on == set(recipe.regularizers) and recipe.title in about and not notice
+    told = dict(zip(tab.toggles, values, strict=True))
+    chosen = recipe.regularizers.get("weight_decay", {}).get("strength")
+    assert told["weight_decay.strength"] == ("" if chosen is None else str(chosen)), "what nobody chose follows the run"
 
 
 def test_a_recipe_leaves_what_an_assignment_locks(tab):

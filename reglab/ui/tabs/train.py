@@ -14,7 +14,7 @@ from reglab.experiments.experiment import Experiment
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE
 from reglab.teaching import cards
-from reglab.teaching.assignments import Assignment, values_of
+from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
 from reglab.teaching.presets import PRESETS, Preset
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
@@ -277,7 +277,7 @@ class TrainTab:
             config = RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
         except PROBLEMS as error:
             return [*skipped(self.toggles), "", warning(error)]
-        chosen = values_of(config)
+        chosen = shown_values(config)  # what follows from the run is left to the run on this page
         kept = held(assignment, self.toggles, [chosen[name] for name in self.toggles])
         return [*kept, recipe_html(recipe), ""]
 
