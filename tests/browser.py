@@ -187,7 +187,7 @@ class Lab:
         expect(box).to_have_value(option if isinstance(option, re.Pattern) else re.compile(re.escape(option)))
 
     def number(self, field: str) -> Locator:
-        return self.page.locator(f"#control-{field} .number input[type=text]")
+        return self.page.locator(f"#control-{field} .number-control input[type=text]")
 
     def refusal(self, control: str) -> Locator:
         """The sentence beside a control (`lr`, `batch_norm`) that says why it cannot be so."""

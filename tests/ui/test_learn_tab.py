@@ -322,7 +322,7 @@ def predict(lab: Lab, percent: int) -> None:
     """The first option everywhere, and this percentage."""
     for question in lab.page.locator("#lesson .questions fieldset").filter(visible=True).all():
         question.locator("label").first.click()
-    for number in lab.page.locator("#lesson .questions .number input[type=text]").filter(visible=True).all():
+    for number in lab.page.locator("#lesson .questions .number-control input[type=text]").filter(visible=True).all():
         number.fill(str(percent))
         number.blur()
 
@@ -357,7 +357,7 @@ def test_a_lesson_from_the_prediction_through_a_reload_to_another_attempt(offlin
     page.reload()  # the prediction and the runs are still there
     learn(lab)
     expect(page.locator("#lesson-intro h2")).to_have_text(lesson("overfitting").title)
-    expect(page.locator("#answer-overfitting-train .number input[type=text]")).to_have_value("70")
+    expect(page.locator("#answer-overfitting-train .number-control input[type=text]")).to_have_value("70")
     expect(page.locator("#answer-overfitting-gap input:checked")).to_have_count(1)
     expect(names).to_have_text(arms)
     page.locator("#lesson-setups button").first.click()

@@ -124,11 +124,11 @@ def test_a_teacher_makes_an_assignment(lab):
     page = lab.page
     page.get_by_role("button", name="Make an assignment").click()
     page.locator("#assignment-task textarea").fill("Try.")
-    page.locator("#assignment-epochs .number input").first.fill("1")
+    page.locator("#assignment-epochs .number-control input").first.fill("1")
     page.locator("#make-link").click()
     expect(page.locator("#assignment-link output")).to_contain_text("2 epochs are more than the 1 that")
     expect(page.locator("#assignment-link output")).to_be_visible()
-    page.locator("#assignment-epochs .number input").first.fill("9")
+    page.locator("#assignment-epochs .number-control input").first.fill("9")
     lab.choose("assignment-rest", "hidden")
     page.locator("#assignment-open input").fill("Dropout: r")
     page.get_by_role("option", name="Dropout: rate", exact=True).click()

@@ -216,9 +216,9 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
     page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
     page.locator("#values-1 textarea, #values-1 input").first.fill("0")
-    page.locator("#sweep-seeds .number input").fill("1")
-    page.locator("#sweep-images .number input").first.fill("60")
-    page.locator("#sweep-epochs .number input").first.fill("1")
+    page.locator("#sweep-seeds .number-control input").fill("1")
+    page.locator("#sweep-images .number-control input").first.fill("60")
+    page.locator("#sweep-epochs .number-control input").first.fill("1")
     expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
     command = re.compile(
         r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0$'

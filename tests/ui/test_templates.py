@@ -72,3 +72,10 @@ def test_nobody_escapes_by_hand():
         path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if by_hand.search(path.read_text("utf-8"))
     }
     assert found <= {"ui/components/events.py"}
+
+
+def test_no_style_sheet_of_ours_names_what_the_code_on_cards_is_coloured_by():
+    """Prism calls the parts of code `number`, `string`, ...: a rule for a field of that name breaks the lines of a card."""
+    parts = "number|string|keyword|comment|operator|function|punctuation|boolean|builtin"
+    for sheet in (ROOT / "ui/static").glob("*.css"):
+        assert not re.search(rf"(?m)^\s*\.({parts})(?![-\w])", sheet.read_text(encoding="utf-8")), sheet.name

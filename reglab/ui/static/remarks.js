@@ -10,7 +10,7 @@ function tell(tries = 10) {
   const others = Object.entries(window.reglabTold || {}).filter(([id]) => !(id in before));
   window.reglabTold = { ...Object.fromEntries(others), ...told };
   const now = ++turn, missing = Object.keys(told).filter(id => !document.getElementById(id));
-  for (const field of document.querySelectorAll(".number")) field.parentElement.dispatchEvent(new Event("told"));
+  for (const field of document.querySelectorAll(".number-control")) field.parentElement.dispatchEvent(new Event("told"));
   const wrong = Object.keys(said).filter(id => said[id].error);
   for (const id of refused.filter(id => !wrong.includes(id))) refuse(id, "");
   for (const id of wrong) refuse(id, said[id].error);
