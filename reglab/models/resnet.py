@@ -100,6 +100,15 @@ class ResNet(nn.Module):
         return [*ends, blocks[-1]]
 
 
+def fan_out(network: nn.Module) -> None:
+    """He's initialization of the convolutions, with the variance kept on the way back; biases of zero."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def build(spec: ModelSpec) -> nn.Module:
     """The network of this spec, with fresh weights. It takes images (N, 3, 32, 32) and gives logits (N, classes).
 
@@ -107,13 +116,10 @@ def build(spec: ModelSpec) -> nn.Module:
     begins with torch's weights.
     """
     network = ResNet(spec, SHAPES[spec.name])
-    if spec.init != "he":
+    if spec.init == "he":
+        fan_out(network)
+    else:
         initialized(network, spec.init)
-    for layer in network.modules() if spec.init == "he" else ():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
     if spec.norm == "none" and not spec.spectral_norm:  # which bounds the branches, and cannot divide a weight of zero
         # Without normalization the variance would double with every block. Branches that start at zero keep a deep
         # residual network trainable: Zhang et al. 2019, Fixup initialization, arXiv:1901.09321.

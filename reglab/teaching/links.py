@@ -219,27 +219,5 @@ WORDS = {
         b'"label_smoothing":{},"ema":{}},"batch_norm":{},"dropout":{"rate":0.5},"weight_decay":{"mode":"l2",'
         b'"strength":0.0005}}}'
     ),
-    "3": (
-        b'"fork":{"epoch":10,"beside":["scratch","plain"],"precision":"fp32","bf16","schedule":"cosine","constant","init":"he","torch",'
-        b'"finetune":"head_then_all","all","side":160,"pretrained":true,"model":"timm/tf_efficientnet_lite0",'
-        b'"timm/inception_v3","inception_v4","inception_resnet_v2","timm/vgg11_bn","timm/resnet34","timm/resnet50",'
-        b'"inception_small","alexnet_small","speed_cnn","vgg16","vgg11","resnet18","resnet20","width":0.5,"val_size":1000,'
-        b'"dataset":"cifar100","fashion_mnist","digits","train_size":5000,"label_noise":0.2,"epochs":20,"batch_size":32,'
-        b'"optimizer":"sgd","lr":0.001,"seed":1,"assignment":{"task":"Predict the validation accuracy and train. Which '
-        b"regularizer closes the gap? Find the settings with the best accuracy on the test images, and explain why the "
-        b'network overfits. ","predict":"val_accuracy","test_accuracy","gap","rest":"hidden","locked","open":["dropout",'
-        b'"dropout.rate","weight_decay.strength","dataset","model","seed"],"max_epochs":20,"max_images":5000,"max_runs":5}'
-        b'"regularizers":{"swa":{"start":0.5,"lr_share":0.1},"l2_sp":{"alpha":0.01,"beta":0.1},"layer_freezing":'
-        b'{"share":0.25},"manifold_mixup":{"alpha":2.0},"group_norm":{"num_groups":4},"dropblock":{"block_size":5},'
-        b'"max_norm":{"max_value":2.0},"orthogonality":{"strength":0.01},"spectral_norm":{"n_power_iterations":2},'
-        b'"gaussian_noise":{"sigma":0.05},"random_erasing":{"scale_max":0.3,"value":"mean","p":0.25},"trivial_augment":'
-        b'{"rotate":false},"confidence_penalty":{"beta":0.2},"gradient_clipping":{"max_norm":0.5},"gradient_noise":'
-        b'{"gamma":0.5,"eta":0.01},"spatial_dropout":{"rate":0.2},"stochastic_depth":{"rate":0.1},"l1":{"strength":0.0001},'
-        b'"cutout":{"length":8},"sam":{"rho":0.1},"ema":{"warmup":false,"decay":0.99},"early_stopping":'
-        b'{"monitor":"accuracy","min_delta":0.01,"patience":3},"label_smoothing":{"smoothing":0.2},"cutmix":{"prob":1.0,'
-        b'"alpha":0.5},"flip_crop":{"padding":2,"flip":false},"weight_decay":{"norm_and_bias":true},"batch_norm":{},'
-        b'"weight_decay":{},"mixup":{},"bootstrapping":{"beta":0.8},"cutmix":{},"flip_crop":{},"mixup":{"alpha":0.2},'
-        b'"label_smoothing":{},"ema":{}},"batch_norm":{},"dropout":{"rate":0.5},"weight_decay":{"mode":"l2",'
-        b'"strength":0.0005}}}'
-    ),
 }
+WORDS["3"] = WORDS["2"].replace(b'"constant",', b'"constant","init":"he","torch",')
