@@ -24,7 +24,14 @@ def test_on_a_phone_nothing_runs_off_the_side_and_one_can_train(visitors, server
         expect(lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab", selected=True)).to_have_text(tab)
         lab.at_rest()
         assert lab.sideways() <= 0, tab
+        assert lab.page.evaluate(COVERED) == [], tab
 
+
+COVERED = """() => [...document.querySelectorAll(".number-control")].filter(field => field.checkVisibility()).filter(field => {
+    const [label, box] = [field.querySelector("label"), field.querySelector("input[type=text]")].map(e => e.getBoundingClientRect());
+    return label.left < box.right && box.left < label.right && label.top < box.bottom - 1 && box.top < label.bottom - 1;
+}).map(field => field.innerText)"""
+"""The fields whose number lies over their label."""
 
 NAMED = {
     "button",
