@@ -1,13 +1,30 @@
-"""Gradio: its idle queue, what an event of a page tells, and components that hand values over in their own way.
+"""Gradio: what stands around its app, its idle queue, what an event of a page tells, and components with ways of their own.
 
 Methods are set on instances, because Gradio writes a .pyi file beside the source of every subclass of a component.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+
+def app_kwargs(shell: Callable[[Any], Any]) -> dict[str, Any]:
+    """For `Blocks.launch(app_kwargs=...)`: the shell, given the app, stands around all of it.
+
+    `app_kwargs={"middleware": [...]}` would stand inside Gradio's own middleware: Gradio adds that later, and what is added
+    later is further out. So the shell is put around `Starlette.middleware_stack` when the app starts, which is before the
+    server listens. Gradio 6.31.0, starlette 1.10.0.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = shell(app.middleware_stack)
+        yield
+
+    return {"lifespan": lifespan}
 
 
 def let_idle_queue_sleep(page: Any) -> None:

@@ -7,21 +7,25 @@ of Gradio.
 from __future__ import annotations
 
 import atexit
+import ipaddress
 import os
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from reglab import compat
+from reglab.deployment import Deployment
 from reglab.ui.api import Api
 from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
+from reglab.ui.shell.shell import Shell
 from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import ErrorsTab
 from reglab.ui.tabs.inside import InsideTab
@@ -90,6 +94,16 @@ def theme() -> gr.themes.Base:
     )
 
 
+def is_reachable(server_name: str | None) -> bool:
+    """Whether other machines can open a page that is served at this name."""
+    if not server_name or server_name == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(server_name.strip("[]")).is_loopback
+    except ValueError:
+        return True
+
+
 def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
     lab = lab or Lab()
@@ -103,6 +117,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     compat.gradio.let_idle_queue_sleep(page)
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
+    deployment = Deployment.here(is_reachable=is_reachable(options["server_name"]) or bool(options.get("share")))
     return page.launch(
         theme=theme(),
         head=HEAD,
@@ -111,6 +126,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size=MAX_UPLOAD,
+        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=deployment)),
         ssr_mode=False,
         pwa=False,
         **options,

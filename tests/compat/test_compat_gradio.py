@@ -71,3 +71,32 @@ def test_values_that_do_not_fit_an_endpoint_are_answered_in_words():
     with pytest.raises(ValueError, match="didn't receive enough"):
         asyncio.run(page.process_api(private, []))
     assert asyncio.run(page.process_api(told, [None, "a"]))["data"] == [""]
+
+
+def test_a_shell_stands_around_all_of_gradio():
+    """Outside of its middleware too, and before the first request."""
+    import gradio as gr
+    from fastapi.testclient import TestClient
+    from gradio.routes import App
+
+    seen: list[str] = []
+
+    def shell(inside):
+        async def app(scope, receive, send):
+            seen.append(scope["path"])
+            headers = [(b"x-shell", b"1")]
+            await send({"type": "http.response.start", "status": 418, "headers": headers})
+            await send({"type": "http.response.body"})
+
+        return app
+
+    with gr.Blocks() as page:
+        gr.Textbox()
+    page.config = page.get_config_file()
+    page.blocked_paths = page.allowed_paths = []
+    with TestClient(App.create_app(page, app_kwargs=compat.gradio.app_kwargs(shell))) as client:
+        # Gradio's own middleware would answer this by itself.
+        asked = {"origin": "http://elsewhere.example", "access-control-request-method": "POST"}
+        answer = client.options("/config", headers=asked)
+    assert answer.status_code == 418 and answer.headers["x-shell"] == "1" and seen == ["/config"]
+    assert "access-control-allow-origin" not in answer.headers
