@@ -1,4 +1,4 @@
-"""The standard library: a pool's processes, a command line and its console, a user without a name or a home."""
+"""The standard library: a pool's processes and their environment, a command line and its console, a user without a name or a home."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import getpass
 import io
 import os
 import stat
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,24 @@ def kill_workers(pool: ProcessPoolExecutor) -> None:
     """End a pool's processes at once, whatever they do. `_processes`, Python 3.11.7; `kill_workers()` from 3.14 on."""
     for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.kill()
+
+
+def start_processes_with(environment: Callable[[], Mapping[str, str]]) -> None:
+    """Let multiprocessing start its fork server, its resource tracker and what it spawns with that environment alone.
+
+    They else inherit all of `os.environ`, which Linux shows in /proc/PID/environ as long as they live. All three go through
+    `util.spawnv_passfds`, Python 3.11.7 to 3.13. Windows spawns in another way: processes there inherit everything.
+    """
+    from multiprocessing import util
+
+    def spawnv_passfds(path: str, args: Sequence[str], passfds: Sequence[int]) -> int:
+        started = subprocess.Popen(
+            args, executable=path, pass_fds=tuple(passfds), env=environment(), restore_signals=False
+        )
+        started.returncode = 0  # multiprocessing waits for it; subprocess need not
+        return started.pid
+
+    util.spawnv_passfds = spawnv_passfds  # type: ignore[assignment]
 
 
 def options_of(parser: ArgumentParser) -> list[Action]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,9 +20,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from reglab import ROOT, compat, data
+from reglab import compat, data
 from reglab.download import Remote
 from reglab.errors import ConfigError, DataError
+from reglab.jobs.processes import child_environment
 from reglab.models import pretrained
 
 State = Literal["idle", "running", "ready", "failed"]
@@ -96,11 +96,9 @@ class Fetch:
         with self._lock:
             if self.state == "running":
                 return
-            package = str(ROOT.resolve())  # found also when the app runs in another folder
-            paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
                 self.command,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env=child_environment(hub=True),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+from conftest import ROOT
 
 from reglab import compat
 
@@ -26,6 +29,24 @@ def test_the_processes_of_a_pool_can_be_ended_whatever_they_do():
     with pytest.raises(BrokenProcessPool):
         future.result(timeout=60)
     pool.shutdown(wait=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process was started with")
+def test_multiprocessing_starts_its_helpers_with_the_environment_that_it_is_told():
+    script = """
+from multiprocessing import get_context, resource_tracker
+import os
+from reglab import compat
+
+compat.python.start_processes_with(lambda: {"ONLY": "this"})
+spawned = get_context("spawn").Process(target=print, args=("spawned",))
+spawned.start()
+resource_tracker.ensure_running()
+print(open(f"/proc/{resource_tracker.getfd() and resource_tracker._resource_tracker._pid}/environ").read())
+spawned.join()
+"""
+    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=ROOT)
+    assert "spawned" in told and "ONLY=this" in told and "PATH=" not in told
 
 
 def test_the_options_of_a_command_line_are_listed_in_order():
