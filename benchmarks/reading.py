@@ -132,7 +132,7 @@ def listing(runs: int, rounds: int) -> dict[str, list[float]]:
         lab = Lab(store, Store(Path(folder) / "none", read_only=True))
         with FileLock(store.root / ".cpu.lock"):  # the worker of the first run waits for the device
             lab.training.jobs.submit_each(made, owner="somebody")
-            lab.training.jobs.running()[0].begun.wait()
+            lab.training.jobs.running()[0].worker.begun.wait()
             time.sleep(3)  # until the worker has loaded what it needs, and waits
             taken, placed = [], []
             for _ in range(rounds + 1):

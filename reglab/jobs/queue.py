@@ -1,28 +1,26 @@
-"""Who trains when: one job at a time on each device, and a queue that is fair to visitors.
+"""Who trains when: as many jobs at once as there is room for, and a queue that is fair to visitors.
 
-A job is one run, or several that are trained in turn. Its worker process owns its runs and tells of them only through
-their folders; nothing of a job is lost when the page or the server goes.
+A job is one run, or several that are trained in turn. Its worker, in whatever place, owns its runs and tells of them only
+through their folders; nothing of a job is lost when the page or the server goes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.jobs.isolation import IsolatedProcess
-from reglab.jobs.processes import process_context
-from reglab.jobs.worker import worker
+from reglab.jobs.places.here import places
+from reglab.jobs.places.place import Place, Worker
 from reglab.runs.recording import conclude
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -31,7 +29,6 @@ from reglab.training.events import Stopped
 
 WAITING = 20  # jobs in the queue, all visitors together
 WAITING_PER_OWNER = 3
-PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it is killed
 
 
 @dataclass
@@ -44,9 +41,8 @@ class Job:
     number: int
     batch: int
     prune: bool = False
-    process: BaseProcess | None = None
-    asked_to_stop: float = 0.0
-    begun: threading.Event = field(default_factory=threading.Event)  # its process is there, or will never be
+    worker: Worker | None = None  # from its turn on
+    context: Context = field(default_factory=copy_context)  # of the request, for a place that wants to know who asks
 
 
 @dataclass(frozen=True)
@@ -91,13 +87,13 @@ def in_turn(waiting: Sequence[Job], served: Mapping[str, int]) -> list[Job]:
 class Jobs:
     """The queue of one server over one folder of runs. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, where: Mapping[str, Place] | None = None) -> None:
         self.store = store
+        self._places = where or places(store.root)
         self._looker = IsolatedProcess()  # at the machine
-        self._context = process_context()
         self._lock = threading.RLock()
         self._queue: list[Job] = []
-        self._running: dict[str, Job] = {}  # by device
+        self._running: list[Job] = []
         self._snapshot: QueueSnapshot | None = None  # while nothing changes
         self._numbers = count()
         self._served: dict[str, int] = {}  # owner -> number of the last job of theirs that was started
@@ -225,11 +221,11 @@ class Jobs:
                     conclude(run, Stopped(epoch=0, step=0))
             self._queue = [job for job in self._queue if job.runs]
             self._changed()
-            running = next((job for job in self._running.values() if run in job.runs), None)
+            running = next((job for job in self._running if run in job.runs), None)
             if running or run.is_locked():
                 run.ask_to_stop()
-            if running and all(each.should_stop() for each in running.runs):
-                running.asked_to_stop = time.monotonic()
+            if running and running.worker and all(each.should_stop() for each in running.runs):
+                running.worker.asked_to_stop()
 
     # ---- looking
     def order(self) -> list[Job]:
@@ -243,7 +239,7 @@ class Jobs:
         if found is None:
             with self._lock:
                 places = {run.id: place for place, job in enumerate(self.order(), 1) for run in job.runs}
-                started = frozenset(run.id for job in self._running.values() for run in job.runs)
+                started = frozenset(run.id for job in self._running for run in job.runs)
                 found = self._snapshot = QueueSnapshot(places, started)
         return found
 
@@ -265,12 +261,12 @@ class Jobs:
     def is_busy(self, owner: str) -> bool:
         """Whether a job of theirs runs or waits."""
         with self._lock:
-            return any(job.owner == owner for job in (*self._queue, *self._running.values()))
+            return any(job.owner == owner for job in (*self._queue, *self._running))
 
     def running(self) -> list[Job]:
-        """The jobs that have been handed to a worker, one a device."""
+        """The jobs that have been handed to a worker."""
         with self._lock:
-            return list(self._running.values())
+            return list(self._running)
 
     def counts(self) -> tuple[int, int]:
         """Jobs that run and jobs that wait."""
@@ -280,43 +276,25 @@ class Jobs:
     # ---- doing
     def _start_next(self) -> None:
         for job in self.order():
-            if job.device in self._running or self._closed:
+            place = self._places[job.device]
+            if self._closed or sum(other.device == job.device for other in self._running) >= place.at_once:
                 continue
+            job.worker = place.worker(job)
             self._queue.remove(job)
-            self._running[job.device] = job
+            self._running.append(job)
             self._changed()
             self._served[job.owner] = max(self._served.values(), default=0) + 1
-            threading.Thread(target=self._see_through, args=(job,), daemon=True, name="reglab-job").start()
+            threading.Thread(target=self._see_through, args=(job, job.worker), daemon=True, name="reglab-job").start()
 
-    def _see_through(self, job: Job) -> None:
-        """Start the job's worker, wait for its end, start the next one. A worker that ignores being stopped is killed."""
+    def _see_through(self, job: Job, worker: Worker) -> None:
+        """Let the job's worker train it, then start the next one."""
         try:
-            if process := self._started(job):
-                while not wait([process.sentinel], timeout=0.5):
-                    if job.asked_to_stop and time.monotonic() - job.asked_to_stop > PATIENCE:
-                        process.kill()
-                process.join()
+            worker.see_through()
         finally:
-            job.begun.set()
             with self._lock:
-                if self._running.get(job.device) is job:
-                    del self._running[job.device]
+                self._running.remove(job)
                 self._changed()
                 self._start_next()
-
-    def _started(self, job: Job) -> BaseProcess | None:
-        """The job's process, asked to stop at once where the server was closed while it was starting."""
-        if self._closed:
-            return None
-        arguments = (str(self.store.root), [run.id for run in job.runs], job.device, job.prune)
-        process: BaseProcess = self._context.Process(target=worker, args=arguments, daemon=False)
-        process.start()  # without the lock: the first one takes seconds
-        with self._lock:
-            job.process = process
-            if self._closed:
-                process.terminate()
-        job.begun.set()
-        return process
 
     def close(self, patience: float = 5.0) -> None:
         """Ask all workers to stop at once, with their snapshots, and wait for them a little, `patience` in seconds."""
@@ -324,15 +302,11 @@ class Jobs:
         with self._lock:
             self._closed, self._queue = True, []
             self._changed()
-            running = list(self._running.values())
-            for job in running:
-                if job.process:  # one that is just starting is asked by its own thread
-                    with contextlib.suppress(OSError, ValueError):
-                        job.process.terminate()
-        for job in running:
-            job.begun.wait(max(0.0, end - time.monotonic()))
-            if job.process:
-                wait([job.process.sentinel], timeout=max(0.0, end - time.monotonic()))
+            workers = [job.worker for job in self._running if job.worker]
+        for worker in workers:
+            worker.halt()
+        for worker in workers:
+            worker.ended.wait(max(0.0, end - time.monotonic()))
         self._looker.close()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from reglab.jobs.failures import in_words
 from reglab.runs.clock import Clock
 from reglab.runs.recording import conclude, record
 from reglab.runs.run import Run
-from reglab.training.events import Event, Failed, Stopped
+from reglab.training.events import Epoch, Event, Failed, Paused, Preparing, Step, Stopped
 
 if TYPE_CHECKING:
     from reglab.data import Split
@@ -32,11 +34,14 @@ def work(
     listen: Callable[[Run, Event], None] = lambda run, event: None,
     stopped: Callable[[], bool] = lambda: False,
     prune: bool = False,
+    deadline: float = math.inf,
 ) -> None:
     """Train these runs in turn, here and now: one event of each, round and round. Resumes those that have begun.
 
     What goes wrong with one run is written into its folder and leaves the others alone. With `prune`, a run that cannot
-    win against the others of its group is stopped early.
+    win against the others of its group is stopped early. At the `deadline`, a moment of `time.monotonic()`, each has a
+    snapshot and no last word, and the next call goes on to the bytes of an uninterrupted run. At least one of the runs
+    gets on before, by a step or an evaluation, so whoever calls again and again comes to an end.
     """
     import torch
 
@@ -44,18 +49,23 @@ def work(
     from reglab.jobs.pruning import pruned
 
     torch.set_num_threads(machine.cpu_count())
+    moved = False
 
     def events_of(run: Run) -> Iterator[Event]:
         began = time.perf_counter()
         c, resume = run.config, run.resume()
         dataset = data.load(c.dataset, test_images=run.test_images)
         split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
-        events = trained(c, split, resume, lambda: stopped() or run.should_stop())
+        events = limited(partial(trained, c, split, resume), lambda: stopped() or run.should_stop(), is_over)
         clock = Clock(run, loading=time.perf_counter() - began)
         return record(run, pruned(events, run) if prune else events, clock)
 
+    def is_over() -> bool:
+        return moved and time.monotonic() > deadline
+
     with ExitStack() as owned:
         going: dict[Run, Any] = {}
+        begun: set[Run] = set()  # the first that a run says of its preparing is what was done before
         for run in runs:
             owned.enter_context(run.locked())
         for run in runs:
@@ -69,7 +79,17 @@ def work(
                 if event is None:
                     del going[run]
                 else:
+                    moved = moved or isinstance(event, (Step, Epoch)) or (isinstance(event, Preparing) and run in begun)
+                    begun.add(run)
                     listen(run, event)
+
+
+def limited(
+    events: Callable[[Callable[[], bool]], Iterator[Event]], asked: Callable[[], bool], is_over: Callable[[], bool]
+) -> Iterator[Event]:
+    """What happens until somebody has asked to stop, or until the time is over: then the last event is `Paused`."""
+    for event in events(lambda: asked() or is_over()):
+        yield Paused() if isinstance(event, Stopped) and not asked() else event
 
 
 def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callable[[], bool]) -> Iterator[Event]:

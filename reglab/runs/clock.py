@@ -64,6 +64,11 @@ class Clock:
         self.saved = now
         return True
 
+    def pause(self) -> None:
+        """One more line, unless nothing was done since the last: it would say that the run is at its beginning."""
+        if self.start_share is not None or self.preparing:
+            self.write()
+
     def _share(self) -> float:
         """The part of the run that is done, from 0 to 1."""
         return (max(self.epoch - 1, 0) + self.batch / self.batches) / self.epochs

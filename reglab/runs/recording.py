@@ -12,7 +12,7 @@ from reglab.runs.clock import Clock
 from reglab.runs.files import keep_beside, write_bytes, write_json
 from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, RIGHT, Run
 from reglab.runs.tensors import checksum, tensor_bytes
-from reglab.training.events import Best, Event, Failed, Finished, Preparing, Snapshot, Started, Step, Stopped
+from reglab.training.events import Best, Event, Failed, Finished, Paused, Preparing, Snapshot, Started, Step, Stopped
 
 
 def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Iterator[Event]:
@@ -43,9 +43,9 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
                     pending = None
             elif isinstance(event, Best):
                 weights.best(event)
-            if not isinstance(event, (Preparing, Step, Snapshot)):
-                if isinstance(event, (Stopped, Finished)) and pending is not None:
-                    weights.snapshot(pending, written)  # still live: nothing was trained since
+            if isinstance(event, (Paused, Stopped, Finished)) and pending is not None:
+                weights.snapshot(pending, written)  # still live: nothing was trained since
+            if not isinstance(event, (Preparing, Step, Snapshot, Paused)):
                 if isinstance(event, Started):
                     write_machine(run, event)
                 if isinstance(event, Finished) and event.right:
@@ -59,6 +59,8 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
             if isinstance(event, (Finished, Stopped, Failed)):
                 clock.write(final=True)
                 seal(run)
+            elif isinstance(event, Paused):
+                clock.pause()
             yield event
 
 

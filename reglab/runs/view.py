@@ -54,7 +54,8 @@ class RunView:
     @property
     def was_pruned(self) -> bool:
         """Whether a sweep stopped it because it could not win."""
-        return self.last_event.get("event") == Stopped.name and bool(self.last_event.get("reason"))
+        last = self.last_event
+        return last.get("event") == Stopped.name and bool(last.get("reason")) and not last.get("cut_off")
 
     @property
     def is_live(self) -> bool:

@@ -1,7 +1,7 @@
 """What a run can say while it trains. `train()` yields these; printing, plotting, saving and testing listen.
 
-All but `Preparing`, `Step` and `Snapshot` become one line of `metrics.jsonl` each, `{"event": "epoch", "epoch": 3, ...}`. They hold
-nothing that a second run of the same config would not repeat: wall clock and speed are measured by whoever listens.
+All but `Preparing`, `Step`, `Snapshot` and `Paused` become one line of `metrics.jsonl` each, `{"event": "epoch", "epoch": 3, ...}`.
+They hold nothing that a second run of the same config would not repeat: wall clock and speed are measured by whoever listens.
 Accuracies, the gap and calibration errors are fractions from 0 to 1; losses are in nats per image.
 """
 
@@ -124,6 +124,13 @@ class Snapshot(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Paused(Event):
+    """The time that the run had in this place is over: it goes on from the snapshot before this event as if nothing had been."""
+
+    name: ClassVar[str] = "paused"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished(Event):
     """The end, with the numbers on the test images, which were opened just now for the first time.
 
@@ -149,12 +156,16 @@ class Finished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """Someone asked to stop, or the run was pruned (`reason`); it can be resumed from the snapshot before this event."""
+    """Someone asked to stop, or the run was pruned (`reason`); it can be resumed from the snapshot before this event.
+
+    `cut_off`: nobody asked, and it was not pruned; `reason` says what stood in the way, and it is meant to go on.
+    """
 
     name: ClassVar[str] = "stopped"
     epoch: int
     step: int
     reason: str | None = None
+    cut_off: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def submit(jobs: Jobs, configs: list[RunConfig], owner: str = "", group: str = "
 
 
 def worker_of(jobs: Jobs, run: Run) -> int:
-    return next(job.process.pid for job in jobs.running() if run in job.runs)
+    return next(job.worker.process.pid for job in jobs.running() if run in job.runs)
 
 
 def epochs_and_end(run: Run) -> tuple[list[int], str]:
@@ -271,7 +271,7 @@ def test_a_new_server_waits_for_the_worker_of_the_old_one(jobs, store):
     wait_for(lambda: trains(run))
     restarted = Jobs(Store(store.root))
     (second,) = submit(restarted, [quick()])
-    wait_for(lambda: restarted.running()[0].begun.is_set())
+    wait_for(lambda: restarted.running()[0].worker.begun.is_set())
     assert run.is_locked() and not second.is_locked()
     jobs.stop(run)
     wait_for(lambda: ended(restarted, second))

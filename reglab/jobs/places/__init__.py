@@ -1,0 +1,6 @@
+"""Where the runs of a job are trained. The queue decides who is next and does not know which place it is.
+
+Read first: `place.py` (what every place does), then `process.py` (a process of this machine) and `here.py`, the one that chooses.
+Each does the same `work(runs, ...)` of `jobs/worker.py`, and whoever wants to know how it goes reads the folders of the runs.
+May import: `worker`, `processes`, `runs` and the floors below.
+"""
