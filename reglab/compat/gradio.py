@@ -1,4 +1,4 @@
-"""Gradio: what stands around its app, its idle queue, what an event of a page tells, and components with ways of their own.
+"""Gradio: what stands around its app, its idle queue, what an event tells and whose it is, and components with ways of their own.
 
 Methods are set on instances, because Gradio writes a .pyi file beside the source of every subclass of a component.
 """
@@ -41,6 +41,13 @@ def told(event: Any) -> dict[str, Any]:
     """What the page's JavaScript gave along with an event; empty for nothing. `EventData._data`, Gradio 6.31.0."""
     data = event._data
     return data if isinstance(data, dict) else {}
+
+
+def request() -> Any:
+    """The `gr.Request` that the handler which runs now answers; None outside of one. `LocalContext.request`, Gradio 6.31.0."""
+    from gradio.context import LocalContext
+
+    return LocalContext.request.get(None)
 
 
 def takes(component: Any, function: Callable[[Any], Any]) -> Any:

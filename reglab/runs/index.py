@@ -27,7 +27,11 @@ _lock = threading.Lock()
 
 
 def summaries(store: Store) -> list[dict[str, Any]]:
-    """`Run.summary()` of every run, newest first."""
+    """`Run.summary()` of every run that the store shows, newest first."""
+    return [s for s in _summaries(store.whole) if store.shows(Run(store.root / s["run"]))]
+
+
+def _summaries(store: Store) -> list[dict[str, Any]]:
     with _lock:
         known = _memory.get(store) or _read(store)
     told, kept, news = [], {}, False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import secrets
 import shutil
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +18,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.runs import names
 from reglab.runs.files import write_json
+from reglab.runs.owner import write_owner
 from reglab.runs.run import FORMAT, Run
 from reglab.runs.view import RunView, Views
 
@@ -28,6 +31,24 @@ class Store:
     def __init__(self, root: Path | str, read_only: bool = False) -> None:
         self.root, self.read_only = Path(root), read_only
         self._views = Views()
+        self._whole: Store | None = None
+        self._shows: Callable[[Run], bool] = lambda run: True
+        self._key = ""
+
+    def seen(self, shows: Callable[[Run], bool], key: str) -> Store:
+        """The same folder as somebody sees it: other runs than these are not there, and new ones belong to that key."""
+        seen = copy.copy(self)
+        seen._whole, seen._shows, seen._key = self.whole, shows, key
+        return seen
+
+    @property
+    def whole(self) -> Store:
+        """The store with every run that lies in the folder."""
+        return self._whole or self
+
+    def shows(self, run: Run) -> bool:
+        """Whether whoever looks may know that there is this run."""
+        return self._shows(run)
 
     def create(self, config: RunConfig, *, name: str = "", group: str = "", parent: str = "") -> Run:
         """A new run folder with its config. `group` ties runs together that were started to be compared.
@@ -51,6 +72,7 @@ class Store:
         }
         try:
             run.path.mkdir(parents=True)
+            write_owner(run.path, self._key)  # before anybody can take it for a run, and one of nobody
             write_json(run.path / "config.json", described)
             if name:
                 run.rename(name)
@@ -72,10 +94,9 @@ class Store:
             not isinstance(run_id, str)
             or not ID.fullmatch(run_id)
             or not (self.root / run_id / "config.json").is_file()
+            or not self._shows(Run(self.root / run_id))
         ):
-            raise RunError(
-                f"There is no run {shortened(run_id)} in {self.root.name}: `python -m reglab runs` lists them."
-            )
+            raise unknown(run_id, self.root)
         return self._views.run(Run(self.root / run_id))
 
     def view(self, run: Run) -> RunView:
@@ -88,7 +109,7 @@ class Store:
             found = [Run(entry) for entry in self.root.iterdir() if ID.fullmatch(entry.name) and entry.is_dir()]
         except OSError:
             return []
-        return sorted(found, key=lambda run: run.id, reverse=True)
+        return sorted(filter(self._shows, found), key=lambda run: run.id, reverse=True)
 
     def group(self, name: str) -> list[Run]:
         """The runs that were started together under that name, oldest first."""
@@ -99,6 +120,11 @@ class Store:
 def new_id(stamp: datetime) -> str:
     """A run's id: the time, so that ids sort by age, and chance, so that two runs never share one."""
     return f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def unknown(run_id: object, root: Path) -> RunError:
+    """What whoever asks for a run is told where there is none, or none that they may know of."""
+    return RunError(f"There is no run {shortened(run_id)} in {root.name}: `python -m reglab runs` lists them.")
 
 
 def shortened(value: object) -> str:

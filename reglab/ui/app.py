@@ -21,6 +21,7 @@ import gradio as gr
 from reglab import compat
 from reglab.deployment import Deployment
 from reglab.ui.api import Api
+from reglab.ui.components import visitor
 from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
@@ -58,7 +59,8 @@ NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="repr
 
 
 def build(lab: Lab) -> gr.Blocks:
-    """The page over one lab."""
+    """The page over one lab, which everything on it sees as whoever asks does."""
+    lab = visitor.as_asked(lab)
     with gr.Blocks(
         title="CNN Regularization Lab", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
     ) as blocks:
@@ -120,7 +122,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     deployment = Deployment.here(is_reachable=is_reachable(options["server_name"]) or bool(options.get("share")))
     return page.launch(
         theme=theme(),
-        head=HEAD,
+        head=visitor.HEAD + HEAD,
         css_paths=[path for path in sorted(STATIC.glob("*.css")) if path.name != "chart.css"],  # which the chart brings
         footer_links=["api", "settings"],
         run_history=False,

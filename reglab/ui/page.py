@@ -9,7 +9,6 @@ A tab that has something to put on the Train tab returns `page.follow(runs, visi
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -24,7 +23,7 @@ from reglab.ui.components.controls import Controls, preset
 from reglab.ui.components.events import skipped
 from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.components.visitor import name_of, tries_of, warning
+from reglab.ui.components.visitor import tries_of, warning
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves
 from reglab.ui.views.setup import machine_html
@@ -54,7 +53,7 @@ class Page:
         self.lab = lab
         self.header = gr.HTML(machine_html(lab.training.machine_line()), elem_id="header")
         self.tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap", render=False)
-        # {"name": ..., "ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart. The secret
+        # {"ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart. The secret
         # only has to be the same after a restart; there is nothing secret in a list of run ids.
         self.visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
         self.assignment = gr.State(None)  # the Assignment, or None; the server's, so that no page can soften it
@@ -103,11 +102,7 @@ class Page:
         views = self.lab.training.views(runs)
         live = any(view.is_live for view in views)
         return [
-            {
-                "name": name_of(visitor) or secrets.token_hex(8),
-                "ids": [run.id for run in runs],
-                "tries": tries_of(visitor),
-            },
+            {"ids": [run.id for run in runs], "tries": tries_of(visitor)},
             stamp_of(curves.stamp(views)),
             self.chart_of(views),
             gr.update(interactive=not live),

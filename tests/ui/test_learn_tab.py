@@ -132,17 +132,17 @@ def test_the_list_says_nothing_that_gradio_would_take_for_code():
 
 def test_a_lesson_asks_for_a_prediction_first_and_runs_only_once_at_a_time(tab, here):
     page = tab.lesson
-    memory, notice, *live, clock = changes(page.begin("lesson:dropout", {}, {}, *[None] * len(page.answers)))
+    memory, notice, *live, clock = changes(page.begin("lesson:dropout", {}, *[None] * len(page.answers)))
     assert "Predict first: " in notice and memory is None and set(live) == {None} and here.stores.own.runs() == []
 
-    memory, notice, *live, clock = page.begin("lesson:dropout", {}, {"name": "ann"}, *answers(tab, "dropout"))
+    memory, notice, *live, clock = page.begin("lesson:dropout", {}, *answers(tab, "dropout"))
     begun = of(tab, live)
     arms = list(lesson("dropout").changes)
     assert notice == "" and changes([clock]) == [{"active": True}] and begun["stop"] == {"interactive": True}
     assert begun["start"] == {"interactive": False, "value": AGAIN} and begun["result"] == ""
     assert [run["name"] for run in begun["chart"]["runs"]] == arms
     assert {run.name for run in here.stores.own.runs()} == {f"{lesson('dropout').title}, {arm}" for arm in arms}
-    _, notice, *live, _ = changes(page.begin("lesson:dropout", memory, {}, *answers(tab, "dropout")))
+    _, notice, *live, _ = changes(page.begin("lesson:dropout", memory, *answers(tab, "dropout")))
     assert "is going on" in notice and set(live) == {None} and len(here.stores.own.runs()) == len(arms)
 
     put_back = page.remembered(memory)
@@ -154,11 +154,11 @@ def test_a_lesson_asks_for_a_prediction_first_and_runs_only_once_at_a_time(tab, 
     page.halt("lesson:dropout", memory)
     runs = here.results.open(Kept.of(memory, lesson("dropout")).ids)
     wait_until(lambda: not here.training.is_live(runs), "still live after Stop")
-    *live, clock = page.tick("lesson:dropout", memory, {"name": "ann"}, begun["stamp"])
+    *live, clock = page.tick("lesson:dropout", memory, begun["stamp"])
     ended = of(tab, live)
     assert changes([clock]) == [None] and "nothing to score" in ended["result"]
     assert ended["start"] == {"interactive": True, "value": AGAIN} and ended["stop"] == {"interactive": False}
-    asked = ("lesson:dropout", memory, {"name": "ann"}, ended["stamp"])
+    asked = ("lesson:dropout", memory, ended["stamp"])
     wait_until(lambda: changes(page.tick(*asked))[-1] == {"active": False}, "still looking though nothing is going on")
     assert set(changes(page.tick(*asked))[:-1]) == {None}, "nothing new"
 
@@ -180,7 +180,7 @@ def test_a_finished_lesson_is_scored_and_the_next_attempt_has_another_seed(tab, 
     forgotten = of(tab, page.filled("lesson:overfitting", Kept({}, kept.ids, 1).into({}, overfitting))[-7:-1])
     assert "Your prediction" not in forgotten["result"] and "What these runs have shown" in forgotten["result"]
 
-    again, _, *live, _ = page.begin("lesson:overfitting", memory, {}, *answers(tab, "overfitting"))
+    again, _, *live, _ = page.begin("lesson:overfitting", memory, *answers(tab, "overfitting"))
     assert all(f"`{c.command()}`" in of(tab, live)["arms"] for c in overfitting.arms("digits", 1).values())
     assert Kept.of(again, overfitting).attempt == 2
     page.halt("lesson:overfitting", again)
@@ -191,11 +191,11 @@ def test_a_lesson_is_trained_from_the_prediction_to_the_score(tab, here, monkeyp
     small = {"train_size": 40, "val_size": 40, "epochs": 2, "batch_size": 20, "width": 0.125}
     monkeypatch.setitem(BASE, "digits", small)
     made_arms.cache_clear()
-    page, dropout, visitor = tab.lesson, lesson("dropout"), {"name": "ann"}
-    memory, _, *live, _ = page.begin("lesson:dropout", {}, visitor, *answers(tab, "dropout"))
+    page, dropout = tab.lesson, lesson("dropout")
+    memory, _, *live, _ = page.begin("lesson:dropout", {}, *answers(tab, "dropout"))
     told, clock = of(tab, live), None
     while clock is None:  # as the page looks again and again, until it is told that nothing more can come
-        seen = page.tick("lesson:dropout", memory, visitor, told["stamp"])
+        seen = page.tick("lesson:dropout", memory, told["stamp"])
         told |= {name: value for name, value in of(tab, seen[:-1]).items() if value is not None}
         [clock] = changes(seen[-1:])
         time.sleep(0.05)

@@ -19,6 +19,7 @@ from reglab.errors import ConfigError
 from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, STATUS
 from reglab.experiments.reproduce import Standing
+from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.results import progress_of
@@ -120,31 +121,32 @@ def test_a_publication_is_shown_begun_and_stopped(here, laid_out):
         names = ("page", "budget", "full", "run budget", "run full", "stop", "stamp", "known", "clock")
         return dict(zip(names, changes(updates), strict=True))
 
-    before = parts(tab.show("label_smoothing", {"name": "ann"}))
+    before = parts(tab.show("label_smoothing"))
     assert "86.8 %" in words(before["page"]) and before["known"] == []
     assert before["run budget"] == before["run full"] == {"interactive": True}
     assert before["stop"] == {"interactive": False} and before["clock"] == {"active": False}
-    notice, *commands = changes(tab.choose("label_smoothing", {}))[:3]
+    notice, *commands = changes(tab.choose("label_smoothing"))[:3]
     assert notice == "" and commands == [f"python -m reglab reproduce label_smoothing --{r}" for r in RECIPES]
-    assert "89.31 %" in words(tab.choose("nothing", {})[3])
+    assert "89.31 %" in words(tab.choose("nothing")[3])
 
-    notice, *updates = tab.begin("budget", "label_smoothing", {"name": "ann"})
+    notice, *updates = tab.begin("budget", "label_smoothing")
     begun = parts(updates)
     assert notice == "" and "0 of 10 runs are finished" in words(begun["budget"])
     assert len(begun["known"]) == len(here.stores.own.runs()) == 10 and begun["stamp"] != before["stamp"]
     assert begun["run budget"] == {"interactive": False} and begun["run full"] == {"interactive": True}
     assert begun["stop"] == {"interactive": True} and begun["clock"] == {"active": True}
-    assert parts(tab.show("label_smoothing", {"name": "bob"}))["stop"] == {"interactive": False}, "it is ann's"
-    halted = parts(tab.halt("label_smoothing", {"name": "ann"}))
+    tab.lab = here.seen_by(Visitor("somebody else's key"))
+    assert parts(tab.show("label_smoothing"))["stop"] == {"interactive": False}, "on this page nothing was begun"
+    tab.lab = here
+    halted = parts(tab.halt("label_smoothing"))
     wait_until(
         lambda: not here.training.is_live(here.results.open(begun["known"])),
         "still live after Stop",
         more=lambda: halted,
     )
-    asked = ("label_smoothing", {"name": "ann"})
-    ended = parts(tab.tick(*asked, begun["stamp"], begun["known"]))
+    ended = parts(tab.tick("label_smoothing", begun["stamp"], begun["known"]))
     assert ended["run budget"] == {"interactive": True} and ended["clock"] == {"active": False}
-    assert set(changes(tab.tick(*asked, ended["stamp"], ended["known"]))) == {None}, "nothing new"
+    assert set(changes(tab.tick("label_smoothing", ended["stamp"], ended["known"]))) == {None}, "nothing new"
 
 
 def test_what_cannot_be_begun_is_a_sentence(here, laid_out, monkeypatch):
@@ -152,7 +154,7 @@ def test_what_cannot_be_begun_is_a_sentence(here, laid_out, monkeypatch):
         raise ConfigError("The queue is full.")
 
     monkeypatch.setattr(here.training, "start", full)
-    notice, *updates = changes(laid_out(ReproduceTab).begin("budget", "cutout", {}))
+    notice, *updates = changes(laid_out(ReproduceTab).begin("budget", "cutout"))
     assert "The queue is full." in notice and set(updates) == {None}
 
 

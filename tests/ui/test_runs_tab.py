@@ -65,10 +65,10 @@ def test_a_run_that_is_deleted_leaves_the_list(tab, finished):
 
 
 def test_opening_a_run_puts_it_and_its_settings_on_the_train_tab(tab, finished):
-    *updates, notice = changes(tab.open(finished.id, {"name": "ann"}))
+    *updates, notice = changes(tab.open(finished.id, {"tries": [{"run": "a"}]}))
     assert len(updates) == len(tab.filled) and notice == ""
     visitor, values = updates[0], updates[len(tab.page.opening) :]
-    assert visitor["ids"] == [finished.id] and visitor["name"] == "ann"
+    assert visitor["ids"] == [finished.id] and visitor["tries"][0]["run"] == "a"
     assert {"selected": "train"} in updates
     assert values == tab.page.controls.filled(finished.config)
     *updates, notice = changes(tab.open("gone", {}))

@@ -16,6 +16,7 @@ from reglab.experiments.axes import axis, one_value
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.sweep import sweep
 from reglab.jobs import queue as working
+from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.teaching.assignments import Assignment
 from reglab.ui.services.lab import Lab
@@ -43,12 +44,12 @@ def statuses(lab, runs):
 # ---- what the lab does -------------------------------------------------------------------------------------------
 def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(here):
     experiment = plan("dropout.rate=0,0.5", seeds=2)
-    runs = here.training.start(experiment, "ann")
-    other = here.training.start(Experiment.run(tiny_config(**SMALL)), "bob")[0]
+    runs = here.training.start(experiment)
+    other = here.seen_by(Visitor("the key that bob has")).training.start(Experiment.run(tiny_config(**SMALL)))[0]
     assert here.training.jobs.place(other) == 1, "bob waits for the run under way, not for the sweep"
     wait_until(lambda: set(statuses(here, [*runs, other])) == {"finished"})
     before = [(run.path / "metrics.jsonl").read_bytes() for run in runs]
-    assert here.training.start(experiment, "ann") == runs and statuses(here, runs) == ["finished"] * 4
+    assert here.training.start(experiment) == runs and statuses(here, runs) == ["finished"] * 4
     assert [(run.path / "metrics.jsonl").read_bytes() for run in runs] == before
     group = experiment.group
     assert [name for _, name in here.results.sweeps()] == [group]
@@ -59,27 +60,28 @@ def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(he
 
 def test_a_stopped_sweep_goes_on_where_it_was(here):
     experiment = plan("dropout.rate=0,0.5", epochs=300, seeds=3)
-    runs = here.training.start(experiment, "ann")
+    runs = here.training.start(experiment)
     wait_until(lambda: len(runs[0].history()) > 1)
     here.training.stop_group(experiment.group)
     wait_until(lambda: set(statuses(here, runs)) == {"stopped"})
     assert here.training.together(runs[1]) == [runs[1]], "too many to be seen together"
     epochs = len(runs[0].history())
-    assert here.training.start(experiment, "ann") == runs
+    assert here.training.start(experiment) == runs
     wait_until(lambda: len(runs[0].history()) > epochs)
 
 
 def test_a_sweep_counts_as_one_in_the_queue_and_a_full_queue_makes_no_folder(here, monkeypatch):
     monkeypatch.setattr(working, "WAITING_PER_OWNER", 1)
-    here.training.start(plan("dropout.rate=0,0.2,0.5", epochs=300), "ann")
+    ann = here.seen_by(Visitor("the key that ann has"))
+    ann.training.start(plan("dropout.rate=0,0.2,0.5", epochs=300))
     with pytest.raises(ConfigError, match="waiting already"):
-        here.training.start(plan("l1.strength=0,1e-5"), "ann")
+        ann.training.start(plan("l1.strength=0,1e-5"))
     assert len(here.stores.own.runs()) == 3
 
 
 def test_too_many_runs_for_the_page_are_refused(here):
     with pytest.raises(ConfigError, match="the page takes at most 300"):
-        here.training.start(plan("dropout.rate=lin:0:0.9:40", seeds=10), "")
+        here.training.start(plan("dropout.rate=lin:0:0.9:40", seeds=10))
     assert not here.stores.own.runs()
 
 
@@ -88,7 +90,7 @@ def test_a_fork_is_started_and_shown_beside_its_parent(tmp_path, a_run):
     parent = here.stores.find("20240101-000000-abcdef")
 
     def fork(epoch, name, value):
-        return here.training.start(Experiment.fork(parent, epoch, {name: one_value(name, value)}), "ann")
+        return here.training.start(Experiment.fork(parent, epoch, {name: one_value(name, value)}))
 
     [child] = fork(1, "dropout.rate", "0.5")
     wait_until(lambda: statuses(here, [child]) == ["finished"])
@@ -160,9 +162,7 @@ def test_a_question_fills_the_boxes_and_a_setting_proposes_its_values(tab):
 
 def test_a_sweep_is_started_drawn_opened_and_stopped(tab, here):
     over = {"over": ["dropout.rate=0,0.5"]}
-    notice, group, mine, stamp, page, stop, clock = changes(
-        tab.begin({"name": "ann"}, None, "test_accuracy", None, *boxes(tab, **over))
-    )
+    notice, group, mine, stamp, page, stop, clock = changes(tab.begin(None, "test_accuracy", None, *boxes(tab, **over)))
     assert notice == "" and mine == {"group": group["value"]} and group["choices"][0][1] == group["value"]
     assert stop == {"interactive": True} and clock == {"active": True} and "of 2 runs finished" in page
     asked = (group["value"], "test_accuracy", None)
@@ -174,7 +174,7 @@ def test_a_sweep_is_started_drawn_opened_and_stopped(tab, here):
 
     runs = re.search('data-runs="([^"]*)"', page)
     assert runs
-    visitor, *_, front = changes(tab.open({"name": "ann"}, pressed(runs=runs[1])))
+    visitor, *_, front = changes(tab.open({}, pressed(runs=runs[1])))
     assert visitor["ids"] == runs[1].split() and front == {"selected": "train"}
     assert set(changes(tab.open({}, pressed(runs="gone")))) == {None}
 
@@ -195,7 +195,7 @@ def test_what_cannot_be_swept_or_is_not_allowed_is_a_sentence(tab, here):
         ),
         (boxes(tab, over=["dropout.rate=lin:0:0.9:40"], seeds=10), None, "the page takes at most 300"),
     ):
-        notice, *updates = changes(tab.begin({}, assignment, "test_accuracy", None, *values))
+        notice, *updates = changes(tab.begin(assignment, "test_accuracy", None, *values))
         assert 'class="warning"' in notice and said in notice and set(updates) == {None}
     assert here.stores.own.runs() == []
 

@@ -57,7 +57,7 @@ def begin(tab: TrainTab, config: RunConfig, visitor: Any = None, **asked: Any) -
 def test_a_press_trains_the_pair_until_it_is_stopped_and_a_second_press_is_refused(tab, here):
     began = begin(tab, SMALL)
     runs = here.results.open(ids_of(began["visitor"]))
-    assert [bool(run.config.regularizers) for run in runs] == [False, True] and began["visitor"]["name"]
+    assert [bool(run.config.regularizers) for run in runs] == [False, True]
     assert began["start"] == {"interactive": False} and began["stop"] == {"interactive": True} and not began["notice"]
     again = begin(tab, SMALL, began["visitor"])
     assert "A run of yours is going on" in again["notice"] and again["visitor"]["ids"] == began["visitor"]["ids"]
@@ -96,7 +96,7 @@ def test_an_assignment_is_kept_to_and_its_runs_are_remembered_with_the_predictio
 
 # ---- looking again -----------------------------------------------------------------------------------------------
 def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the_chart(tab, run):
-    visitor = {"name": "me", "ids": [run.id]}
+    visitor = {"ids": [run.id]}
     stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "", "digits", "basic_cnn"))
     assert stamp and [shown["status"] for shown in chart["runs"]] == ["finished"]
     assert start == {"interactive": True} and stop == {"interactive": False}
@@ -107,7 +107,7 @@ def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the
 
 
 def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
-    visitor = {"name": "me", "ids": [run.id]}
+    visitor = {"ids": [run.id]}
     jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "", "digits", "basic_cnn")
 
     def clock() -> Any:
@@ -116,7 +116,7 @@ def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
     assert clock() is None, "the machine has not been looked at yet"
     monkeypatch.setattr(jobs, "machine", lambda: {"name": "a machine", "precision": "fp32"})
     assert clock() == {"active": False}
-    monkeypatch.setattr(jobs, "is_busy", lambda owner: owner == "me")
+    monkeypatch.setattr(jobs, "is_busy", lambda owner: True)
     assert clock() is None, "a job of this visitor's is under way"
 
 
@@ -258,8 +258,8 @@ def test_whatever_a_browser_remembers_the_page_opens(tab, memory):
 
 
 def test_a_reload_finds_the_run_again_and_the_controls_say_it(tab, run):
-    shown, controls, _ = opened(tab, {"name": "me", "ids": ["gone", run.id]})
-    assert shown["visitor"] == {"name": "me", "ids": [run.id], "tries": []}
+    shown, controls, _ = opened(tab, {"ids": ["gone", run.id]})
+    assert shown["visitor"] == {"ids": [run.id], "tries": []}
     assert controls["train_size"] == str(run.config.train_size) and shown["chart"]["runs"][0]["status"] == "finished"
 
 

@@ -7,16 +7,18 @@ from reglab.experiments.executors.local import is_left
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
 from reglab.runs.run import Run
+from reglab.runs.store import Store
 
 
-def train(experiment: Experiment, jobs: Jobs, owner: str = "") -> list[Run]:
+def train(experiment: Experiment, jobs: Jobs, owner: str = "", store: Store | None = None) -> list[Run]:
     """Queue what is left of it, for that visitor. All its runs, those of before among them.
 
-    Two who start the same experiment at once get the same runs, and each of these is queued once. Raises `ConfigError`
+    `store`: the runs of `jobs.store` that may be gone on with, and whose the new ones are. Two who start the same experiment
+    in it at once get the same runs, and each of these is queued once. Raises `ConfigError`
     where the queue or the visitor's part of it is full or the device is not here, and `RunError` while the server ends;
     no run is made then.
     """
-    store = jobs.store
+    store = store or jobs.store
     jobs.admit(owner)
     with experiment.locked(store):
         before = {run.id for run in experiment.made(store).values()}

@@ -1,17 +1,48 @@
-"""What a browser remembers of its visitor, which may be anything; and the sentence that tells them what is wrong."""
+"""Who asks, and the lab as they see it; what their browser remembers, which may be anything; what is wrong, in a sentence."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from reglab import compat
 from reglab.config import on_screen
+from reglab.runs.owner import HERE, Visitor
 from reglab.teaching.assignments import MOST_RUNS
+from reglab.ui.services.lab import Lab
 from reglab.ui.views.templates import render
 
+KEY, ADMIN = "x-reglab-key", "x-reglab-admin"  # headers
+HEAD = f"<script>{(Path(__file__).parent.parent / 'static' / 'visitor.js').read_text('utf-8')}</script>"
+"""What makes a browser's key and sends it along; before any other script, so that no request goes without it."""
 
-def name_of(visitor: Any) -> str:
-    """Whoever this browser is; what it stores may be anything."""
-    return str(visitor.get("name", ""))[:32] if isinstance(visitor, dict) else ""
+
+def who() -> Visitor:
+    """Whoever sent the request that is being answered; `HERE` where there is none.
+
+    A program that sends no key is known by its session, which one `gradio_client.Client` keeps; nobody else is told of it.
+    """
+    request = compat.gradio.request()
+    if request is None:
+        return HERE
+    key = request.headers.get(KEY, "") or request.session_hash or ""
+    address = request.client.host if request.client else ""
+    return Visitor(key, address, request.headers.get(ADMIN, ""))
+
+
+class _Asked:
+    """Every attribute is that of the lab as whoever asks at this moment sees it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lab.seen_by(who()), name)
+
+
+def as_asked(lab: Lab) -> Lab:
+    """The lab for the handlers of a page, none of which can then forget who is asking."""
+    return cast(Lab, _Asked(lab))
 
 
 def ids_of(visitor: Any) -> list[str]:

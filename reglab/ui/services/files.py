@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 import tempfile
 import time
@@ -28,6 +29,12 @@ class Files:
     def __init__(self, stores: Stores, results: Results, predictions: Predictions) -> None:
         self.stores, self.results, self.predictions = stores, results, predictions
         self._folder = tempfile.TemporaryDirectory(prefix="reglab-")
+
+    def over(self, stores: Stores, results: Results, predictions: Predictions) -> Files:
+        """The same folder for whoever sees these runs."""
+        seen = copy.copy(self)
+        seen.stores, seen.results, seen.predictions = stores, results, predictions
+        return seen
 
     def close(self) -> None:
         """Remove what was made to be downloaded."""

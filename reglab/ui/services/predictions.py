@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -43,6 +44,12 @@ class Predictions:
         self._evaluating = threading.Lock()
         self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._looking = threading.Lock()
+
+    def over(self, stores: Stores) -> Predictions:
+        """The same processes for whoever sees these runs."""
+        seen = copy.copy(self)
+        seen.stores = stores
+        return seen
 
     def close(self) -> None:
         """End the processes that answer."""

@@ -92,7 +92,8 @@ class Results:
 
     def _is_named(self, summary: Mapping[str, Any]) -> bool:
         run = self.stores.find(summary["run"])
-        return _is_named(self.stores.shipped if self.stores.is_shipped(run) else self.stores.own, summary["group"])
+        store = self.stores.shipped if self.stores.is_shipped(run) else self.stores.own
+        return _is_named(store.whole, summary["group"])
 
     def finished_in(self, group: str) -> list[Run]:
         """The finished runs of a group, in the order in which they were made."""

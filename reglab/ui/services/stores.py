@@ -1,4 +1,4 @@
-"""The runs that the page can show: those that were trained here, and the networks that ship."""
+"""The runs that the page can show its visitor: those that were trained here, and the networks that ship."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reglab.errors import RunError
+from reglab.runs.owner import Visitor
 from reglab.runs.run import Run
 from reglab.runs.store import Store, checkpoints_store, find, runs_store
 from reglab.runs.view import RunView
+from reglab.ui.services.access import Access
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,17 @@ class Stores:
     """Both folders of runs, looked into in this order."""
 
     own: Store = field(default_factory=runs_store)
+    """What was trained here, as far as it may be seen."""
     shipped: Store = field(default_factory=checkpoints_store)
+    """Everybody may see these, and nobody change them."""
+    mine: Store = field(default_factory=runs_store)
+    """What may be gone on with by whatever is started: those of `own` that are the visitor's. New runs are made here."""
+
+    def seen_by(self, visitor: Visitor, access: Access) -> Stores:
+        """The same for somebody. Networks that ship are shown to all."""
+        own = self.own.seen(lambda run: access.may_see(visitor, run), visitor.key)
+        mine = self.own.seen(lambda run: access.is_theirs(visitor, run), visitor.key)
+        return Stores(own, self.shipped, mine)
 
     def __iter__(self) -> Iterator[Store]:
         return iter((self.own, self.shipped))

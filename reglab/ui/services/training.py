@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from reglab.colours import ROLES
@@ -10,9 +11,11 @@ from reglab.experiments.executors import queue
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
 from reglab.runs import index
+from reglab.runs.owner import HERE, Visitor, hashed
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.teaching.links import offered
+from reglab.ui.services.access import Access
 from reglab.ui.services.datasets import Datasets
 from reglab.ui.services.stores import Stores
 
@@ -20,11 +23,18 @@ MOST_RUNS = 300  # of one experiment that is started from the page
 
 
 class Training:
-    """The queue of one server."""
+    """The queue of one server, for a visitor. Whatever they may not change raises `RunError`."""
 
-    def __init__(self, stores: Stores, datasets: Datasets) -> None:
-        self.stores, self.datasets = stores, datasets
-        self.jobs = Jobs(stores.own)
+    def __init__(self, stores: Stores, datasets: Datasets, access: Access) -> None:
+        self.stores, self.datasets, self.access = stores, datasets, access
+        self.visitor = HERE
+        self.jobs = Jobs(stores.own.whole)
+
+    def seen_by(self, visitor: Visitor, stores: Stores) -> Training:
+        """The same queue for somebody, with the runs that they see."""
+        seen = copy.copy(self)
+        seen.visitor, seen.stores = visitor, stores
+        return seen
 
     def warm(self) -> None:
         """In the background: the fork server with torch."""
@@ -35,10 +45,10 @@ class Training:
         self.jobs.close()
 
     # ---- starting
-    def start(self, experiment: Experiment, owner: str = "") -> list[Run]:
+    def start(self, experiment: Experiment) -> list[Run]:
         """Queue what is left of an experiment: the only way to start anything. Returns all its runs.
 
-        Nothing is started, and no folder is made, where it raises.
+        They are the visitor's own, whoever else has started the same. Nothing is started, and no folder is made, where it raises.
 
         Raises:
             ConfigError: Too many runs for the page, a network that it does not offer, or a full queue.
@@ -52,26 +62,31 @@ class Training:
         for config in {(c.dataset, c.model, c.pretrained): c for c in configs}.values():
             # The network of a run that is forked has been trained here already.
             self.datasets.ready(config if experiment.parent else offered(config.model_dump()))
-        return queue.train(experiment, self.jobs, owner)
+        return queue.train(experiment, self.jobs, turn_of(self.visitor), self.stores.mine)
 
     # ---- stopping, and going on
     def stop(self, runs: Sequence[Run]) -> None:
-        """Ask these runs to stop after the step under way."""
+        """Ask these runs to stop after the step under way. Raises `RunError`."""
+        for run in runs:
+            self.access.check(self.visitor, run)
         for run in runs:
             self.jobs.stop(run)
 
     def stop_group(self, group: str) -> None:
-        """Stop the runs of a sweep, those that wait first."""
-        told = [s for s in index.summaries(self.stores.own) if s.get("group") == group and s["status"] != "finished"]
+        """Stop the visitor's runs of a sweep, those that wait first."""
+        told = [s for s in index.summaries(self.stores.mine) if s.get("group") == group and s["status"] != "finished"]
         views = self.views(self.stores.open(s["run"] for s in told))
         self.jobs.stop_all([view.run for view in views if view.is_live])
 
-    def resume(self, run: Run, owner: str = "") -> list[Run]:
+    def resume(self, run: Run) -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
+        self.access.check(self.visitor, run)
         job = (self.stores.group(run) if Experiment.of(run).is_one_job else []) or [run]
+        for each in job:
+            self.access.check(self.visitor, each)
         self.datasets.ready(run.config)
         broken_off = [r for r in job if self.jobs.status(r) in ("stopped", "interrupted", "failed")]
-        self.jobs.resume(broken_off or [run], owner=owner)  # which says why not
+        self.jobs.resume(broken_off or [run], owner=turn_of(self.visitor))  # which says why not
         return job
 
     def together(self, run: Run) -> list[Run]:
@@ -83,6 +98,10 @@ class Training:
         return group if 1 < len(group) <= len(ROLES) else [run]
 
     # ---- looking
+    def is_busy(self) -> bool:
+        """Whether a job of the visitor's runs or waits."""
+        return self.jobs.is_busy(turn_of(self.visitor))
+
     def views(self, runs: Sequence[Run]) -> list[RunView]:
         """The runs as they are now, with what the queue knows of them; of their files only what has come since is read."""
         now = self.jobs.snapshot()  # before the folders: a run that is started in between is seen as running
@@ -102,3 +121,8 @@ class Training:
         running, waiting = self.jobs.counts()
         busy = "training" if running else "idle"
         return " · ".join([machine["name"], machine["precision"], busy + (f", {waiting} waiting" if waiting else "")])
+
+
+def turn_of(visitor: Visitor) -> str:
+    """Whose turn it is when they have theirs; empty for a call inside this process."""
+    return hashed(visitor.key)[:16] or visitor.address

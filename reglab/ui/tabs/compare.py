@@ -20,7 +20,7 @@ from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.events import PRIVATE
 from reglab.ui.components.number import number
 from reglab.ui.components.settings import of_techniques
-from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import comparison
@@ -225,7 +225,7 @@ class Fork:
             fork = Experiment.fork(
                 run, FORK_AT if epoch is None else epoch, {str(name): axes.one_value(str(name), str(value))}
             )
-            runs = self.lab.training.start(fork, name_of(visitor))
+            runs = self.lab.training.start(fork)
         except PROBLEMS as error:
             return [*self.page.unopened(), warning(error)]
         return [*self.page.opened([run, *runs], visitor), ""]

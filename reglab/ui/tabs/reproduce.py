@@ -16,7 +16,7 @@ from reglab.ui.components.controls import unchecked
 from reglab.ui.components.drawings import drawing, lead
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import reproduction
@@ -32,7 +32,7 @@ class ReproduceTab:
     key: ClassVar = "reproduce"
 
     def __init__(self, lab: Lab, page: Page) -> None:
-        self.lab, self.visitor = lab, page.visitor
+        self.lab = lab
         with gr.Column(elem_id="reproduce-tab"):
             lead(
                 "Published results, trained again. The verdict is computed from the runs; a budget shows at most that the"
@@ -55,7 +55,7 @@ class ReproduceTab:
         self.known = gr.State([])  # the ids of the runs on the page: looking for new ones takes longer
         self.shown = [self.page, *self.cards, *self.starts, self.stop, self.stamp, self.known, self.clock]
         self._wire()
-        self.on_select: Listener = (self.show, [self.chosen, self.visitor], self.shown)
+        self.on_select: Listener = (self.show, [self.chosen], self.shown)
 
     def _lay_out_recipe(self, name: str, words: str) -> tuple[Any, Any, Any]:
         """What is known of it, its command, and the button that starts it."""
@@ -72,7 +72,7 @@ class ReproduceTab:
         return card, command, start
 
     def _wire(self) -> None:
-        asked = [self.chosen, self.visitor]
+        asked = [self.chosen]
         self.chosen.input(
             self.choose, asked, [self.notice, *self.commands, *self.shown], trigger_mode="always_last", **QUIET
         )
@@ -82,7 +82,7 @@ class ReproduceTab:
         self.clock.tick(self.tick, [*asked, self.stamp, self.known], self.shown, trigger_mode="once", **QUIET)
 
     # ---- what happens
-    def show(self, key: Any, visitor: Any) -> list[Any]:
+    def show(self, key: Any) -> list[Any]:
         """Everything about the publication that is chosen."""
         paper = paper_of(key)
         runs = [run for name in RECIPES for run in reproduce.runs_of(paper, name, self.lab.stores.own)]
@@ -92,35 +92,35 @@ class ReproduceTab:
             reproduction.page(paper, found),
             *(reproduction.recipe(paper, name, each) for name, each in found.items()),
             *(gr.update(interactive=not each.live and not each.done) for each in found.values()),
-            gr.update(interactive=live and self.lab.training.jobs.is_busy(name_of(visitor))),
+            gr.update(interactive=live and self.lab.training.is_busy()),
             self._stamped(paper, runs),
             [run.id for run in runs],
             gr.update(active=live),
         ]
 
-    def choose(self, key: Any, visitor: Any) -> list[Any]:
+    def choose(self, key: Any) -> list[Any]:
         """Another paper was chosen."""
-        return ["", *(command_of(paper_of(key).key, name) for name in RECIPES), *self.show(key, visitor)]
+        return ["", *(command_of(paper_of(key).key, name) for name in RECIPES), *self.show(key)]
 
-    def begin(self, recipe: str, key: Any, visitor: Any) -> list[Any]:
+    def begin(self, recipe: str, key: Any) -> list[Any]:
         """Train was pressed under one of the recipes."""
         paper = paper_of(key)
         try:
-            self.lab.training.start(paper.experiment(recipe), name_of(visitor))
+            self.lab.training.start(paper.experiment(recipe))
         except PROBLEMS as error:
             return [warning(error), *skipped(self.shown)]
-        return ["", *self.show(key, visitor)]
+        return ["", *self.show(key)]
 
-    def halt(self, key: Any, visitor: Any) -> list[Any]:
+    def halt(self, key: Any) -> list[Any]:
         """Stop was pressed."""
         for name in RECIPES:
             self.lab.training.stop_group(paper_of(key).group(name))
-        return self.show(key, visitor)
+        return self.show(key)
 
-    def tick(self, key: Any, visitor: Any, before: Any, known: list[str]) -> list[Any]:
+    def tick(self, key: Any, before: Any, known: list[str]) -> list[Any]:
         """Look again at the runs on the page."""
         now = self._stamped(paper_of(key), self.lab.results.open(known))
-        return skipped(self.shown) if now == before else self.show(key, visitor)
+        return skipped(self.shown) if now == before else self.show(key)
 
     def _stamped(self, paper: Publication, runs: Sequence[Run]) -> str:
         """Changes with every epoch and every turn of the queue."""

@@ -12,7 +12,7 @@ from reglab.errors import PROBLEMS
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, skipped
-from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.times import time_html
@@ -143,7 +143,7 @@ class RunsTab:
     def resume(self, run_id: str | None, visitor: Any) -> list[Any]:
         """Resume was pressed."""
         try:
-            self.lab.training.resume(self.lab.stores.own.open(run_id or ""), owner=name_of(visitor))
+            self.lab.training.resume(self.lab.stores.own.open(run_id or ""))
         except PROBLEMS as error:
             return [*skipped(self.filled), warning(error)]
         return self.open(run_id, visitor)

@@ -24,7 +24,7 @@ from reglab.ui.components.number import number
 from reglab.ui.components.remarks import Remarks, refusals, remarks_box
 from reglab.ui.components.settings import all_settings
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.plan import SEEDS, SweepPlan
@@ -159,7 +159,7 @@ class SweepTab:
             asked = [self.kind, *self.boxes, self.metric, self.about, *base]
             button.click(partial(self.ask, question), None, asked, **QUIET)
         self.start.click(
-            self.begin, [self.page.visitor, self.page.assignment, self.metric, self.target, *everything],
+            self.begin, [self.page.assignment, self.metric, self.target, *everything],
             [self.notice, self.group, self.mine, *self.looked], trigger_mode="once", **QUIET,
         )  # fmt: skip
 
@@ -215,14 +215,14 @@ class SweepTab:
         about = render("paragraph.html", text=f"{question.title}: {question.about}")
         return [GRID, *(value for pair in pairs for value in pair), question.metric, about, *boxes]
 
-    def begin(self, visitor: Any, assignment: Assignment | None, by: Any, aim: Any, *values: Any) -> list[Any]:
+    def begin(self, assignment: Assignment | None, by: Any, aim: Any, *values: Any) -> list[Any]:
         """Sweep was pressed."""
         try:
             base, plan = self._asked(values)
             experiment = plan.experiment(base)
             if assignment is not None:
                 assignment.check_all(experiment.configs)
-            self.lab.training.start(experiment, name_of(visitor))
+            self.lab.training.start(experiment)
         except PROBLEMS as error:
             return [warning(error), gr.skip(), gr.skip(), *skipped(self.looked)]
         group = experiment.group

@@ -23,7 +23,7 @@ from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
-from reglab.ui.components.visitor import ids_of, name_of, tries_of, warning
+from reglab.ui.components.visitor import ids_of, tries_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves
@@ -210,18 +210,21 @@ class TrainTab:
             config = offered(self.controls.config_values(values))
             kept = admitted(assignment, config, visitor, predicted, why)
             experiment = Experiment.pair(config, plain=compare, scratch=scratch)
-            runs = self.lab.training.start(experiment, name_of(visitor))
+            runs = self.lab.training.start(experiment)
         except PROBLEMS as error:
             return self.page.follow(shown, visitor, on_screen(error))
         if kept:
             run = next((run for run in runs if run.config == config), runs[-1])
-            visitor = {"name": name_of(visitor), "tries": [*tries_of(visitor), {"run": run.id, **kept}]}
+            visitor = {"tries": [*tries_of(visitor), {"run": run.id, **kept}]}
         return self.page.follow(runs, visitor)
 
     def halt(self, visitor: Any) -> list[Any]:
         """Stop was pressed."""
         runs = self.lab.results.open(ids_of(visitor))
-        self.lab.training.stop(runs)
+        try:
+            self.lab.training.stop(runs)
+        except PROBLEMS as error:
+            return self.page.follow(runs, visitor, on_screen(error))
         return self.page.follow(runs, visitor)
 
     def tick(self, visitor: Any, before: Any, dataset: str, model: str) -> list[Any]:
@@ -239,7 +242,7 @@ class TrainTab:
             buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
             return [now, self.page.chart_of(views), *buttons, *rest, gr.skip()]
         jobs = lab.training.jobs
-        go_on = live or lab.datasets.is_fetching() or not jobs.machine() or jobs.is_busy(name_of(visitor))
+        go_on = live or lab.datasets.is_fetching() or not jobs.machine() or lab.training.is_busy()
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
 
     def _data_told(self, dataset: str, model: str = "") -> list[Any]:

@@ -20,7 +20,7 @@ from reglab.ui.components.controls import unchecked
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.components.number import number, text_of
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.components.visitor import name_of, warning
+from reglab.ui.components.visitor import warning
 from reglab.ui.page import TICK, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.learn.contents import first_lesson, lesson_of
@@ -51,7 +51,7 @@ class LessonPage:
         self.chart = lab_chart(elem_id="lesson-chart")
         self.live = [self.stamp, self.start, self.stop, self.arms, self.chart, self.result]
         self.shown = [self.intro, self.look, *self.forms, self.notice, *self.live, self.clock]
-        self._wire(page.visitor, opened_entry, memory)
+        self._wire(opened_entry, memory)
 
     def _lay_out_questions(self) -> None:
         self.answers: list[Any] = []  # every question of every lesson, in order
@@ -62,17 +62,17 @@ class LessonPage:
                 self.answers += [answer_to(lesson, question) for question in lesson.questions]
             self.forms.append(form)
 
-    def _wire(self, visitor: gr.BrowserState, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
-        asked = [opened_entry, memory, visitor]
+    def _wire(self, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
+        asked = [opened_entry, memory]
         self.start.click(
             self.begin, [*asked, *self.answers], [memory, self.notice, *self.live, self.clock],
             trigger_mode="once", **QUIET,
         )  # fmt: skip
-        self.stop.click(self.halt, asked[:2], self.live, trigger_mode="once", **QUIET)
+        self.stop.click(self.halt, asked, [self.notice, *self.live], trigger_mode="once", **QUIET)
         self.clock.tick(self.tick, [*asked, self.stamp], [*self.live, self.clock], trigger_mode="once", **QUIET)
 
     # ---- what happens
-    def begin(self, entry: Any, memory: Any, visitor: Any, *answers: Any) -> list[Any]:
+    def begin(self, entry: Any, memory: Any, *answers: Any) -> list[Any]:
         """Start was pressed: take the answers and train the arms."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
@@ -81,7 +81,7 @@ class LessonPage:
                 raise RunError("This experiment is going on: wait for it, or stop it first.")
             prediction = lesson.checked(self._named(answers, lesson))
             experiment = lesson.experiment(self.lab.datasets.first(), kept.attempt)
-            ids = [run.id for run in self.lab.training.start(experiment, name_of(visitor))]
+            ids = [run.id for run in self.lab.training.start(experiment)]
         except PROBLEMS as error:
             return [gr.skip(), warning(error), *skipped(self.live), gr.skip()]
         kept = Kept(prediction, ids, kept.attempt + 1)
@@ -93,17 +93,20 @@ class LessonPage:
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         runs = self._runs(lesson, kept)
-        self.lab.training.stop(runs)
-        return self._told(lesson, kept, runs)
+        try:
+            self.lab.training.stop(runs)
+        except PROBLEMS as error:
+            return [warning(error), *skipped(self.live)]
+        return ["", *self._told(lesson, kept, runs)]
 
-    def tick(self, entry: Any, memory: Any, visitor: Any, before: Any) -> list[Any]:
+    def tick(self, entry: Any, memory: Any, before: Any) -> list[Any]:
         """Look again. As on the Train tab, only a look that found nothing new may stop the clock."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         runs = self._runs(lesson, kept)
         if self._stamped(lesson, runs) != before:
             return [*self._told(lesson, kept, runs), gr.skip()]
-        go_on = self.lab.training.is_live(runs) or self.lab.training.jobs.is_busy(name_of(visitor))
+        go_on = self.lab.training.is_live(runs) or self.lab.training.is_busy()
         return [*skipped(self.live), gr.skip() if go_on else gr.update(active=False)]
 
     # ---- what to show
