@@ -172,6 +172,8 @@ def progress_of(views: Sequence[RunView]) -> str:
     for view in views:
         if view.status == "running":
             parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
+        if view.status == "stalled":
+            parts.append(f"“{view.name}” does not answer")
     if waiting := told.count("queued"):
         parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     return f"{', '.join(parts)}."

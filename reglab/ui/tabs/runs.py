@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.errors import PROBLEMS
+from reglab.runs.view import LIVE
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, skipped
@@ -101,7 +102,7 @@ class RunsTab:
             runs[0].name if runs else "",
             gr.update(interactive=own),
             gr.update(interactive=own and status in ("stopped", "interrupted", "failed")),
-            gr.update(interactive=own and status not in ("running", "queued")),
+            gr.update(interactive=own and status not in LIVE),
             gr.update(visible=False),
         ]
 

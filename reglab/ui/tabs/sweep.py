@@ -15,6 +15,7 @@ from reglab.experiments import axes
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
 from reglab.experiments.price import price
 from reglab.regularizers import CATALOGUE
+from reglab.runs.view import LIVE
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.presets import QUESTIONS, Question
 from reglab.ui.components.controls import shown_values, unchecked
@@ -235,7 +236,7 @@ class SweepTab:
         runs = self.lab.results.in_sweep(group) if isinstance(group, str) and group else []
         if not runs:
             return ["", warning(NOTHING), gr.update(interactive=False), gr.update(active=False)]
-        live = any(s["status"] in ("running", "queued") for s in runs)
+        live = any(s["status"] in LIVE for s in runs)
         counts = [(s["run"], s["status"], s.get("epoch") if by in UNTIL else None) for s in runs]
         now = stamp_of(group, by, aim, counts)
         if now == before:
