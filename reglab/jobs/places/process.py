@@ -14,9 +14,8 @@ from reglab.errors import RunError
 from reglab.jobs.places import pulse
 from reglab.jobs.processes import process_context
 from reglab.jobs.worker import worker
-from reglab.runs.recording import conclude
+from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.run import Run
-from reglab.training.events import Stopped
 
 if TYPE_CHECKING:
     from reglab.jobs.queue import Job
@@ -84,11 +83,8 @@ class WorkerProcess:
                 contextlib.suppress(RunError),
                 run.locked(),
             ):  # the lock went with the process, unless somebody took it up
-                if run.view().is_over:
-                    continue
-                history = run.history()
-                epoch, step = (history[-1].epoch, history[-1].step) if history else (0, 0)
-                conclude(run, Stopped(epoch=epoch, step=step, reason=HUNG.format(pulse.ENDED), cut_off=True))
+                if not run.view().is_over:
+                    conclude(run, stopped_here(run, HUNG.format(pulse.ENDED)))
 
     def _start(self) -> bool:
         """Whether there is a process now; it is asked to end at once where the server was closed while it was starting."""

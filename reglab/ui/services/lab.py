@@ -52,8 +52,8 @@ class Lab:
         self.datasets.warm()
 
     def close(self) -> None:
-        """Stop what is going on: downloads, processes, trainings with a snapshot."""
+        """Stop what is going on: trainings with a snapshot, which is what time may be short for, then all other processes."""
+        self.training.close()
         self.datasets.close()
         self.predictions.close()
-        self.training.close()
         self.files.close()
