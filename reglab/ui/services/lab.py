@@ -13,6 +13,7 @@ from reglab.runs.store import Store, checkpoints_store, runs_store
 from reglab.ui.services.access import Access
 from reglab.ui.services.datasets import Datasets
 from reglab.ui.services.files import Files
+from reglab.ui.services.keeping import Keeping
 from reglab.ui.services.predictions import Predictions
 from reglab.ui.services.results import Results
 from reglab.ui.services.stores import Stores
@@ -30,6 +31,7 @@ class Lab:
         self.visitor = HERE
         own = runs or runs_store()
         self.stores = Stores(own, shipped or checkpoints_store(), own).seen_by(HERE, self.access)
+        self.keeping = Keeping(own, self.deployment)
         self.datasets = Datasets()
         self.training = Training(self.stores, self.datasets, self.access)
         self.results = Results(self.stores, self.training)
@@ -47,13 +49,15 @@ class Lab:
         return seen
 
     def warm(self) -> None:
-        """In the background: the fork server with torch, and CIFAR-10 if it is not here yet."""
+        """In the background: the fork server with torch, the runs that were kept, and CIFAR-10 if it is not here yet."""
         self.training.warm()
+        self.keeping.start()
         self.datasets.warm()
 
     def close(self) -> None:
         """Stop what is going on: trainings with a snapshot, which is what time may be short for, then all other processes."""
         self.training.close()
+        self.keeping.close()
         self.datasets.close()
         self.predictions.close()
         self.files.close()

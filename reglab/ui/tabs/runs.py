@@ -16,6 +16,7 @@ from reglab.ui.components.events import PRIVATE, skipped
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.views.setup import kept_html
 from reglab.ui.views.times import time_html
 
 # The longest comes last: it is what a narrow screen cuts off.
@@ -31,6 +32,7 @@ class RunsTab:
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
         with gr.Column(elem_id="runs"):
+            gr.HTML(kept_html(lab.keeping.forgetful, lab.keeping.mirror is not None), elem_id="runs-kept")
             self.table = gr.Dataframe(
                 headers=COLUMNS, value=[], interactive=False, wrap=False, show_search="filter", elem_id="runs-table",
                 label="Runs", column_count=len(COLUMNS), buttons=[], datatype=["html" if name == "started" else "str" for name in COLUMNS],
