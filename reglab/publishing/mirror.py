@@ -78,12 +78,13 @@ class Mirror:
     def _go_on(self) -> None:
         for leftover in self.store.root.glob(f"{HALF}*"):  # of a server that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        failures = 0
-        is_last = False
+        failures, is_last = 0, False
         while not is_last:
             is_last = self._ended.is_set()
             try:
                 if not self.restored:
+                    if is_last:
+                        return
                     self.restore()
                 self.copy()
                 failures, self.problem = 0, ""
