@@ -32,7 +32,8 @@ class RunsTab:
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
         with gr.Column(elem_id="runs"):
-            gr.HTML(kept_html(lab.keeping.forgetful, lab.keeping.mirror is not None), elem_id="runs-kept")
+            kept = kept_html(lab.keeping.forgetful, lab.keeping.mirror is not None)
+            gr.HTML(kept, visible=bool(kept.strip()), elem_id="runs-kept")
             self.table = gr.Dataframe(
                 headers=COLUMNS, value=[], interactive=False, wrap=False, show_search="filter", elem_id="runs-table",
                 label="Runs", column_count=len(COLUMNS), buttons=[], datatype=["html" if name == "started" else "str" for name in COLUMNS],
