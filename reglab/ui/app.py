@@ -124,7 +124,11 @@ def end_on_signals(lab: Lab) -> None:
 
 def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
-    lab = lab or Lab()
+    options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
+    reachable = is_reachable(options["server_name"]) or bool(options.get("share"))
+    lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
+    if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
+        print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
     lab.warm()
     atexit.register(lab.close)
     if threading.current_thread() is threading.main_thread():
@@ -133,8 +137,6 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
-    options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
-    deployment = Deployment.here(is_reachable=is_reachable(options["server_name"]) or bool(options.get("share")))
     return page.launch(
         theme=theme(),
         head=visitor.HEAD + HEAD,
@@ -143,7 +145,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size=MAX_UPLOAD,
-        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=deployment)),
+        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=lab.deployment)),
         ssr_mode=False,
         pwa=False,
         **options,

@@ -21,10 +21,10 @@ from reglab.jobs.decoder import Decoder
 from reglab.jobs.isolation import IsolatedProcess, Lanes
 from reglab.models import pretrained
 from reglab.publishing import model_card
-from reglab.runs import index
 from reglab.runs.run import Run
 from reglab.teaching.links import offered
 from reglab.ui.services.datasets import Datasets
+from reglab.ui.services.runs import Runs
 from reglab.ui.services.stores import Stores
 
 MEMORY = 4 * 2**30  # bytes of data for a process that answers; torch alone takes most of 1
@@ -36,8 +36,8 @@ LOOKS = 64  # looks inside that are remembered; a few kilobytes each
 class Predictions:
     """Networks at work, each in a process that may die without taking the server along."""
 
-    def __init__(self, stores: Stores, datasets: Datasets) -> None:
-        self.stores, self.datasets = stores, datasets
+    def __init__(self, stores: Stores, datasets: Datasets, runs: Runs) -> None:
+        self.stores, self.datasets, self.runs = stores, datasets, runs
         # What takes seconds (timm's import, the inside of a large network, all errors of a run) has a lane of its own, so
         # that nobody's prediction waits for it; evaluations take minutes.
         self.lanes = Lanes("predictions", "preview", "inside", "errors", "cards", "timm", memory=MEMORY)
@@ -48,10 +48,10 @@ class Predictions:
         self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._looking = threading.Lock()
 
-    def over(self, stores: Stores) -> Predictions:
-        """The same processes for whoever sees these runs."""
+    def over(self, runs: Runs) -> Predictions:
+        """The same processes for whoever has these runs."""
         seen = copy.copy(self)
-        seen.stores = stores
+        seen.runs, seen.stores = runs, runs.stores
         return seen
 
     def close(self) -> None:
@@ -62,9 +62,9 @@ class Predictions:
 
     # ---- answers
     def networks(self) -> list[tuple[str, str]]:
-        """(what it is, id) of every network that can predict, newest first, the shipped ones last."""
+        """(what it is, id) of every network that can predict, in the order of `Stores.summaries`."""
         choices = []
-        for summary in (s for store in self.stores for s in index.summaries(store)):
+        for summary in self.stores.summaries():
             if summary["status"] not in ("finished", "stopped"):
                 continue
             for run in self.stores.open([summary["run"]]):
@@ -132,10 +132,11 @@ class Predictions:
 
     # ---- what a run is worth
     def evaluate(self, run: Run) -> None:
-        """Answer the run's validation and test images and keep the answers: seconds to minutes.
+        """Answer the run's validation and test images and keep the answers in its folder: seconds to minutes.
 
         Raises `ConfigError`, `DataError` or `RunError`.
         """
+        self.runs.check_taken(run)
         if run.config.on_features:
             self.datasets.ready(run.config)
         else:

@@ -13,7 +13,6 @@ from reglab.config.numbers import read
 from reglab.errors import PROBLEMS
 from reglab.experiments import axes
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
-from reglab.experiments.price import price
 from reglab.regularizers import CATALOGUE
 from reglab.runs.view import LIVE
 from reglab.teaching.assignments import Assignment
@@ -193,7 +192,7 @@ class SweepTab:
         line = render("paragraph.html", text=f"From the Train tab: {base.title()} · {base.recipe()}.")
         try:
             experiment = plan.experiment(base)
-            left, command = price(experiment, self.lab.stores.own), plan.command(base)
+            left, command = self.lab.results.price(experiment), plan.command(base)
         except PROBLEMS as error:
             return line, render("price.html", text=on_screen(error)), "", refusals(error, SIZES)
         runs = len(experiment.configs)
