@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
+from reglab.runs.lines import append
 from reglab.runs.run import Run
 from reglab.training.events import Epoch, Event, Preparing, Step
 
@@ -93,5 +93,4 @@ class Clock:
         done = self._share() - (self.start_share or 0.0)
         if done > 0 and not final:
             line["seconds_left"] = round((self.wrote - self.began) * (1 - self._share()) / done, 1)
-        with open(self.path, "ab") as out:
-            out.write((json.dumps(line) + "\n").encode())
+        append(self.path, line)

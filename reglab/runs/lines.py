@@ -32,6 +32,20 @@ def parsed(data: bytes) -> list[Line]:
     return found
 
 
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line. One that was torn before it is ended first, so that it does not spoil this one.
+
+    Raises:
+        OSError: The disk is full, or the file cannot be written.
+    """
+    with open(path, "ab+") as out:
+        if out.tell():
+            out.seek(-1, os.SEEK_END)
+            if out.read(1) != b"\n":
+                out.write(b"\n")
+        out.write((json.dumps(line, allow_nan=False) + "\n").encode())
+
+
 def read_from(path: Path, cursor: int) -> tuple[list[Line], int]:
     """The whole lines since a byte offset, and the offset after them; none where there is no such file."""
     try:

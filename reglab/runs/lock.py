@@ -14,10 +14,10 @@ def hold(lock: Path) -> Iterator[None]:
     """Own the lock meanwhile.
 
     Raises:
-        Timeout: Another process owns it, and still does after a second.
+        Timeout: Another process owns it, and still does most of a second later.
     """
     held = FileLock(lock)
-    held.acquire(timeout=1)  # not 0: somebody may just be looking whether it is free
+    held.acquire(timeout=0.8)  # not 0: somebody may just be looking whether it is free
     try:
         yield
     finally:

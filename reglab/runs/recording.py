@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from reglab.runs.clock import Clock
 from reglab.runs.files import keep_beside, write_bytes, write_json
+from reglab.runs.lines import append
 from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, RIGHT, Run
 from reglab.runs.tensors import checksum, tensor_bytes
 from reglab.training.events import Best, Event, Failed, Finished, Paused, Preparing, Snapshot, Started, Step, Stopped
@@ -106,21 +107,10 @@ def write_machine(run: Run, event: Started) -> None:
 def conclude(run: Run, event: Failed | Stopped) -> None:
     """End a run from outside its training. A full disk is no reason to raise: the run then counts as interrupted."""
     try:
-        with open(run.path / "metrics.jsonl", "ab") as out:
-            out.write((json.dumps(event.to_json()) + "\n").encode())
+        append(run.path / "metrics.jsonl", event.to_json())
         seal(run)
     except OSError:
         pass
-
-
-def stopped_here(run: Run, reason: str | None = None) -> Stopped:
-    """The last word on a run whose training was broken off: it was last seen at the end of an epoch.
-
-    With a `reason` nobody has asked for it, and the run is meant to go on.
-    """
-    history = run.history()
-    epoch, step = (history[-1].epoch, history[-1].step) if history else (0, 0)
-    return Stopped(epoch=epoch, step=step, reason=reason, cut_off=True if reason else None)
 
 
 def seal(run: Run) -> None:

@@ -23,10 +23,10 @@ from conftest import QUICK, environment, reglab, tiny_config
 
 from reglab.jobs.worker import work
 from reglab.runs import clock
-from reglab.runs.recording import record
+from reglab.runs.recording import conclude, record
 from reglab.runs.run import Run
 from reglab.runs.store import Store
-from reglab.training.events import Step
+from reglab.training.events import Failed, Step
 from reglab.training.train import train
 
 
@@ -56,6 +56,14 @@ def broken_off(store: Store, split, after: int, config=None) -> Run:
     return recorded(
         store, split, config, until=lambda e: isinstance(e, Step) and (seen.append(e) or len(seen) == after)
     )
+
+
+def test_a_run_that_was_finished_while_another_waited_for_its_lock_is_left_as_it_is(store, tiny_split, monkeypatch):
+    """Else its last words would be taken back, and said again."""
+    run = recorded(store, tiny_split)
+    before = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != ".lock"}
+    trained_by_work(run, tiny_split, monkeypatch)
+    assert before == {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != ".lock"}
 
 
 # ---- flipped bits ----
@@ -214,8 +222,22 @@ def test_a_disk_that_fills_up_fails_the_run_and_with_room_it_goes_on_to_the_same
     same_bytes(run, whole)
 
 
+def test_a_last_word_is_heard_after_a_line_that_the_full_disk_has_torn(store, tiny_split):
+    """Glued to the torn line it would be no line itself, and nobody would know why the run broke off."""
+    run = broken_off(store, tiny_split, 6)
+    for file in ("metrics.jsonl", "timing.jsonl"):
+        with (run.path / file).open("ab") as out:
+            out.write(b'{"event": "epoch", "epo')
+    told = run.history()
+    conclude(run, Failed(reason="The disk is full."))
+    assert Run(run.path).status() == "failed" and Run(run.path).summary()["reason"] == "The disk is full."
+    clock.Clock(run).write()
+    assert run.history() == told and run.last_timing()["batches"] == 1
+
+
 LIMITED = """
 import resource, sys
+sys.dont_write_bytecode = True  # Python would keep half a file, and everybody after us would stumble over it
 import reglab.runs.clock as s
 s.SNAPSHOT_SECONDS = 0.0
 import torch
