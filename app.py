@@ -4,6 +4,12 @@ Workers that train import this file again when they start, so there must be noth
 """
 
 if __name__ == "__main__":
+    import sys
+
+    from reglab.errors import ConfigError
     from reglab.ui.app import launch
 
-    launch()
+    try:
+        launch()
+    except ConfigError as error:  # a variable of the environment that means nothing
+        sys.exit(str(error))

@@ -107,6 +107,7 @@ class Server:
             self.module = module
             for run in self.runs():
                 run.delete()
+            shutil.rmtree(self.store.root / ".trash", ignore_errors=True)
 
     def close(self) -> None:
         """End everything that this server has started, and nothing else."""

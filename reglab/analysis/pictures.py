@@ -1,10 +1,14 @@
-"""Pictures of strangers: opened, or refused early and in words, and made into the 32 x 32 pixels that a network sees."""
+"""Pictures: opened, or refused early and in words, and made into the pixels that a network sees.
+
+What strangers send comes here in a process of its own, which has nothing to lose: see `reglab.jobs.decoder`.
+"""
 
 from __future__ import annotations
 
 import io
 import warnings
-from math import isfinite
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +22,59 @@ if TYPE_CHECKING:
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 10_000
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 SIDE = 32
 GREY = (125, 123, 114)  # the mean colour of CIFAR-10
 HOW = ("crop", "fit")
+
+
+@dataclass(frozen=True)
+class View:
+    """How much of a picture a network sees, and in how many pixels.
+
+    Networks that were trained here see 32 x 32 pixels, made as `as_seen` says. A network of timm has a side of its own, and
+    a filter `by` which the middle square is resized so that the `share` of it that is seen fills that side.
+    """
+
+    how: str = "crop"
+    side: int = SIDE
+    share: float = 1.0
+    by: str = ""
+
+
+def seen(source: Path | bytes, view: View = View(), name: str = "") -> np.ndarray:
+    """The pixels (side, side, 3) of a picture, as uint8. Raises `ConfigError`, as `open_picture` and `as_seen`."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    if not view.by:
+        return np.asarray(as_seen(open_picture(source, name), view.how))
+    picture, size = open_picture(source, name, least=2 * view.side), (view.side, view.side)
+    return np.asarray(
+        ImageOps.fit(picture, size, Image.Resampling[view.by.upper()], bleed=(1 - view.share) / 2),
+    )
+
+
+@lru_cache(maxsize=1)
+def formats() -> dict[str, str]:
+    """What is opened, by Pillow's name: what the web is full of and nothing else, for every other decoder is a risk more.
+
+    The content decides, never the name of a file.
+    """
+    from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin, features  # noqa: F401  each registers its format
+
+    found = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WebP"}
+    if features.check("avif"):
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a picture is small, and a process that was forked starts none well
+        found["AVIF"] = "AVIF"
+    return found
+
+
+def kinds() -> str:
+    """`PNG, JPEG, WebP or AVIF`, inside a sentence."""
+    *first, last = formats().values()
+    return f"{', '.join(first)} or {last}"
 
 
 def open_picture(source: Path | bytes, name: str = "", least: int = SIDE * 8) -> Image.Image:
@@ -32,18 +85,15 @@ def open_picture(source: Path | bytes, name: str = "", least: int = SIDE * 8) ->
     from PIL import Image, ImageOps
 
     name = name or (source.name if isinstance(source, Path) else "the upload")
-    try:
-        raw = source if isinstance(source, bytes) else _read(source)
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read ({error.strerror}): give the path of a picture.") from None
+    raw = source if isinstance(source, bytes) else read(source, name)
     if not raw:
-        raise ConfigError(f"{name} is empty: choose a PNG, JPEG or WebP picture.")
+        raise ConfigError(f"{name} is empty: choose a {kinds()} picture.")
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {MAX_BYTES >> 20} MB: choose a smaller picture.")
+        raise ConfigError(too_large(name))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of bombs, where the limit below is stricter, and of damaged metadata
-            picture = Image.open(io.BytesIO(raw), formats=FORMATS)
+            picture = Image.open(io.BytesIO(raw), formats=list(formats()))
             width, height = picture.size
             if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
                 raise ConfigError(
@@ -53,7 +103,7 @@ def open_picture(source: Path | bytes, name: str = "", least: int = SIDE * 8) ->
             # A JPEG decoder can shrink on the way, at a fraction of the work.
             picture.draft("RGB", (least, least))
             picture.load()
-            return _rgb(ImageOps.exif_transpose(picture), name)
+            return _rgb(ImageOps.exif_transpose(picture))
     except ConfigError:
         raise
     except Image.DecompressionBombError:
@@ -63,19 +113,30 @@ def open_picture(source: Path | bytes, name: str = "", least: int = SIDE * 8) ->
     except MemoryError:
         raise ConfigError(f"{name} needs more memory than there is: choose a smaller picture.") from None
     except Exception:  # what decoders raise for damaged files is not to be listed: OSError, struct.error, KeyError ...
-        raise ConfigError(f"{name} is not a picture that can be read: choose a PNG, JPEG or WebP file.") from None
+        raise ConfigError(f"{name} is not a picture that can be read: choose a {kinds()} file.") from None
 
 
-def _read(path: Path) -> bytes:
-    with open(path, "rb") as f:
-        return f.read(MAX_BYTES + 1)
+def read(path: Path, name: str = "") -> bytes:
+    """The file, or as much of it as shows that it is too large. Raises `ConfigError`."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{name or path.name} cannot be read ({error.strerror}): give the path of a picture."
+        ) from None
 
 
-def _rgb(picture: Image.Image, name: str) -> Image.Image:
+def too_large(name: str) -> str:
+    """The sentence for a file of too many bytes."""
+    return f"{name} is larger than {MAX_BYTES >> 20} MB: choose a smaller picture."
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
     from PIL import Image
 
-    if picture.mode[0] in "IF":
-        return _grey(picture, name).convert("RGB")
+    if picture.mode.startswith("I"):
+        return _grey(picture).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -83,28 +144,16 @@ def _rgb(picture: Image.Image, name: str) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _grey(picture: Image.Image, name: str) -> Image.Image:
-    """A picture of 16 or 32 bits a pixel, or of floats, in 8 bits.
-
-    Wide integers and floats do not say where white is: at the smallest of 1, 255 and 65,535 that no pixel exceeds, else
-    at the brightest pixel. Where there are negative ones, the lowest is black.
-    """
+def _grey(picture: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits a pixel, of all formats only PNG has those, in 8 bits."""
     import numpy as np
     from PIL import Image
 
     values = np.asarray(picture).astype(np.float32)
-    low, high = float(values.min()), float(values.max())
-    if not (isfinite(low) and isfinite(high)):
-        raise ConfigError(f"{name} has pixels that are no finite numbers: choose another picture.")
-    if picture.mode.startswith("I;16"):
-        black, white = 0.0, 65_535.0
-    else:
-        black = min(low, 0.0)
-        white = next((w for w in (1.0, 255.0, 65_535.0) if low >= 0 and high <= w), high)
     see_through = picture.info.get("transparency")
     if isinstance(see_through, int):
-        values[values == see_through] = white
-    return Image.fromarray(((values - black) * (255 / max(white - black, 1e-30))).round().astype(np.uint8))
+        values[values == see_through] = 65_535
+    return Image.fromarray((values / 257).round().astype(np.uint8))
 
 
 def as_seen(picture: Image.Image, how: str = "crop") -> Image.Image:

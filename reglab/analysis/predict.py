@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab import data
-from reglab.analysis import evaluate, strange
+from reglab.analysis import evaluate, pictures, strange
 from reglab.analysis.networks import LOADED, inputs, network_of
-from reglab.analysis.pictures import as_seen, open_picture
+from reglab.analysis.pictures import View
 from reglab.errors import ConfigError, RunError
 from reglab.models import pretrained
 from reglab.runs.run import Run
@@ -122,41 +122,36 @@ def answer(run_path: str, seen: np.ndarray, *, cam: bool = True, dropout_passes:
     )
 
 
-def answer_file(
-    run_path: str,
-    picture_path: str,
-    how: str = "crop",
-    *,
-    cam: bool = True,
-    dropout_passes: int = 0,
-    tta: bool = False,
-) -> tuple[Answer, np.ndarray]:
-    """The answer to a picture file, and the 32 x 32 pixels that were seen. For use in a process of its own."""
-    import numpy as np
-
-    seen = np.asarray(as_seen(open_picture(Path(picture_path)), how))
-    return answer(run_path, seen, cam=cam, dropout_passes=dropout_passes, tta=tta), seen
+def answer_file(run_path: str, picture_path: str, how: str = "crop", **asked: Any) -> tuple[Answer, np.ndarray]:
+    """The answer to a picture file of one's own, and the 32 x 32 pixels that were seen; `asked` as `answer` takes it."""
+    pixels = pictures.seen(Path(picture_path), View(how))
+    return answer(run_path, pixels, **asked), pixels
 
 
-def imagenet_file(name: str, picture_path: str) -> tuple[tuple[str, float], ...]:
-    """The five likeliest of ImageNet's 1,000 classes for a picture file, with their probabilities, from a network of timm.
+def imagenet_view(name: str) -> View:
+    """What a network of timm sees: the middle square at the size it was made for, as timm evaluates it.
 
-    It sees the middle square at the size it was made for, as timm evaluates it: not the 32 x 32 pixels that the networks
-    here see. For use in a process of its own. Raises `ConfigError`, and `DataError` where its weights are not here.
+    Not the 32 x 32 pixels that the networks here see. Raises `ConfigError`.
+    """
+    pretrained.known(name)
+    side, share, by = pretrained.eval_crop(name)
+    return View(side=side, share=share, by=by)
+
+
+def imagenet(name: str, seen: np.ndarray) -> tuple[tuple[str, float], ...]:
+    """The five likeliest of ImageNet's 1,000 classes for pixels of its view, with their probabilities, from a network of timm.
+
+    For use in a process of its own. Raises `ConfigError`, and `DataError` where its weights are not here.
     """
     import numpy as np
     import torch
-    from PIL import Image, ImageOps
 
     known = pretrained.known(name)
-    side, share, by = pretrained.eval_crop(name)
-    picture = open_picture(Path(picture_path), least=2 * side)
-    seen = ImageOps.fit(picture, (side, side), Image.Resampling[by.upper()], bleed=(1 - share) / 2)
     network, mean, std = LOADED.get(
         (name, 0.0), lambda: (pretrained.imagenet(name), np.asarray(known.mean), np.asarray(known.std))
     )
     with torch.inference_mode():
-        likeliest = network(inputs(np.asarray(seen)[None], mean, std))[0].softmax(0).topk(5)
+        likeliest = network(inputs(seen[None], mean, std))[0].softmax(0).topk(5)
     classes = pretrained.imagenet_classes()
     return tuple((classes[i], p) for p, i in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True))
 

@@ -1,4 +1,7 @@
-"""Calls in a process of their own: what strangers send is opened there, and what takes long keeps nobody waiting."""
+"""Calls in a process of their own: what takes long keeps nobody waiting, and what dies takes nobody along.
+
+What strangers send is not opened here but by `decoder.py`, whose process has less to lose.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ class Lanes:
     """Processes for calls, one for each kind of call, so that what takes long delays nothing but its own kind.
 
         lanes = Lanes("predictions", "timm", "inside", memory=4 * 2**30)
-        lanes.call("predictions", predict.answer_file, path, picture, "crop")
-        lanes.call("timm", predict.imagenet_file, name, picture, timeout=180)     # nobody's prediction waits for it
+        lanes.call("predictions", predict.answer, path, seen)
+        lanes.call("timm", predict.imagenet, name, seen, timeout=180)     # nobody's prediction waits for it
 
     A call waits only for those before it in its lane: leave the first to what is quick for sure, and give what may take
     seconds (the import of timm, the inside of a large network, all errors of a run) lanes of their own. The process of the

@@ -51,11 +51,14 @@ class QueueSnapshot:
 
     places: Mapping[str, int]  # id of a run that waits -> how many jobs are before its own, itself included
     started: frozenset[str]  # ids of the runs whose job has been handed to a worker
+    stalled: frozenset[str] = frozenset()  # of those whose worker does not answer
 
     def status(self, view: RunView) -> str:
-        """The run's status, or `queued` where only the server of this queue knows of it."""
+        """The run's status, or `queued` or `stalled` where only the server of this queue knows of it."""
         if view.run.id in self.places:
             return "queued"
+        if view.run.id in self.stalled and view.status in ("running", "interrupted"):
+            return "stalled"
         return "running" if view.run.id in self.started and view.status == "interrupted" else view.status
 
     def view(self, view: RunView) -> RunView:
@@ -236,11 +239,13 @@ class Jobs:
     def snapshot(self) -> QueueSnapshot:
         """The queue as it is now; the same value while it does not change."""
         found = self._snapshot  # without the lock, which somebody may hold who makes folders
-        if found is None:
+        hanging = [job for job in list(self._running) if job.worker and job.worker.is_stalled]
+        stalled = frozenset(run.id for job in hanging for run in job.runs)
+        if found is None or found.stalled != stalled:
             with self._lock:
                 places = {run.id: place for place, job in enumerate(self.order(), 1) for run in job.runs}
                 started = frozenset(run.id for job in self._running for run in job.runs)
-                found = self._snapshot = QueueSnapshot(places, started)
+                found = self._snapshot = QueueSnapshot(places, started, stalled)
         return found
 
     def place(self, run: Run) -> int | None:

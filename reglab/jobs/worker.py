@@ -20,7 +20,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs.failures import in_words
 from reglab.runs.clock import Clock
-from reglab.runs.recording import conclude, record
+from reglab.runs.recording import conclude, record, stopped_here
 from reglab.runs.run import Run
 from reglab.training.events import Epoch, Event, Failed, Paused, Preparing, Step, Stopped
 
@@ -121,17 +121,37 @@ def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
 
 
 def worker(root: str, ids: list[str], device: str, prune: bool) -> None:
-    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM."""
-    terminated = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: terminated.set())
+    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM.
+
+    A snapshot is of a moment between two steps, so a step under way comes to its end. Before the first there is nothing to
+    save, and what may take long there is broken off: imports, data, the features of pictures.
+    """
+    terminated, trains = threading.Event(), threading.Event()
+
+    def terminate(number: int, frame: Any) -> None:
+        first = not terminated.is_set()
+        terminated.set()
+        if first and not trains.is_set():
+            raise Terminated
+
+    def listen(run: Run, event: Event) -> None:
+        if isinstance(event, Step):
+            trains.set()
+
+    signal.signal(signal.SIGTERM, terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
     runs = [Run(Path(root) / run_id) for run_id in ids]
-    while True:  # a worker that outlived an earlier server may still hold the device
-        try:
-            with FileLock(Path(root) / f".{device}.lock", timeout=0.2):
-                return work(runs, stopped=terminated.is_set, prune=prune)
-        except Timeout:
-            if terminated.is_set() or all(run.should_stop() for run in runs):
-                for run in runs:
-                    conclude(run, Stopped(epoch=0, step=0))
-                return
+    try:
+        while not (terminated.is_set() or all(run.should_stop() for run in runs)):
+            # A worker that outlived an earlier server may still hold the device.
+            with contextlib.suppress(Timeout), FileLock(Path(root) / f".{device}.lock", timeout=0.2):
+                return work(runs, listen, terminated.is_set, prune)
+    except Terminated:
+        pass
+    for run in runs:
+        if not run.view().is_over:
+            conclude(run, stopped_here(run))
+
+
+class Terminated(BaseException):
+    """Not an `Exception`: whoever mends what goes wrong with a run shall not take this for that."""

@@ -52,30 +52,40 @@ class Mirror:
         """Why nothing is copied at the moment, in a few words; empty while all is well."""
         self.refused: dict[str, str] = {}
         """Copies that were not brought back: id -> why not."""
+        self.restored = False
+        """Whether what was kept has been brought back since the start."""
         self._there: set[str] = set()  # paths of the copies
         self._known: dict[str, str] = {}  # what is copied, as it was then
         self._unfit: dict[str, str] = {}  # what could not be
         self._deleted: dict[str, float] = {}
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True, name="reglab-mirror")
 
     # ---- for ever ----------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Begin, in a thread that ends with the server."""
-        threading.Thread(target=self._go_on, daemon=True, name="reglab-mirror").start()
+        self._thread.start()
 
-    def close(self) -> None:
-        """End after what is under way; what the end of the server breaks off is written again at the next start."""
+    def close(self, patience: float = 3.0) -> None:
+        """End, with a last look at what the end of the server has stopped; wait for it a little, `patience` in seconds.
+
+        What is broken off then is written again at the next start.
+        """
         self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(patience)
 
     def _go_on(self) -> None:
         for leftover in self.store.root.glob(f"{HALF}*"):  # of a server that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        failures, restored = 0, False
-        while not self._ended.is_set():
+        failures, is_last = 0, False
+        while not is_last:
+            is_last = self._ended.is_set()
             try:
-                if not restored:
+                if not self.restored:
+                    if is_last:
+                        return
                     self.restore()
-                    restored = True
                 self.copy()
                 failures, self.problem = 0, ""
             except Exception as error:  # the Hub's client raises its own, those of its HTTP library and OSError
@@ -115,6 +125,7 @@ class Mirror:
                 self._known[run_id] = stamp_of(files_of(run))
                 self._remember()
         self._bring_back_experiments(files)
+        self.restored = True
         return back
 
     def _brought_back(self, run_id: str, files: Mapping[str, int]) -> Run | None:

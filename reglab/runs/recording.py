@@ -113,6 +113,16 @@ def conclude(run: Run, event: Failed | Stopped) -> None:
         pass
 
 
+def stopped_here(run: Run, reason: str | None = None) -> Stopped:
+    """The last word on a run whose training was broken off: it was last seen at the end of an epoch.
+
+    With a `reason` nobody has asked for it, and the run is meant to go on.
+    """
+    history = run.history()
+    epoch, step = (history[-1].epoch, history[-1].step) if history else (0, 0)
+    return Stopped(epoch=epoch, step=step, reason=reason, cut_off=True if reason else None)
+
+
 def seal(run: Run) -> None:
     """Write the summary, then the manifest over everything.
 

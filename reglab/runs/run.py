@@ -4,6 +4,7 @@
     metrics.jsonl      one event a line, reproducible to the byte  last.safetensors + state.json   everything to go on
     timing.jsonl       wall clock and speed, kept apart            summary.json, manifest.json (sizes and SHA-256)
     last-best.safetensors   best weights at the time of `last`, while `model.safetensors` is ahead of it
+    owner, name        a hash of its owner's key (`owner.py`), and what the owner calls it
     right.json         which test images it got right at its end, a bit each, for the best and the last epoch
     evaluation.json + answers.safetensors   what the best weights make of the test images, once somebody has asked
 
@@ -293,14 +294,18 @@ class Run:
         """Whether somebody has asked it to."""
         return os.path.exists(self.path / "stop")
 
+    def check_unused(self) -> None:
+        """Raises `RunError` while it is being trained."""
+        if self.is_locked():
+            raise RunError(f"Run {self.name} is being trained: stop it before deleting it.")
+
     def delete(self) -> None:
-        """Remove the folder.
+        """Remove the folder for good; `trash.py` keeps it for a day.
 
         Raises:
             RunError: It is being trained.
         """
-        if self.is_locked():
-            raise RunError(f"Run {self.name} is being trained: stop it before deleting it.")
+        self.check_unused()
         doomed = self.path.with_name(f".deleted-{self.id}")
         os.rename(self.path, doomed)  # gone at once for every reader, even if removing the files takes a while
         shutil.rmtree(doomed, ignore_errors=True)

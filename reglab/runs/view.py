@@ -25,6 +25,7 @@ from reglab.training.events import Epoch, Failed, Finished, Stopped
 if TYPE_CHECKING:
     from reglab.runs.run import Run
 
+LIVE = ("running", "queued", "stalled")  # statuses of runs that somebody trains, or is going to
 VIEWS = 1_000  # runs that a server keeps in mind; one of 30 epochs takes about 20 kB
 
 
@@ -33,9 +34,9 @@ class RunView:
     """A run as its folder was at one moment. Reading one never fails; a damaged run shows what can be read.
 
     `status` is running, finished, stopped, failed, interrupted or unreadable, read off facts and not off a field; a
-    queue adds `queued` (`Jobs.view`). `events` holds the newest line of each kind in `metrics.jsonl` by the event's name,
-    `last_event` the newest of all, `last_timing` the newest line of `timing.jsonl`: epoch and batch, images per second,
-    seconds left. `stamp` changes when there is something new to show.
+    queue adds `queued`, and `stalled` where its worker does not answer (`Jobs.view`). `events` holds the newest line of
+    each kind in `metrics.jsonl` by the event's name, `last_event` the newest of all, `last_timing` the newest line of
+    `timing.jsonl`: epoch and batch, images per second, seconds left. `stamp` changes when there is something new to show.
     """
 
     run: Run
@@ -60,7 +61,12 @@ class RunView:
     @property
     def is_live(self) -> bool:
         """Whether it is still being trained, or waits for it."""
-        return self.status in ("running", "queued")
+        return self.status in LIVE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has said its last word, whoever holds it now."""
+        return self.last_event.get("event") in (Finished.name, Stopped.name, Failed.name)
 
     def summary(self) -> dict[str, Any]:
         """What is known of the run in one flat object; accuracies, gap and ece are fractions from 0 to 1."""

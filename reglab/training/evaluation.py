@@ -26,22 +26,25 @@ def predict(
     network.eval()
     out = []
     with torch.inference_mode(), torch.autocast(part.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        for inputs in evaluation_batches(part, normalize, network):
-            if stop():
-                raise Interrupted
+        for inputs in evaluation_batches(part, normalize, network, stop):
             out.append(network(inputs).float())
     return torch.cat(out)
 
 
-def evaluation_batches(part: ImageSet, normalize: Normalize, network: nn.Module) -> Iterator[Tensor]:
+def evaluation_batches(
+    part: ImageSet, normalize: Normalize, network: nn.Module, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Tensor]:
     """The images once, in order, normalised and not augmented: (n, 3, H, W) each, all of nearly one size.
 
     SWA gives every batch the same weight in the statistics of batch normalization, and one image alone has none.
-    A network that enlarges its images gets fewer at once, for they take so much more memory.
+    A network that enlarges its images gets fewer at once, for they take so much more memory. Raises `Interrupted` where
+    `stop` says yes before a batch.
     """
     at_once = max(2, min(EVAL_BATCH, EVAL_PIXELS // getattr(network, "side", 1) ** 2))
     size = ceil(len(part) / ceil(len(part) / at_once))
     for start in range(0, len(part), size):
+        if stop():
+            raise Interrupted
         yield normalize(part.images(slice(start, start + size)))
 
 

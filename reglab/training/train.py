@@ -272,11 +272,14 @@ class Trainer:
             yield Best(epoch=now.epoch, val_accuracy=now.val_accuracy, weights=self.best_weights)
 
     def evaluation_model(self) -> nn.Module:
-        """The network to evaluate and save: the one being trained, unless a technique has another (an average)."""
+        """The network to evaluate and save: the one being trained, unless a technique has another (an average).
+
+        Raises `Interrupted`.
+        """
         network = self.model
         for r in self.regularizers:
             torch.manual_seed(derived_seed(self.config.seed, self.steps_done, "judged"))
-            batches = evaluation_batches(self.clean, self.normalize, network)
+            batches = evaluation_batches(self.clean, self.normalize, network, self._stop)
             network = r.evaluation_model(network, self.state[r.key], batches)
         return network
 

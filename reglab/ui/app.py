@@ -106,20 +106,37 @@ def is_reachable(server_name: str | None) -> bool:
         return True
 
 
+def end_on_signals(lab: Lab) -> None:
+    """SIGTERM, as a container gets it, and Ctrl-C ask the workers to stop before anything else.
+
+    Else Python would first wait for every call that is under way, and Gradio, on Ctrl-C, five seconds for open pages.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C breaks off
+        lab.close()
+        sys.exit(0 if number == signal.SIGTERM else 130)
+
+    signal.signal(signal.SIGTERM, end)
+    if not hasattr(sys, "ps1"):  # in a notebook Ctrl-C is for a cell
+        signal.signal(signal.SIGINT, end)
+
+
 def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
-    lab = lab or Lab()
+    options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
+    reachable = is_reachable(options["server_name"]) or bool(options.get("share"))
+    lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
+    if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
+        print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
     lab.warm()
     atexit.register(lab.close)
-    # A container that is told to end sends SIGTERM, which would end Python without asking the workers to stop first.
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        end_on_signals(lab)
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
-    options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
-    deployment = Deployment.here(is_reachable=is_reachable(options["server_name"]) or bool(options.get("share")))
     return page.launch(
         theme=theme(),
         head=visitor.HEAD + HEAD,
@@ -128,7 +145,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size=MAX_UPLOAD,
-        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=deployment)),
+        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=lab.deployment)),
         ssr_mode=False,
         pwa=False,
         **options,

@@ -51,7 +51,7 @@ class Page:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.header = gr.HTML(machine_html(lab.training.machine_line()), elem_id="header")
+        self.header = gr.HTML(machine_html(lab.training.machine_line(), lab.keeping.line()), elem_id="header")
         self.tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap", render=False)
         # {"ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart. The secret
         # only has to be the same after a restart; there is nothing secret in a list of run ids.

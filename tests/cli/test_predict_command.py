@@ -12,6 +12,7 @@ from conftest import reglab
 from PIL import Image
 from refusals import refused_here
 
+from reglab.analysis.pictures import formats
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.runs.store import Store
@@ -95,7 +96,7 @@ def test_what_is_no_picture_is_refused_in_words(name, finished, picture, tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", [*formats()])
 def test_a_damaged_picture_is_refused_or_read_but_never_a_traceback(format, tmp_path):
     import io
     import random

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.jobs import queue
+from reglab.jobs.processes import process_context
 from reglab.jobs.queue import Job, Jobs, in_turn
-from reglab.jobs.worker import work
+from reglab.jobs.worker import work, worker
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 
@@ -288,6 +289,46 @@ def test_closing_the_server_stops_its_runs_with_their_snapshots(jobs):
     wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 5)
     with pytest.raises(RunError, match="shutting down"):
         submit(jobs, [quick()])
+
+
+@pytest.mark.parametrize("taken_up", [False, True])
+def test_what_takes_long_before_the_first_step_is_broken_off_at_once_and_the_run_comes_to_the_same_bytes(
+    jobs, tmp_path, monkeypatch, threads, taken_up
+):
+    """As the import of timm does, a large data set, or the features of pictures: none of them knows of being stopped."""
+    run = jobs.store.create(quick(epochs=3))
+    if taken_up:
+        asked = iter([False] * 9)
+        work([run], stopped=lambda: next(asked, True))
+        run = Run(run.path)
+        assert run.status() == "stopped" and run.history()
+        run.reopen()
+    started = run.path.parent / "started"
+    process = process_context().Process(target=worker_that_loads_for_a_minute, args=(str(started), run))
+    process.start()
+    wait_for(started.exists)
+    began = time.monotonic()
+    process.terminate()
+    process.join(30)
+    assert time.monotonic() - began < 2.5 and process.exitcode == 0
+    assert run.status() == "stopped" and not run.view().was_pruned
+    jobs.resume([run])
+    wait_for(lambda: ended(jobs, run))
+    alone = Store(tmp_path / "alone").create(run.config)
+    work([alone])
+    for file in ("metrics.jsonl", "model.safetensors"):
+        assert (alone.path / file).read_bytes() == (run.path / file).read_bytes()
+
+
+def worker_that_loads_for_a_minute(started: str, run: Run) -> None:
+    from reglab import data
+
+    def load(*_, **__):
+        Path(started).touch()
+        time.sleep(60)
+
+    data.load = load
+    worker(str(run.path.parent), [run.id], "cpu", False)
 
 
 def test_closing_the_server_reaches_a_worker_that_is_just_starting(jobs):

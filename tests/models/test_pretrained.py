@@ -20,7 +20,8 @@ from weights import (  # noqa: F401  (fixtures among them)
 )
 
 from reglab import compat, models
-from reglab.analysis.predict import imagenet_file
+from reglab.analysis.pictures import seen
+from reglab.analysis.predict import imagenet, imagenet_view
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.models import ModelSpec, pretrained
@@ -146,10 +147,10 @@ def test_a_picture_file_gets_the_names_and_probabilities_that_timm_gives_it(tmp_
     picture = Image.fromarray(pixels.astype(np.uint8))
     picture.save(tmp_path / "slopes.png")
     theirs = random_network(TINY)
-    seen = timm.data.create_transform(**timm.data.resolve_model_data_config(theirs))(picture)
+    pixels = timm.data.create_transform(**timm.data.resolve_model_data_config(theirs))(picture)
     with torch.inference_mode():
-        likeliest = theirs(seen[None])[0].softmax(0).topk(5)
-    named = imagenet_file(TINY, str(tmp_path / "slopes.png"))
+        likeliest = theirs(pixels[None])[0].softmax(0).topk(5)
+    named = imagenet(TINY, seen(tmp_path / "slopes.png", imagenet_view(TINY)))
     assert [name for name, _ in named] == [pretrained.imagenet_classes()[i] for i in likeliest.indices.tolist()]
     assert [p for _, p in named] == pytest.approx(likeliest.values.tolist(), rel=0.02)
 

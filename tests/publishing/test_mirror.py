@@ -388,6 +388,17 @@ def test_failures_are_told_once_and_tried_again_until_it_works(kept, run, store,
     assert told.count("\n") == 1 and "(No space left on device): trying again; training goes on." in told
 
 
+def test_what_the_end_of_a_server_stops_is_copied_before_it_is_gone(kept, finished, store):
+    manifest = finished.path / "manifest.json"
+    aside = manifest.rename(finished.path / ".aside")
+    mirror = Mirror(store, kept)
+    mirror.start()
+    until(lambda: mirror.restored)
+    aside.rename(manifest)  # the snapshot that a worker writes when it is told to end
+    mirror.close()
+    assert f"runs/{finished.id}/manifest.json" in kept.files()
+
+
 def test_without_a_network_it_goes_on_trying(run, store, capsys):
     mirror = Mirror(store, copies_at("hf://datasets/ada/runs", store.root))
     mirror.start()

@@ -9,6 +9,7 @@ import torch
 from stories import EVERYTHING, narrow, resumes_exactly, story, told
 
 from reglab.regularizers import Regularizer
+from reglab.training import evaluation
 from reglab.training.events import Best, Epoch, Finished, Snapshot, Step, Stopped
 from reglab.training.train import Resume, train
 
@@ -45,6 +46,18 @@ TAKEN_UP = {
 @pytest.mark.parametrize("questions", [0, 1, 2, 5, 6, 7, 11, 13, 17])
 def test_a_run_stopped_anywhere_goes_on_to_the_same_bytes(tiny_split, questions):
     resumes_exactly(narrow(epochs=2, regularizers=EVERYTHING), tiny_split, questions)
+
+
+def test_measuring_the_statistics_of_an_average_can_be_stopped_between_batches(tiny_split, monkeypatch):
+    monkeypatch.setattr(evaluation, "EVAL_BATCH", 8)
+    config = narrow(epochs=3, batch_size=64, regularizers={"swa": {"start": 0.3}, "batch_norm": True})
+    asked = []
+    averaging = iter(train(config, tiny_split, stop=lambda: bool(asked.append(1))))
+    last = [len(asked) for event in averaging if isinstance(event, Epoch)]
+    # Eight batches of the statistics, eight of the slice of training images, four of the others, and the step.
+    assert last[-1] - last[-2] == 8 + 8 + 4 + 1
+    for questions in range(last[-2] + 1, last[-2] + 9):
+        resumes_exactly(config, tiny_split, questions)
 
 
 @pytest.mark.parametrize("which", TAKEN_UP)

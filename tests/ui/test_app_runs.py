@@ -103,9 +103,6 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     lab.tab("Runs")
     lab.choose("run", re.compile("My best run"))
     page.locator("#delete").click()
-    expect(page.locator("#sure")).to_be_visible()
-    assert run.path.exists()
-    page.locator("#sure").click()
     expect(table).not_to_contain_text("My best run")
     assert not run.path.exists()
     lab.visitor.may_fail = LEFT
@@ -130,7 +127,7 @@ def test_a_run_was_started_when_the_visitors_clock_said(visitors, server, a_run)
         expect(time).to_have_text(short)  # sorted: the cells are made anew
 
 
-def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_one_is_sure(lab, a_run):
+def test_a_hostile_name_in_a_run_folder_stays_text_and_a_run_that_was_deleted_comes_back(lab, a_run):
     run = a_run("20250101-000002-cccccc")
     (run.path / "name").write_text(HOSTILE)
     for tab, dropdown in (("Runs", "run"), ("Predict", "network")):
@@ -143,12 +140,19 @@ def test_a_hostile_name_in_a_run_folder_stays_text_and_the_run_is_deleted_when_o
 
     lab.tab("Runs")
     lab.choose("run", re.compile(re.escape(HOSTILE)))
+    table, back = lab.page.locator("#runs-table"), lab.page.locator("#bring-back")
+    expect(back).not_to_be_visible()
     lab.page.locator("#delete").click()
-    expect(lab.page.locator("#sure")).to_be_visible()
-    assert run.path.exists(), "asked first"
-    lab.page.locator("#sure").click()
-    expect(lab.page.locator("#runs-table")).not_to_contain_text(HOSTILE)
+    expect(table).not_to_contain_text(HOSTILE)
+    expect(lab.page.locator("#runs-notice")).to_have_text(f"“{HOSTILE}” is deleted. For a day it can be brought back.")
     assert not run.path.exists()
+    lab.page.reload()  # the trash is the server's
+    lab.tab("Runs")
+    expect(back).to_have_text(f"Bring back “{HOSTILE}”")
+    back.click()
+    expect(table).to_contain_text(HOSTILE)
+    assert run.view().status == "finished"
+    expect(back).not_to_be_visible()
 
 
 @pytest.mark.slow  # what its handlers do is tested without a browser

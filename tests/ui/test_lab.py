@@ -103,12 +103,13 @@ def test_what_takes_long_delays_nobodys_prediction(lab, finished, tmp_path):
         assert all(isinstance(call.exception(60), RunError) for call in long)
 
 
-def test_a_network_of_timm_is_asked_in_a_lane_of_its_own(lab, finished, monkeypatch):
-    asked = []
+def test_a_network_of_timm_is_asked_in_a_lane_of_its_own(lab, finished, monkeypatch, tmp_path):
+    asked: list[str] = []
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     monkeypatch.setattr(lab.predictions.lanes, "call", lambda lane, *rest, **more: asked.append(lane))
     timm = lab.stores.own.create(tiny_config(model="timm/resnet18", pretrained=False, side=32))
     for run in (finished, timm):
-        lab.predictions.answer("a.png", run)
+        lab.predictions.answer(str(tmp_path / "a.png"), run)
     lab.predictions.preview(finished.config.model_dump())
     lab.predictions.preview(timm.config.model_dump())
     assert asked == ["predictions", "timm", "preview", "timm"]

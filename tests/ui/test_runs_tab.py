@@ -20,10 +20,10 @@ def tab(finished, laid_out) -> RunsTab:
 
 def test_the_list_keeps_what_was_chosen_and_turns_to_the_newest_when_it_is_gone(tab, finished):
     for before in (finished.id, "gone", None):
-        table, chosen, ids, sure = changes(tab.refresh(before))
+        table, chosen, ids, *trash = changes(tab.refresh(before))
         assert [len(line) for line in table] == [len(COLUMNS)] and ids == [finished.id]
         assert chosen["value"] == finished.id and "finished" in chosen["choices"][0][0]
-        assert sure == {"visible": False}
+        assert trash[0] == "" and [button["visible"] for button in trash[1:]] == [False, False]
     fn, inputs, outputs = tab.on_select
     assert (fn, inputs, outputs) == (tab.refresh, [tab.chosen], tab.listing)
 
@@ -58,10 +58,22 @@ def test_a_run_is_renamed_and_a_name_that_cannot_be_is_a_sentence(tab, finished)
     assert 'class="warning"' in tab.rename("gone", "x")[-1]
 
 
-def test_a_run_that_is_deleted_leaves_the_list(tab, finished):
-    table, chosen, ids, _, notice = changes(tab.delete(finished.id))
-    assert (table, ids, notice) == ([], [], "") and chosen["value"] is None and not finished.path.exists()
-    assert 'class="warning"' in tab.delete(finished.id)[-1]
+def test_a_run_that_is_deleted_leaves_the_list_and_can_be_brought_back(tab, finished):
+    finished.rename("mine")
+    table, chosen, ids, last, back, empty, notice = changes(tab.delete(finished.id))
+    assert (table, ids) == ([], []) and chosen["value"] is None and not finished.path.exists()
+    assert "“mine” is deleted" in notice and last == finished.id
+    assert back == {"visible": True, "value": "Bring back “mine”"} and empty == {
+        "visible": True,
+        "value": "Empty the trash",
+    }
+    assert 'class="warning"' in tab.delete(finished.id)[-1], "pressed twice"
+    table, chosen, ids, last, back, _, notice = changes(tab.restore(None, last))
+    assert ids == [chosen["value"]] == [finished.id] and finished.view().status == "finished"
+    assert (last, notice) == ("", "") and back["visible"] is False
+    assert 'class="warning"' in tab.restore(None, finished.id)[-1], "pressed twice"
+    tab.delete(finished.id)
+    assert changes(tab.empty(None))[3:5] == ["", {"value": "Bring back", "visible": False}]
 
 
 def test_opening_a_run_puts_it_and_its_settings_on_the_train_tab(tab, finished):

@@ -10,6 +10,7 @@ from reglab.experiments.experiment import Experiment
 from reglab.jobs.worker import work
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.view import LIVE
 from reglab.training.events import Event
 
 
@@ -44,4 +45,4 @@ def train(
 
 def is_left(run: Run, status: str, prune: bool) -> bool:
     """Whether an experiment still has to train this run."""
-    return status not in ("finished", "running", "queued") and not (prune and run.was_pruned)
+    return status not in ("finished", *LIVE) and not (prune and run.was_pruned)

@@ -13,6 +13,8 @@ class Worker(Protocol):
     """Whoever trains the runs of one job; all that becomes of them is in their folders."""
 
     ended: threading.Event
+    is_stalled: bool
+    """Whether it has not answered for a while, which the page then says."""
 
     def see_through(self) -> None:
         """Train until nobody works at any of the runs any more; the calling thread waits meanwhile."""

@@ -6,7 +6,7 @@ index into `runs`.
     title, note     heading line, and muted words beside it
     x               {"label": "epoch", "max": 20}
     runs            [{"role": "plain" | "regularized" | "run" | "a" | "b" | "c" | "d" | "e", "name", "detail",
-                      "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted",
+                      "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted" | "stalled",
                       "place", "epoch", "epochs", "images_per_second", "seconds_left", "message"}]
     accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
                     accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the legend's

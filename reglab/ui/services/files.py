@@ -18,7 +18,7 @@ from reglab.runs.run import Run
 from reglab.teaching import sheet
 from reglab.ui.services.predictions import Predictions
 from reglab.ui.services.results import Results
-from reglab.ui.services.stores import Stores
+from reglab.ui.services.runs import Runs
 
 KEPT = 3_600.0  # seconds that a download can be fetched in
 
@@ -26,14 +26,14 @@ KEPT = 3_600.0  # seconds that a download can be fetched in
 class Files:
     """Downloads, each in a folder of its own, which goes after an hour."""
 
-    def __init__(self, stores: Stores, results: Results, predictions: Predictions) -> None:
-        self.stores, self.results, self.predictions = stores, results, predictions
+    def __init__(self, runs: Runs, results: Results, predictions: Predictions) -> None:
+        self.runs, self.results, self.predictions = runs, results, predictions
         self._folder = tempfile.TemporaryDirectory(prefix="reglab-")
 
-    def over(self, stores: Stores, results: Results, predictions: Predictions) -> Files:
-        """The same folder for whoever sees these runs."""
+    def over(self, runs: Runs, results: Results, predictions: Predictions) -> Files:
+        """The same folder for whoever has these runs."""
         seen = copy.copy(self)
-        seen.stores, seen.results, seen.predictions = stores, results, predictions
+        seen.runs, seen.results, seen.predictions = runs, results, predictions
         return seen
 
     def close(self) -> None:
@@ -41,7 +41,11 @@ class Files:
         self._folder.cleanup()
 
     def run(self, run: Run) -> Path:
-        """The run as a zip file, with its model card where it has one."""
+        """The run as a zip file, with its model card where it has one: whoever may change it may take its weights along.
+
+        Raises `RunError` where they may not. The networks that ship are for all.
+        """
+        self.runs.check_taken(run)
         target = run.zip(self._fresh())
         if not (run.path / "README.md").exists():
             with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
@@ -62,9 +66,10 @@ class Files:
 
         `tries`: run id -> (link of the assignment, prediction). Raises `ConfigError` or `RunError`.
         """
-        if not runs or self.stores.is_shipped(runs[0]):
+        own = [run for run in runs if self.runs.is_theirs(run)]
+        if not own:
             raise ConfigError("There is no run of yours on the screen: press Train, and wait until it is finished.")
-        mine = max(runs, key=lambda run: (run.id in tries, len(run.config.regularizers)))
+        mine = max(own, key=lambda run: (run.id in tries, len(run.config.regularizers)))
         told = sheet.make(mine, name, *tries.get(mine.id, (None, None)))
         target = self._fresh() / told.file_name
         target.write_text(told.to_json(), "utf-8")

@@ -12,20 +12,22 @@ from typing import Any
 
 from reglab.analysis import evaluate, inside, mistakes, predict, preview
 from reglab.analysis.mistakes import Answered, Mistakes
+from reglab.analysis.pictures import View
 from reglab.analysis.predict import Answer
 from reglab.analysis.preview import Look
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
+from reglab.jobs.decoder import Decoder
 from reglab.jobs.isolation import IsolatedProcess, Lanes
 from reglab.models import pretrained
 from reglab.publishing import model_card
-from reglab.runs import index
 from reglab.runs.run import Run
 from reglab.teaching.links import offered
 from reglab.ui.services.datasets import Datasets
+from reglab.ui.services.runs import Runs
 from reglab.ui.services.stores import Stores
 
-DECODER_MEMORY = 4 * 2**30  # bytes of data for the process that opens strangers' pictures; torch alone takes most of 1
+MEMORY = 4 * 2**30  # bytes of data for a process that answers; torch alone takes most of 1
 EVALUATING = 3_600.0  # seconds until an evaluation is given up
 LOADING = 180.0  # seconds for an answer of timm, whose import alone takes many
 LOOKS = 64  # looks inside that are remembered; a few kilobytes each
@@ -34,33 +36,35 @@ LOOKS = 64  # looks inside that are remembered; a few kilobytes each
 class Predictions:
     """Networks at work, each in a process that may die without taking the server along."""
 
-    def __init__(self, stores: Stores, datasets: Datasets) -> None:
-        self.stores, self.datasets = stores, datasets
+    def __init__(self, stores: Stores, datasets: Datasets, runs: Runs) -> None:
+        self.stores, self.datasets, self.runs = stores, datasets, runs
         # What takes seconds (timm's import, the inside of a large network, all errors of a run) has a lane of its own, so
         # that nobody's prediction waits for it; evaluations take minutes.
-        self.lanes = Lanes("predictions", "preview", "inside", "errors", "cards", "timm", memory=DECODER_MEMORY)
+        self.lanes = Lanes("predictions", "preview", "inside", "errors", "cards", "timm", memory=MEMORY)
+        self.decoder = Decoder()  # pictures are opened in none of these
         self.evaluations = IsolatedProcess()
         self.evaluating: set[str] = set()
         self._evaluating = threading.Lock()
         self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._looking = threading.Lock()
 
-    def over(self, stores: Stores) -> Predictions:
-        """The same processes for whoever sees these runs."""
+    def over(self, runs: Runs) -> Predictions:
+        """The same processes for whoever has these runs."""
         seen = copy.copy(self)
-        seen.stores = stores
+        seen.runs, seen.stores = runs, runs.stores
         return seen
 
     def close(self) -> None:
         """End the processes that answer."""
+        self.decoder.close()
         self.lanes.close()
         self.evaluations.close()
 
     # ---- answers
     def networks(self) -> list[tuple[str, str]]:
-        """(what it is, id) of every network that can predict, newest first, the shipped ones last."""
+        """(what it is, id) of every network that can predict, in the order of `Stores.summaries`."""
         choices = []
-        for summary in (s for store in self.stores for s in index.summaries(store)):
+        for summary in self.stores.summaries():
             if summary["status"] not in ("finished", "stopped"):
                 continue
             for run in self.stores.open([summary["run"]]):
@@ -77,14 +81,17 @@ class Predictions:
 
     def answer(self, picture: str | None, run: Run, how: str = "crop", **asked: Any) -> tuple[Answer, Any]:
         """The network's answer and the 32 x 32 pixels it saw; `asked` as `predict.answer` takes it. Raises as above."""
-        answer_file, lane = partial(predict.answer_file, **asked), _lane("predictions", run.config)
-        found: tuple[Answer, Any] = self.lanes.call(lane, answer_file, str(run.path), _asked(picture), how)
-        return found
+        pixels = self.decoder.seen(_asked(picture), View(how))
+        lane = _lane("predictions", run.config)
+        found: Answer = self.lanes.call(lane, partial(predict.answer, **asked), str(run.path), pixels)
+        return found, pixels
 
     def imagenet(self, name: str, picture: str | None) -> tuple[tuple[str, float], ...]:
         """The likeliest of ImageNet's classes. Raises `ConfigError`, `DataError` or `RunError`."""
         likeliest: tuple[tuple[str, float], ...]
-        likeliest = self.lanes.call("timm", predict.imagenet_file, name, _asked(picture), timeout=LOADING)
+        path = _asked(picture)
+        pixels = self.decoder.seen(path, self.lanes.call("timm", predict.imagenet_view, name, timeout=LOADING))
+        likeliest = self.lanes.call("timm", predict.imagenet, name, pixels, timeout=LOADING)
         return likeliest
 
     def imagenet_networks(self) -> list[tuple[str, str]]:
@@ -125,10 +132,11 @@ class Predictions:
 
     # ---- what a run is worth
     def evaluate(self, run: Run) -> None:
-        """Answer the run's validation and test images and keep the answers: seconds to minutes.
+        """Answer the run's validation and test images and keep the answers in its folder: seconds to minutes.
 
         Raises `ConfigError`, `DataError` or `RunError`.
         """
+        self.runs.check_taken(run)
         if run.config.on_features:
             self.datasets.ready(run.config)
         else:
@@ -180,7 +188,7 @@ def weights_stamp(run: Run) -> tuple[int, int]:
     return facts.st_size, facts.st_mtime_ns
 
 
-def _asked(picture: str | None) -> str:
+def _asked(picture: str | None) -> Path:
     if not picture:
         raise ConfigError("There is no picture yet: upload, paste or photograph one, or click an example.")
-    return str(Path(picture))
+    return Path(picture)

@@ -12,10 +12,9 @@ from reglab.experiments import compare, grid, reproduce
 from reglab.experiments.compare import Comparison
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.grid import Grid
-from reglab.experiments.price import price
+from reglab.experiments.price import Price, price
 from reglab.experiments.publications import Publication
 from reglab.experiments.reproduce import Standing
-from reglab.runs import index
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
@@ -44,8 +43,8 @@ class Results:
         return []
 
     def summaries(self) -> list[dict[str, Any]]:
-        """The summary of every run, newest first, the shipped ones last; `queued` where only this server knows of it."""
-        told = [summary for store in self.stores for summary in index.summaries(store)]
+        """As `Stores.summaries`, with `queued` where only this server knows of it."""
+        told = self.stores.summaries()
         live = {summary["run"] for summary in told if summary["status"] != "finished"}
         status, root = self.training.jobs.status, self.stores.own.root
         return [s | {"status": status(Run(root / s["run"]))} if s["run"] in live else s for s in told]
@@ -57,12 +56,12 @@ class Results:
         for s in self.summaries():
             if (group := s.get("group", "")) and self._is_named(s):
                 found.setdefault(group, []).append(s)
-        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+        return self._named_groups(found)
 
     def in_sweep(self, group: str) -> list[dict[str, Any]]:
         """The summaries of its runs, the oldest first."""
-        told = (s for s in self.summaries() if s.get("group") == group and s["status"] != "unreadable")
-        return sorted(told, key=_age)
+        told = [s for s in self.summaries() if s.get("group") == group and s["status"] != "unreadable"]
+        return sorted(self._of_one(told), key=_age)
 
     def grid(self, told: Sequence[Mapping[str, Any]], metric: str, target: float) -> Grid:
         """These runs over the settings in which they differ. Raises `ConfigError` where there are none."""
@@ -81,7 +80,15 @@ class Results:
         for summary in self._finished():
             if summary["group"]:
                 found.setdefault(summary["group"], []).append(summary)
-        return [(self._called(name, told), name) for name, told in found.items() if len(told) > 1]
+        return self._named_groups(found)
+
+    def _named_groups(self, found: Mapping[str, Sequence[dict[str, Any]]]) -> list[tuple[str, str]]:
+        """(what it is, name) of those groups of which somebody has at least two runs."""
+        each = {name: self._of_one(told) for name, told in found.items()}
+        return [(self._called(name, told), name) for name, told in each.items() if len(told) > 1]
+
+    def _of_one(self, told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self.stores.of_one(told, lambda s: self.stores.find(s["run"]))
 
     def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
         """A group by what is trained in it; its own name where that says something to people."""
@@ -97,8 +104,8 @@ class Results:
 
     def finished_in(self, group: str) -> list[Run]:
         """The finished runs of a group, in the order in which they were made."""
-        told = (summary for summary in self._finished() if summary["group"] == group)
-        return self.open(summary["run"] for summary in sorted(told, key=_age))
+        told = [summary for summary in self._finished() if summary["group"] == group]
+        return self.open(summary["run"] for summary in sorted(self._of_one(told), key=_age))
 
     def finished_rows(self) -> list[list[Any]]:
         """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
@@ -133,10 +140,13 @@ class Results:
         return _config(self.stores.find(summary["run"])).set_up()
 
     def _finished(self) -> list[dict[str, Any]]:
-        """The runs that can be compared, newest first, the shipped ones last."""
+        """The runs that can be compared, in the order of `Stores.summaries`."""
         wanted = {"test_accuracy", "gap", "ece", "train_size"}
-        told = [summary for store in self.stores for summary in index.summaries(store)]
-        return [summary for summary in told if summary["status"] == "finished" and wanted <= summary.keys()]
+        return [
+            summary
+            for summary in self.stores.summaries()
+            if summary["status"] == "finished" and wanted <= summary.keys()
+        ]
 
     def comparison(self, runs: Sequence[Run]) -> Comparison:
         """These runs side by side. Raises `ConfigError` or `RunError`."""
@@ -146,16 +156,23 @@ class Results:
             )
         return compare.compare(runs, view=self.stores.view)
 
+    def price(self, experiment: Experiment) -> Price:
+        """What the visitor has still to train of it."""
+        return price(experiment, self.stores.mine)
+
     # ---- published results
+    def of_recipe(self, publication: Publication, recipe: str) -> list[Run]:
+        """The runs of a recipe that count on this page: one person's, oldest first."""
+        return self.stores.of_one(reproduce.runs_of(publication, recipe, self.stores.own), lambda run: run)
+
     def reproduction(self, publication: Publication, recipe: str) -> Standing:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""
-        own = self.stores.own
-        runs = reproduce.runs_of(publication, recipe, own)
-        told = reproduce.to_json(reproduce.look(publication, recipe, runs, own.view))
+        runs = self.of_recipe(publication, recipe)
+        told = reproduce.to_json(reproduce.look(publication, recipe, runs, self.stores.own.view))
         views = self.training.views(runs)
         if any(view.is_live for view in views):
             return Standing(told, progress=progress_of(views), live=True)
-        left = price(publication.experiment(recipe), own)
+        left = self.price(publication.experiment(recipe))
         if not left.runs:
             return Standing(told, price="Every run of this recipe is finished.", done=True)
         kept = reproduce.recorded(publication.key, recipe)
@@ -172,6 +189,8 @@ def progress_of(views: Sequence[RunView]) -> str:
     for view in views:
         if view.status == "running":
             parts.append(f"“{view.name}” is in epoch {view.last_timing.get('epoch', 0)} of {view.run.config.epochs}")
+        if view.status == "stalled":
+            parts.append(f"“{view.name}” does not answer")
     if waiting := told.count("queued"):
         parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     return f"{', '.join(parts)}."

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from reglab.errors import RunError
-from reglab.runs.owner import Visitor
+from reglab.runs import index
+from reglab.runs.owner import Visitor, owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store, checkpoints_store, find, runs_store
 from reglab.runs.view import RunView
 from reglab.ui.services.access import Access
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,26 @@ class Stores:
         """Whether it is one of the networks that ship."""
         return run.path.parent == self.shipped.root
 
+    def summaries(self) -> list[dict[str, Any]]:
+        """Of every run that may be seen: those that are `yours` first, then others', newest first, those that ship last."""
+        own = [s | {"yours": self.mine.shows(Run(self.own.root / s["run"]))} for s in index.summaries(self.own)]
+        return [*sorted(own, key=lambda s: not s["yours"]), *index.summaries(self.shipped)]
+
+    # ---- whose they are
+    def whose(self, run: Run) -> str:
+        """Somebody else: nobody's name, only the same text for the same owner. Empty for the visitor's own and what ships."""
+        return "" if self.is_shipped(run) or self.mine.shows(run) else f"owner {owner_of(run.path)}"
+
+    def of_one(self, started: Sequence[T], run: Callable[[T], Run]) -> list[T]:
+        """Of what several people may have started alike: what is the visitor's own; without any, what is the first's.
+
+        The same sweep has the same group whoever starts it, and nobody's runs count among another's.
+        """
+        whose = [self.whose(run(each)) for each in started]
+        shown = "" if "" in whose else next(iter(whose), "")
+        return [each for each, owner in zip(started, whose, strict=True) if owner == shown]
+
     def group(self, run: Run) -> list[Run]:
-        """The runs that were made in the same group, oldest first; none for a run of no group."""
-        store = self.shipped if self.is_shipped(run) else self.own
-        return store.group(run.described.get("group", ""))
+        """The runs that the same person has made in the same group, oldest first; none for a run of no group."""
+        store, whose = self.shipped if self.is_shipped(run) else self.own, self.whose(run)
+        return [each for each in store.group(run.described.get("group", "")) if self.whose(each) == whose]

@@ -74,8 +74,9 @@ class Training:
 
     def stop_group(self, group: str) -> None:
         """Stop the visitor's runs of a sweep, those that wait first."""
-        told = [s for s in index.summaries(self.stores.mine) if s.get("group") == group and s["status"] != "finished"]
-        views = self.views(self.stores.open(s["run"] for s in told))
+        mine = self.stores.mine
+        told = [s for s in index.summaries(mine) if s.get("group") == group and s["status"] != "finished"]
+        views = self.views([mine.open(s["run"]) for s in told])
         self.jobs.stop_all([view.run for view in views if view.is_live])
 
     def resume(self, run: Run) -> list[Run]:

@@ -43,6 +43,7 @@ function statusInWords(run) {
     queued: run.place ? `queued · place ${run.place}` : "queued",
     stopped: `stopped${at}`,
     interrupted: `interrupted${at}`,
+    stalled: "not answering: will be ended if it stays so",
     failed: run.message ? `failed: ${run.message}` : `failed${at}`,
   }[run.status] || run.status || "";
 }

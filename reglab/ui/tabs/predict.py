@@ -158,7 +158,8 @@ class PredictTab:
 
     def choose(self, examples: list[Any], event: gr.SelectData) -> Any:
         """The picture of the gallery that was clicked."""
-        return examples[event.index][0] if event.index < len(examples) else gr.skip()
+        place = event.index if isinstance(event.index, int) else len(examples)
+        return examples[place][0] if place < len(examples) else gr.skip()
 
     def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
         """The tab was opened: the choices, the networks that the Train tab shows, and pictures to try."""

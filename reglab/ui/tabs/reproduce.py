@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.errors import PROBLEMS
-from reglab.experiments import reproduce
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, Publication
 from reglab.runs.run import Run
 from reglab.ui.components.controls import unchecked
@@ -85,7 +84,7 @@ class ReproduceTab:
     def show(self, key: Any) -> list[Any]:
         """Everything about the publication that is chosen."""
         paper = paper_of(key)
-        runs = [run for name in RECIPES for run in reproduce.runs_of(paper, name, self.lab.stores.own)]
+        runs = [run for name in RECIPES for run in self.lab.results.of_recipe(paper, name)]
         found = {name: self.lab.results.reproduction(paper, name) for name in RECIPES}
         live = any(each.live for each in found.values())
         return [

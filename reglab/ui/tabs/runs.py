@@ -1,4 +1,4 @@
-"""The Runs tab: what was trained here; open, rename, resume, download, delete."""
+"""The Runs tab: what was trained here; open, rename, resume, download, delete and bring back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.errors import PROBLEMS
+from reglab.runs.view import LIVE
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, skipped
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.views.setup import kept_html
+from reglab.ui.views.templates import render
 from reglab.ui.views.times import time_html
 
 # The longest comes last: it is what a narrow screen cuts off.
@@ -29,7 +32,11 @@ class RunsTab:
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
+        self.ids = gr.State([])  # of the rows of the table
+        self.last = gr.State("")  # the id of the run that would come back from the trash
         with gr.Column(elem_id="runs"):
+            kept = kept_html(lab.keeping.forgetful, lab.keeping.mirror is not None)
+            gr.HTML(kept, visible=bool(kept.strip()), elem_id="runs-kept")
             self.table = gr.Dataframe(
                 headers=COLUMNS, value=[], interactive=False, wrap=False, show_search="filter", elem_id="runs-table",
                 label="Runs", column_count=len(COLUMNS), buttons=[], datatype=["html" if name == "started" else "str" for name in COLUMNS],
@@ -37,8 +44,9 @@ class RunsTab:
             self._lay_out_choice()
             self._lay_out_buttons()
             self.notice = gr.HTML("", elem_id="runs-notice")
-        self.ids = gr.State([])  # of the rows of the table
-        self.listing = [self.table, self.chosen, self.ids, self.sure]
+            self.listing = [self.table, self.chosen, self.ids, self.last, self.restores, self.empties]
+            if lab.deployment.admin_key and not lab.deployment.is_everybody_host:
+                self._lay_out_host()
         self.filled = [*page.opening, *page.controls.components()]
         self._wire()
         self.on_select: Listener = (self.refresh, [self.chosen], self.listing)
@@ -60,19 +68,32 @@ class RunsTab:
             self.downloads = gr.Button("Download weights and card", elem_id="download", min_width=100)
             self.file = Download("download-file")
             self.deletes = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
-            self.sure = gr.Button(
-                "Yes, delete it for good", variant="stop", visible=False, elem_id="sure", min_width=100
-            )
+        with gr.Row():  # there while something lies in the trash
+            self.restores = gr.Button("Bring back", visible=False, elem_id="bring-back", min_width=100)
+            self.empties = gr.Button("Empty the trash", visible=False, elem_id="empty-trash", min_width=100)
+
+    def _lay_out_host(self) -> None:
+        """The host's key is kept by the page, which sends it along as a header from then on."""
+        with gr.Accordion("For the host of this lab", open=False, elem_id="host"), gr.Row(equal_height=False):
+            key = gr.Textbox(
+                label="Host's key", info="shows and opens every run, as long as this tab is open", type="password",
+                elem_id="host-key", scale=3,
+            )  # fmt: skip
+            enter = gr.Button("Enter", elem_id="host-enter", scale=0, min_width=100)
+        for given in (key.submit, enter.click):
+            kept = given(None, key, key, js="key => { window.reglabHost(key); return ['']; }")
+            kept.then(self.greet, self.chosen, [*self.listing, self.notice], **PRIVATE)
 
     def _wire(self) -> None:
         chosen, listed = self.chosen, [*self.listing, self.notice]
         self.table.select(self.choose, self.ids, chosen, **PRIVATE)
-        described = [self.name, self.renames, self.resumes, self.deletes, self.sure]
+        described = [self.name, self.renames, self.resumes, self.deletes, self.downloads]
         chosen.change(self.describe, chosen, described, **PRIVATE)
         for named in (self.renames.click, self.name.submit):
             named(self.rename, [chosen, self.name], listed, **PRIVATE)
-        self.deletes.click(lambda: gr.update(visible=True), None, self.sure, **PRIVATE)
-        self.sure.click(self.delete, chosen, listed, **PRIVATE)
+        self.deletes.click(self.delete, chosen, listed, trigger_mode="once", **PRIVATE)
+        self.restores.click(self.restore, [chosen, self.last], listed, trigger_mode="once", **PRIVATE)
+        self.empties.click(self.empty, chosen, listed, trigger_mode="once", **PRIVATE)
         for button, what in ((self.opens, self.open), (self.resumes, self.resume)):
             button.click(what, [chosen, self.page.visitor], [*self.filled, self.notice], **PRIVATE)
         self.file.when_clicked(self.downloads, self.download, [chosen])
@@ -80,12 +101,22 @@ class RunsTab:
 
     # ---- the list
     def refresh(self, chosen: Any) -> list[Any]:
-        """The table and the choices anew; what was chosen stays."""
+        """The table, the choices and the trash anew; what was chosen stays."""
         summaries = self.lab.results.summaries()
-        choices = [(f"{s['name']} · {s['status']}", s["run"]) for s in summaries]
+        choices = [(f"{s['name']} · {status_of(s)}", s["run"]) for s in summaries]
         known = [s["run"] for s in summaries]
         chosen = chosen if chosen in known else known[0] if known else None
-        return [list(map(row, summaries)), gr.update(choices=choices, value=chosen), known, gr.update(visible=False)]
+        deleted = self.lab.runs.deleted()
+        back = f"Bring back “{deleted[0].name[:40]}”" if deleted else "Bring back"
+        size = f" ({len(deleted)} runs)" if len(deleted) > 1 else ""
+        return [
+            list(map(row, summaries)),
+            gr.update(choices=choices, value=chosen),
+            known,
+            deleted[0].id if deleted else "",
+            gr.update(value=back, visible=bool(deleted)),
+            gr.update(value=f"Empty the trash{size}", visible=bool(deleted)),
+        ]
 
     def choose(self, ids: list[str], event: gr.SelectData) -> Any:
         """The run of the row that was clicked."""
@@ -95,21 +126,21 @@ class RunsTab:
     def describe(self, run_id: str | None) -> list[Any]:
         """Its name, and the buttons that make sense for it."""
         runs = self.lab.results.open([run_id] if run_id else [])
-        own = bool(runs) and not self.lab.stores.is_shipped(runs[0])
         status = self.lab.training.jobs.status(runs[0]) if runs else ""
+        theirs = bool(runs) and self.lab.runs.may_change(runs[0])
         return [
             runs[0].name if runs else "",
-            gr.update(interactive=own),
-            gr.update(interactive=own and status in ("stopped", "interrupted", "failed")),
-            gr.update(interactive=own and status not in ("running", "queued")),
-            gr.update(visible=False),
+            gr.update(interactive=theirs),
+            gr.update(interactive=theirs and status in ("stopped", "interrupted", "failed")),
+            gr.update(interactive=theirs and status not in LIVE),
+            gr.update(interactive=theirs or (bool(runs) and self.lab.stores.is_shipped(runs[0]))),
         ]
 
     # ---- what can be done with a run
     def rename(self, run_id: str | None, name: str) -> list[Any]:
         """A name was typed for the chosen run."""
         try:
-            self.lab.stores.own.open(run_id or "").rename(name)
+            self.lab.runs.rename(self.lab.stores.own.open(run_id or ""), name)
         except PROBLEMS as error:
             return [*self.refresh(run_id), warning(error)]
         return [*self.refresh(run_id), ""]
@@ -118,12 +149,34 @@ class RunsTab:
         """Delete was pressed."""
         try:
             run = self.lab.stores.own.open(run_id or "")
-            if self.lab.training.jobs.status(run) == "queued":
-                self.lab.training.stop([run])
-            run.delete()
+            name = run.name
+            self.lab.runs.delete(run)
         except PROBLEMS as error:
             return [*self.refresh(run_id), warning(error)]
-        return [*self.refresh(None), ""]
+        said = f"“{name}” is deleted. For a day it can be brought back."
+        return [*self.refresh(None), render("paragraph.html", text=said)]
+
+    def restore(self, run_id: str | None, deleted: str) -> list[Any]:
+        """Bring back was pressed."""
+        try:
+            run_id = self.lab.runs.restore(deleted).id
+        except PROBLEMS as error:
+            return [*self.refresh(run_id), warning(error)]
+        return [*self.refresh(run_id), ""]
+
+    def empty(self, run_id: str | None) -> list[Any]:
+        """Empty the trash was pressed."""
+        self.lab.runs.empty_trash()
+        return [*self.refresh(run_id), ""]
+
+    def greet(self, run_id: str | None) -> list[Any]:
+        """A key was typed as the host's."""
+        lab, said = self.lab, ""
+        if lab.visitor.admin_key:
+            is_host = lab.access.is_host(lab.visitor)
+            welcome = "This is the host's key: every run is listed, and yours to change."
+            said = render("paragraph.html", text=welcome) if is_host else warning("That is not the host's key.")
+        return [*self.refresh(run_id), said]
 
     def open(self, run_id: str | None, visitor: Any) -> list[Any]:
         """Put the run, and those it was started with, on the Train tab, whose controls say what it was trained with."""
@@ -162,7 +215,7 @@ def row(s: Mapping[str, Any]) -> list[str]:
     size = f" · {s['train_size']:,}" if s.get("train_size") else ""
     return [
         s["name"],
-        s["status"],
+        status_of(s),
         time_html(s.get("created")),
         s.get("dataset", "") + size,
         s.get("model", ""),
@@ -172,3 +225,8 @@ def row(s: Mapping[str, Any]) -> list[str]:
         f"{s['gap'] * 100:.1f}" if "gap" in s else "",
         " ".join(s.get("regularizers", {})) or "none",
     ]
+
+
+def status_of(s: Mapping[str, Any]) -> str:
+    """A run's status, and whose it is where it is not the visitor's."""
+    return f"{s['status']} · somebody else's" if s.get("yours") is False else str(s["status"])

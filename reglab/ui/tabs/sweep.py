@@ -13,8 +13,8 @@ from reglab.config.numbers import read
 from reglab.errors import PROBLEMS
 from reglab.experiments import axes
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, UNTIL
-from reglab.experiments.price import price
 from reglab.regularizers import CATALOGUE
+from reglab.runs.view import LIVE
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.presets import QUESTIONS, Question
 from reglab.ui.components.controls import shown_values, unchecked
@@ -192,7 +192,7 @@ class SweepTab:
         line = render("paragraph.html", text=f"From the Train tab: {base.title()} · {base.recipe()}.")
         try:
             experiment = plan.experiment(base)
-            left, command = price(experiment, self.lab.stores.own), plan.command(base)
+            left, command = self.lab.results.price(experiment), plan.command(base)
         except PROBLEMS as error:
             return line, render("price.html", text=on_screen(error)), "", refusals(error, SIZES)
         runs = len(experiment.configs)
@@ -235,7 +235,7 @@ class SweepTab:
         runs = self.lab.results.in_sweep(group) if isinstance(group, str) and group else []
         if not runs:
             return ["", warning(NOTHING), gr.update(interactive=False), gr.update(active=False)]
-        live = any(s["status"] in ("running", "queued") for s in runs)
+        live = any(s["status"] in LIVE for s in runs)
         counts = [(s["run"], s["status"], s.get("epoch") if by in UNTIL else None) for s in runs]
         now = stamp_of(group, by, aim, counts)
         if now == before:

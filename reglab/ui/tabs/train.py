@@ -237,7 +237,7 @@ class TrainTab:
         lab = self.lab
         views = lab.training.views(lab.results.open(ids_of(visitor)))
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
-        rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line())]
+        rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line(), lab.keeping.line())]
         if now != before:
             buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
             return [now, self.page.chart_of(views), *buttons, *rest, gr.skip()]
@@ -364,7 +364,7 @@ class TrainTab:
             *self.page.follow(runs or self.lab.results.example(), visitor),
             *(dressed(assignment, self.controls) if assignment else self.controls.filled(config)),
             *switches,
-            machine_html(self.lab.training.machine_line()),
+            machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
             *self.assigned.filled(assignment, visitor, notice),
             brought,
         ]

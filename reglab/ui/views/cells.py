@@ -13,7 +13,12 @@ def ids(cell: Cell) -> str:
 def why_empty(cell: Cell, metric: str) -> str:
     """Why a cell has no number, in a word."""
     states = cell.statuses
-    for name, words in (("running", "training"), ("queued", "waiting"), ("failed", "diverged")):
+    for name, words in (
+        ("running", "training"),
+        ("stalled", "not answering"),
+        ("queued", "waiting"),
+        ("failed", "diverged"),
+    ):
         if states[name]:
             failed = name == "failed" and not any("iverged" in str(s.get("reason")) for s in cell.runs)
             return "failed" if failed else words

@@ -19,9 +19,14 @@ FINETUNED = {
 RANDOM = "Random weights, all of them trained."
 
 
-def machine_html(line: str) -> str:
-    """The head of the page: its name, and what machine trains here."""
-    return render("machine.html", line=line)
+def machine_html(line: str, kept: str = "") -> str:
+    """The head of the page: its name, what machine trains here, and a word on whether runs last."""
+    return render("machine.html", line=line, kept=kept)
+
+
+def kept_html(forgetful: str, is_kept: bool) -> str:
+    """Whether runs outlive a restart, of the Space that is `forgetful`; nothing where nobody expects otherwise."""
+    return render("kept.html", forgetful=forgetful, is_kept=is_kept)
 
 
 def recipe_html(recipe: Preset) -> str:

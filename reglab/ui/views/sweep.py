@@ -70,7 +70,7 @@ def progress(told: Sequence[Mapping[str, Any]]) -> str:
     for name, words in STATES.items():
         if count := states.count(name):
             parts.append(f"{count} {words}")
-    left = states.count("queued") + states.count("running")
+    left = sum(map(states.count, ("queued", "running", "stalled")))
     if left and done:
         parts.append(f"about {clock(left * sum(done) / len(done))} left")
     failed = [s for s in told if s["status"] == "failed" and s.get("reason")]
@@ -85,6 +85,7 @@ STATES = {
     "pruned": "stopped early, since they could not win",
     "stopped": "stopped",
     "interrupted": "broken off",
+    "stalled": "not answering",
 }
 
 
