@@ -6,6 +6,10 @@ Workers that train import this file again when they start, so there must be noth
 if __name__ == "__main__":
     import sys
 
+    from reglab import compat
+
+    compat.spaces.start()  # on ZeroGPU, and before anything else imports torch
+
     from reglab.errors import ConfigError
     from reglab.ui.app import launch
 

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     import torch
 
 
+def has_cuda() -> bool:
+    """Whether there is a GPU here and now. On ZeroGPU that is so within a slice; elsewhere torch only believes it."""
+    import torch
+
+    return compat.spaces.has_gpu() and torch.cuda.is_available()
+
+
 def choose_device(asked: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU. Raises `ConfigError` when what was asked is not there."""
     import torch
 
     if asked == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if asked.startswith("cuda") and not torch.cuda.is_available():
+        return torch.device("cuda" if has_cuda() else "cpu")
+    if asked.startswith("cuda") and not has_cuda():
         raise ConfigError("device cuda was asked for, but torch finds no CUDA device here: use --device cpu or auto.")
     return torch.device(asked)
 

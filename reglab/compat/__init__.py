@@ -6,7 +6,19 @@ Read first: `torch.py`. Packages are imported when a function runs, so that impo
 May import: `errors`. What uses it: `from reglab import compat`, then `compat.torch.channels_last(network)`.
 """
 
-from reglab.compat import gradio, huggingface_hub, pydantic, python, ray, safetensors, timm, torch, torchvision, trackio
+from reglab.compat import (
+    gradio,
+    huggingface_hub,
+    pydantic,
+    python,
+    ray,
+    safetensors,
+    spaces,
+    timm,
+    torch,
+    torchvision,
+    trackio,
+)
 
 __all__ = [
     "gradio",
@@ -15,6 +27,7 @@ __all__ = [
     "python",
     "ray",
     "safetensors",
+    "spaces",
     "timm",
     "torch",
     "torchvision",

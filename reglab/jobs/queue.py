@@ -19,7 +19,7 @@ from typing import Any
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.jobs.isolation import IsolatedProcess
-from reglab.jobs.places.here import places
+from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
 from reglab.runs.recording import conclude
 from reglab.runs.run import Run
@@ -92,7 +92,7 @@ class Jobs:
 
     def __init__(self, store: Store, where: Mapping[str, Place] | None = None) -> None:
         self.store = store
-        self._places = where or places(store.root)
+        self._places = where or here.places(store.root)
         self._looker = IsolatedProcess()  # at the machine
         self._lock = threading.RLock()
         self._queue: list[Job] = []
@@ -114,7 +114,7 @@ class Jobs:
 
     def _look(self) -> None:
         try:
-            self._machine = self._looker.call(_look_at_machine, timeout=120)
+            self._machine = here.machine(self._looker.call(_look_at_machine, timeout=120))
         except Exception as error:
             self._machine = {"device": "cpu", "name": "", "error": str(error)}
         self._looked.set()

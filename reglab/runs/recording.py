@@ -105,7 +105,10 @@ def write_machine(run: Run, event: Started) -> None:
 
 
 def conclude(run: Run, event: Failed | Stopped) -> None:
-    """End a run from outside its training. A full disk is no reason to raise: the run then counts as interrupted."""
+    """End a run from outside its training. A full disk is no reason to raise: the run then counts as interrupted.
+
+    Whoever trained it may have been killed in the middle of a line, which is left as it is.
+    """
     try:
         append(run.path / "metrics.jsonl", event.to_json())
         seal(run)

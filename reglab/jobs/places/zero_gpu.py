@@ -1,0 +1,157 @@
+"""ZeroGPU: a GPU that is lent for less than a minute at a time, at the expense of whoever asks.
+
+A job is trained in slices. Each is a call that spaces runs in a process of its own, which writes the folders of the runs; so
+nothing travels but their names. At the end of a slice every run has a snapshot, and the next one goes on from there. The
+thread that waits carries the request in which the visitor pressed Train: by it spaces knows whose minutes these are.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reglab import compat
+from reglab.errors import RunError
+from reglab.jobs.processes import PRELOADED
+from reglab.jobs.worker import work
+from reglab.runs.recording import conclude
+from reglab.runs.run import Run
+from reglab.training.events import Stopped
+
+if TYPE_CHECKING:
+    from reglab.jobs.queue import Job
+
+AT_ONCE = 4  # jobs: each has a GPU of its own, and their processes share the memory of the Space
+LONGEST, SHORTEST = 40, 15  # seconds to ask for
+SPARE = 5.0  # of these, for the start of CUDA and for the last snapshots
+KEPT = "All that it has learned is kept: Resume goes on from there."
+STUCK = "A slice of the GPU was too short for the run to get on, or its folder cannot be written"
+AGAIN = "Resume it in a while"
+LOG_IN = "open the Space on huggingface.co, log in there, and resume it"
+SAID = {  # what spaces says -> what happened, and what helps
+    "GPU task aborted": "ZeroGPU took its GPU back before the slice was over. Resume it, or train a smaller network",
+    "No GPU was available": f"No GPU was free on ZeroGPU within a minute. {AGAIN}",
+    "Space app has reached": f"ZeroGPU cannot tell whose minutes these are: {LOG_IN}",
+    "runs limit": f"You have started as many slices as ZeroGPU allows for now. {AGAIN}",
+    "credits": "All your ZeroGPU credits are in use. Resume it when what else you run there has ended",
+    "larger than the maximum": f"ZeroGPU allows you no slice of this length: {LOG_IN}",
+    "Expired": "This page has been open for too long: ZeroGPU no longer knows whose minutes these are. Reload it, and resume it",
+}
+
+
+def asked_for(paths: list[str], prune: bool, seconds: int) -> int:
+    """The seconds of a slice; spaces calls it with what the slice is called with."""
+    return seconds
+
+
+@compat.spaces.gpu(duration=asked_for)
+def train_slice(paths: list[str], prune: bool, seconds: int) -> None:
+    """Train these runs for so long, in the process that has the GPU. No process may be started in it."""
+    work([Run(Path(path)) for path in paths], prune=prune, deadline=time.monotonic() + seconds - SPARE)
+
+
+class ZeroGpuPlace:
+    """Several jobs at once, each on a GPU that its visitor pays for."""
+
+    at_once = AT_ONCE
+
+    def __init__(self) -> None:
+        for module in PRELOADED:  # here, and not in every process that is forked off, on the visitor's time
+            import_module(module)
+
+    def worker(self, job: Job) -> Slices:
+        """A chain of slices."""
+        return Slices(job)
+
+
+class Slices:
+    """The slices of one job, one after the other."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.ended = threading.Event()
+
+    def see_through(self) -> None:
+        """Slice after slice, until every run has had its last word, or until ZeroGPU gives no more."""
+        try:
+            self.job.context.run(self._go_on)
+        finally:
+            self.ended.set()
+
+    def _go_on(self) -> None:
+        while left := [run for run in self.job.runs if not has_ended(run)]:
+            before = [standing(run) for run in left]
+            try:
+                train_slice([str(run.path) for run in left], self.job.prune, seconds_for(left))
+            except Exception as error:
+                why = in_words(error)
+            else:
+                why = STUCK if [standing(run) for run in left] == before else ""
+            if why:
+                for run in left:
+                    cut_off(run, f"{why}. {KEPT}")
+                return
+
+    def asked_to_stop(self) -> None:
+        """The slice under way looks at the folders itself, and ZeroGPU ends one that does not."""
+
+    def halt(self) -> None:
+        """The same as if every run were asked to stop: the process that has the GPU hears of nothing else."""
+        for run in self.job.runs:
+            run.ask_to_stop()
+
+
+def has_ended(run: Run) -> bool:
+    """Whether there is nothing more to do. A run that was asked to stop between two slices gets its last word here."""
+    if run.status() == "interrupted" and run.should_stop():
+        conclude(run, last_word(run))
+    return run.status() != "interrupted"
+
+
+def last_word(run: Run, **more: Any) -> Stopped:
+    """`Stopped` where the run stands."""
+    last = run.history()[-1:]
+    return Stopped(epoch=last[0].epoch, step=last[0].step, **more) if last else Stopped(epoch=0, step=0, **more)
+
+
+def standing(run: Run) -> tuple[Any, ...]:
+    """What changes when a run gets on: its snapshot, or how far the features of its pictures are."""
+    try:
+        snapshot = (run.path / "state.json").read_bytes()
+    except OSError:
+        snapshot = b""
+    return run.status(), snapshot, run.last_timing().get("done")
+
+
+def seconds_for(runs: Sequence[Run]) -> int:
+    """What to ask for: what they still need as far as their last slice tells, and no more than is lent at a time."""
+    left = max(run.last_timing().get("seconds_left", LONGEST) for run in runs)
+    return math.ceil(min(LONGEST, max(SHORTEST, left + SPARE)))
+
+
+def cut_off(run: Run, why: str) -> None:
+    """End a run for a reason that is not its own."""
+    try:
+        with run.locked():
+            if not (run.path / "manifest.json").exists():  # it had its last word before
+                conclude(run, last_word(run, reason=why, cut_off=True))
+    except RunError:
+        pass  # somebody trains it, who will have that
+
+
+def in_words(error: Exception) -> str:
+    """Why ZeroGPU gave no slice, or no whole one, and when to try again."""
+    title, said, wait = compat.spaces.refusal(error)
+    if wait:
+        when = f"{datetime.now(UTC) + wait:%H:%M UTC on %d %B}".replace(" 0", " ")
+        return f"Your minutes of ZeroGPU are used up for today, or fewer are left than a slice takes. Resume it after {when}"
+    for words, sentence in SAID.items():
+        if words in said:
+            return sentence
+    return f"ZeroGPU gave no GPU ({title or type(error).__name__}: {said.rstrip('. ')}). {AGAIN}"

@@ -1,0 +1,267 @@
+"""ZeroGPU, with the `spaces` package itself and a scheduler that stands in for the platform's (`emulated.py`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, environment, tiny_config
+from emulated import Scheduler, queue_timeout, quota, scheduler
+
+from reglab.jobs.places import zero_gpu
+from reglab.jobs.queue import Job
+from reglab.jobs.worker import work
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+
+needs_spaces = pytest.mark.skipif(
+    find_spec("spaces") is None, reason="spaces is not installed: pip install -e .[spaces]"
+)
+
+BEGIN = """
+import json, os, sys, threading, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from emulated import begin
+begin()
+"""
+# What a visitor's press of Train does: jobs are handed over in the thread of a request, whose token says who it is.
+TRAIN = """
+import gradio as gr
+from gradio.context import LocalContext
+from reglab.jobs.places import zero_gpu
+from reglab.jobs.queue import Jobs
+from reglab.runs.store import Store
+from starlette.requests import Request
+
+zero_gpu.LONGEST, zero_gpu.SHORTEST = {longest}, 1
+zero_gpu.SPARE = {spare}
+store = Store({root!r})
+jobs = Jobs(store)
+
+def in_request(token, function):
+    def call():
+        headers = [(b"x-ip-token", token.encode())] if token else []
+        LocalContext.request.set(gr.Request(Request(dict(type="http", headers=headers, method="GET", path="/"))))
+        function()
+    each = threading.Thread(target=call)
+    each.start()
+    each.join()
+
+def wait(until=lambda: False):
+    end = time.monotonic() + 60
+    while any(jobs.counts()) and time.monotonic() < end and not until():
+        time.sleep(0.05)
+
+"""
+PRESS = (
+    TRAIN
+    + """
+for token, ids in {pressed!r}:
+    in_request(token, lambda: jobs.submit([store.open(i) for i in ids], owner=token))
+    if {in_turn}:
+        wait()
+most = jobs.counts()[0]
+wait()
+print(json.dumps(dict(most=most, machine=jobs.machine())))
+"""
+)
+
+
+@pytest.fixture
+def platform():
+    with scheduler() as server:
+        yield server
+
+
+def emulated(platform: Scheduler, folder: Path, code: str, **values) -> str:
+    """The last line that a program prints, which believes to be a ZeroGPU Space."""
+    program = textwrap.dedent(BEGIN + code).format(tests=str(Path(__file__).parent), **values)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(**platform.environment(folder)),
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1] if done.stdout else ""
+
+
+def config(**changes):
+    return tiny_config(**{"train_size": 200, "val_size": 60, "epochs": 8, "device": "auto", **changes})
+
+
+def press(platform, store, tmp_path, pressed, longest=40, spare=5, in_turn=False):
+    pressed = [(token, [run.id for run in runs]) for token, runs in pressed]
+    values = {"root": str(store.root), "pressed": pressed, "longest": longest, "spare": spare, "in_turn": in_turn}
+    return json.loads(emulated(platform, tmp_path, PRESS, **values))
+
+
+def token(name: str) -> str:
+    """A JWT that says nothing; spaces looks only whether it holds an error."""
+    return f"{name}.e30.x"
+
+
+def as_in_one_go(runs: list[Run], folder: Path) -> None:
+    for run in runs:
+        whole = Store(folder).create(run.config)
+        work([whole])
+        for file in ("metrics.jsonl", "model.safetensors"):
+            assert (whole.path / file).read_bytes() == (run.path / file).read_bytes()
+
+
+@needs_spaces
+def test_a_pair_is_trained_in_slices_that_its_visitor_pays_for(platform, store, tmp_path):
+    pair = [store.create(config(train_size=64, epochs=1, seed=seed)) for seed in (0, 1)]
+    told = press(platform, store, tmp_path, [(token("ann"), pair)], longest=3, spare=3)  # a step a slice
+    assert [run.status() for run in pair] == ["finished", "finished"]
+    assert told["machine"]["name"] == "ZeroGPU"
+    slices = platform.scheduled()
+    assert len(slices) > 1 and {asked["token"] for asked in slices} == {token("ann")}
+    assert all(0 < int(asked["durationSeconds"]) <= 1.5 * 3 for asked in slices)
+    released = [asked for path, asked in platform.asked if path == "/release"]
+    assert len(released) == len(slices) and all(asked["fail"] == "false" for asked in released)
+    as_in_one_go(pair, tmp_path / "whole")
+
+
+@needs_spaces
+def test_jobs_of_several_visitors_go_on_at_once_each_at_its_own_expense(platform, store, tmp_path):
+    runs = [store.create(config(epochs=2, seed=seed)) for seed in range(3)]
+    pressed = [(token(name), [run]) for name, run in zip(("ann", "bob", ""), runs, strict=True) if name]
+    told = press(platform, store, tmp_path, [*pressed, ("", [runs[2]])])
+    assert told["most"] == 3
+    assert [run.status() for run in runs] == 3 * ["finished"]
+    assert sorted(asked.get("token", "") for asked in platform.scheduled()) == ["", token("ann"), token("bob")]
+
+
+REFUSALS = [
+    (
+        quota(left=20, wait=3 * 3600),
+        r"Your minutes of ZeroGPU are used up for today.* Resume it after \d?\d:\d\d UTC on",
+    ),
+    (quota(left=60, wait=-1), "allows you no slice of this length"),
+    (quota(left=0, wait=0), "as many slices as ZeroGPU allows"),
+    (queue_timeout(), "No GPU was free on ZeroGPU within a minute"),
+    ((503, {}, ""), "No GPU was free"),
+    ((401, {}, ""), "ZeroGPU no longer knows whose minutes these are"),
+    ((500, {}, ""), "ZeroGPU gave no GPU"),
+]
+
+
+@needs_spaces
+def test_a_slice_that_is_refused_leaves_the_run_stopped_with_the_sentence(platform, store, tmp_path):
+    runs = [store.create(config(seed=seed)) for seed in range(len(REFUSALS))]
+    platform.answers += [answer for answer, _ in REFUSALS]
+    press(platform, store, tmp_path, [(token("ann"), [run]) for run in runs], in_turn=True)
+    for run, (_, why) in zip(runs, REFUSALS, strict=True):
+        reason = run.summary()["reason"]
+        assert re.search(why, reason) and reason.endswith("Resume goes on from there."), reason
+        assert run.status() == "stopped" and not run.was_pruned
+
+
+KILLED = (
+    TRAIN
+    + """
+import multiprocessing
+run = store.open({run!r})
+in_request({token!r}, lambda: jobs.submit([run]))
+wait(lambda: len(run.history()) > 2)
+multiprocessing.active_children()[0].kill()
+wait()
+told = dict(status=run.status(), reason=run.summary().get("reason"), can_go_on=run.resume() is not None)
+if told["status"] == "stopped":
+    in_request({token!r}, lambda: jobs.resume([run]))
+    wait()
+print(json.dumps(told))
+"""
+)
+
+
+@needs_spaces
+def test_a_gpu_that_is_taken_back_in_the_middle_costs_no_more_than_the_last_snapshot(platform, store, tmp_path):
+    run = store.create(config(epochs=12))
+    values = {"root": str(store.root), "run": run.id, "token": token("ann"), "longest": 40, "spare": 5}
+    told = json.loads(emulated(platform, tmp_path, KILLED, **values))
+    assert told["status"] == "stopped" and "took its GPU back" in told["reason"]
+    assert run.status() == "finished"
+    as_in_one_go([run], tmp_path / "whole")
+
+
+OUTSIDE = """
+import torch
+from reglab import machine
+from reglab.jobs.isolation import IsolatedProcess
+
+def here():
+    return str(machine.choose_device("auto"))
+
+def in_a_thread():
+    found.append(here())
+
+if __name__ == "__main__":
+    found = []
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join()
+    other = IsolatedProcess()
+    try:
+        machine.choose_device("cuda")
+    except Exception as error:
+        refused = type(error).__name__
+    print(json.dumps([torch.cuda.is_available(), here(), *found, other.call(machine.has_cuda), refused]))
+    other.close()
+"""
+
+
+@needs_spaces
+def test_outside_of_a_slice_nothing_takes_the_emulation_for_a_gpu(platform, tmp_path):
+    assert json.loads(emulated(platform, tmp_path, OUTSIDE)) == [True, "cpu", "cpu", False, "ConfigError"]
+
+
+# ---- without the package: a slice is then a call like any other
+def job(*runs: Run) -> Job:
+    return Job(list(runs), "cuda", "ann", number=0, batch=0)
+
+
+def test_a_run_that_cannot_get_on_is_given_up_in_words(store, monkeypatch):
+    slices = []
+    monkeypatch.setattr(zero_gpu, "train_slice", lambda *asked: slices.append(asked))
+    run = store.create(config())
+    zero_gpu.Slices(job(run)).see_through()
+    assert len(slices) == 1 and run.status() == "stopped"
+    assert run.summary()["reason"].startswith("A slice of the GPU was too short")
+
+
+def test_runs_that_were_asked_to_stop_between_two_slices_ask_for_no_other(store, monkeypatch):
+    stays, goes = store.create(config()), store.create(config(seed=1))
+
+    def one_slice(paths, prune, seconds):
+        work([Run(Path(path)) for path in paths], deadline=0.0)
+        goes.ask_to_stop()
+
+    monkeypatch.setattr(zero_gpu, "train_slice", one_slice)
+    at_work = zero_gpu.Slices(job(goes))
+    at_work.see_through()
+    assert goes.status() == "stopped" and "reason" not in goes.summary() and at_work.ended.is_set()
+    at_work = zero_gpu.Slices(job(stays))
+    at_work.halt()
+    at_work.see_through()
+    assert stays.status() == "stopped" and not stays.should_stop()
+
+
+def test_the_seconds_asked_for_are_those_that_are_left(store):
+    run = store.create(config())
+    assert zero_gpu.seconds_for([run]) == zero_gpu.LONGEST
+    (run.path / "timing.jsonl").write_text(
+        '{"epoch": 3, "batch": 1, "batches": 9, "seconds": 30, "seconds_left": 18.2}\n'
+    )
+    assert zero_gpu.seconds_for([run]) == 24
+    (run.path / "timing.jsonl").write_text(
+        '{"epoch": 3, "batch": 1, "batches": 9, "seconds": 30, "seconds_left": 1.0}\n'
+    )
+    assert zero_gpu.seconds_for([run]) == zero_gpu.SHORTEST
