@@ -7,6 +7,7 @@ thread that waits carries the request in which the visitor pressed Train: by it 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -20,9 +21,8 @@ from reglab import compat
 from reglab.errors import RunError
 from reglab.jobs.processes import PRELOADED
 from reglab.jobs.worker import work
-from reglab.runs.recording import conclude
+from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.run import Run
-from reglab.training.events import Stopped
 
 if TYPE_CHECKING:
     from reglab.jobs.queue import Job
@@ -73,6 +73,8 @@ class ZeroGpuPlace:
 class Slices:
     """The slices of one job, one after the other."""
 
+    is_stalled = False  # ZeroGPU itself ends a slice that takes longer than it asked for
+
     def __init__(self, job: Job) -> None:
         self.job = job
         self.ended = threading.Event()
@@ -110,14 +112,8 @@ class Slices:
 def has_ended(run: Run) -> bool:
     """Whether there is nothing more to do. A run that was asked to stop between two slices gets its last word here."""
     if run.status() == "interrupted" and run.should_stop():
-        conclude(run, last_word(run))
+        conclude(run, stopped_here(run))
     return run.status() != "interrupted"
-
-
-def last_word(run: Run, **more: Any) -> Stopped:
-    """`Stopped` where the run stands."""
-    last = run.history()[-1:]
-    return Stopped(epoch=last[0].epoch, step=last[0].step, **more) if last else Stopped(epoch=0, step=0, **more)
 
 
 def standing(run: Run) -> tuple[Any, ...]:
@@ -137,12 +133,9 @@ def seconds_for(runs: Sequence[Run]) -> int:
 
 def cut_off(run: Run, why: str) -> None:
     """End a run for a reason that is not its own."""
-    try:
-        with run.locked():
-            if not (run.path / "manifest.json").exists():  # it had its last word before
-                conclude(run, last_word(run, reason=why, cut_off=True))
-    except RunError:
-        pass  # somebody trains it, who will have that
+    with contextlib.suppress(RunError), run.locked():  # whoever else trains it will have the last word
+        if not run.view().is_over:
+            conclude(run, stopped_here(run, why))
 
 
 def in_words(error: Exception) -> str:
