@@ -6,6 +6,7 @@ It is read from the environment once, when the app starts, and is a value from t
     REGLAB_SHARED=1     visitors see one another's runs, read-only
     REGLAB_ADMIN_KEY    whoever knows it may do everything; one is made up for a laptop or a class that has none
     REGLAB_PROXIES      how many proxies in front of the app can be trusted to say where a request comes from
+    REGLAB_HOSTS        the names that the app is known by, with commas between them, and no others
     REGLAB_MIRROR       where finished runs are kept: hf://datasets/NAME, or a folder
 """
 
@@ -74,6 +75,10 @@ class Deployment:
     is_key_given: bool = False
     """Whether the host chose the key, who then knows it; one that was made up is printed at the start."""
     proxies: int = 0
+    hosts: tuple[str, ...] = ()
+    """Names that the app is known by, written small; where there are none, which those are follows from the kind."""
+    space_host: str = ""
+    """The name that a Space is reached by; empty elsewhere."""
     mirror: str = ""
     space: str = ""
     """The id of the Space; empty elsewhere."""
@@ -113,6 +118,10 @@ class Deployment:
             admin_key=key or ("" if kind == "public" else secrets.token_urlsafe(24)),
             is_key_given=bool(key),
             proxies=int(proxies),
+            hosts=tuple(
+                name.strip().lower() for name in environment.get("REGLAB_HOSTS", "").split(",") if name.strip()
+            ),
+            space_host=environment.get("SPACE_HOST", "").lower(),
             mirror=environment.get("REGLAB_MIRROR", ""),
             space=space,
             has_zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),

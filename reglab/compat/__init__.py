@@ -18,6 +18,7 @@ from reglab.compat import (
     torch,
     torchvision,
     trackio,
+    uvicorn,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "torch",
     "torchvision",
     "trackio",
+    "uvicorn",
 ]

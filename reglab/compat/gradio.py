@@ -5,14 +5,17 @@ Methods are set on instances, because Gradio writes a .pyi file beside the sourc
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 
 def app_kwargs(shell: Callable[[Any], Any]) -> dict[str, Any]:
-    """For `Blocks.launch(app_kwargs=...)`: the shell, given the app, stands around all of it.
+    """For `Blocks.launch(app_kwargs=...)`: what `shell` makes of the app stands around all of it, `app.middleware_stack`.
 
     `app_kwargs={"middleware": [...]}` would stand inside Gradio's own middleware: Gradio adds that later, and what is added
     later is further out. So the shell is put around `Starlette.middleware_stack` when the app starts, which is before the
@@ -21,10 +24,96 @@ def app_kwargs(shell: Callable[[Any], Any]) -> dict[str, Any]:
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        app.middleware_stack = shell(app.middleware_stack)
+        app.middleware_stack = shell(app)
         yield
 
     return {"lifespan": lifespan}
+
+
+def serve_by(prepare: Callable[[Any], None]) -> None:
+    """Have a function change the `uvicorn.Config` of every server that Gradio starts from now on, before it listens.
+
+    `gradio.http_server.Server`, which `start_server` looks up when it runs. Gradio 6.31.0.
+    """
+    from gradio import http_server
+
+    plain: Any = getattr(http_server.Server, "plain", http_server.Server)
+
+    class Server(plain):
+        def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+            prepare(config)
+            super().__init__(config, *args, **kwargs)
+
+    Server.plain = plain
+    http_server.Server = Server  # type: ignore[misc]
+
+
+def remember_little(app: Any, sessions: int, is_open: Callable[[str], bool]) -> None:
+    """Bound what Gradio keeps for every session key that it is sent, and for every event: 0.87 MB and 0.1 s each before.
+
+    * `StateHolder`: a session begins with a description of every component, which only deep links read. Here it begins empty.
+      Of too many sessions those go first that no page has open.
+    * `Queue`: messages and ids of events that nobody fetches; statistics that are worked out after every event, for a
+      monitoring page that is switched off.
+    * `FileUploadProgress`: whatever id somebody asks the progress of.
+
+    Sessions of pages with `gr.render` would need those descriptions. Gradio 6.31.0.
+    """
+    from gradio import routes
+    from gradio.state_holder import SessionState, StateHolder
+
+    class Session(SessionState):
+        def __init__(self, blocks: Any) -> None:
+            super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+            self.blocks_config.config_for_block = lambda *_: {}  # type: ignore[method-assign]
+
+    class Sessions(StateHolder):
+        def __getitem__(self, session_id: str) -> Any:
+            if session_id not in self.session_data:
+                self.session_data[session_id] = Session(self.blocks)
+            return super().__getitem__(session_id)
+
+        def update(self, session_id: str) -> None:
+            with self.lock:
+                self.session_data.move_to_end(session_id)
+                if len(self.session_data) > sessions:
+                    left = (key for key in self.session_data if not is_open(key))
+                    gone = next(left, next(iter(self.session_data)))
+                    if gone != session_id:
+                        del self.session_data[gone]
+                        self.time_last_used.pop(gone, None)
+
+    page = app.get_blocks()
+    app.state_holder = Sessions()
+    app.state_holder.set_blocks(page)
+    queue = page._queue
+    queue.pending_event_ids_session = Bounded(10 * sessions)
+    queue.pending_messages_per_session = Bounded(sessions, lambda key: not queue.pending_event_ids_session.get(key))
+    queue.ANALYTICS_MAX_EVENTS = 1
+    queue.compute_analytics_summary = lambda records: {}
+    progress: Any = routes.file_upload_statuses
+    progress._statuses, progress._signals = Bounded(sessions), Bounded(sessions, make=asyncio.Event)
+
+
+class Bounded(OrderedDict[str, Any]):
+    """A dict that forgets what was put in first, of that what may be forgotten; `make` makes what is missing."""
+
+    def __init__(
+        self, most: int, may_go: Callable[[str], bool] = lambda key: True, make: Callable[[], Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.most, self.may_go, self.make = most, may_go, make
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self and len(self) >= self.most:
+            del self[next(filter(self.may_go, self), next(iter(self)))]
+        super().__setitem__(key, value)
+
+    def __missing__(self, key: str) -> Any:
+        if self.make is None:
+            raise KeyError(key)
+        self[key] = self.make()
+        return self[key]
 
 
 def let_idle_queue_sleep(page: Any) -> None:

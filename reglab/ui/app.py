@@ -26,6 +26,8 @@ from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
+from reglab.ui.shell.bodies import MOST_FILE
+from reglab.ui.shell.crowd import SESSIONS, connections
 from reglab.ui.shell.shell import Shell
 from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import ErrorsTab
@@ -50,7 +52,6 @@ TABS: tuple[type[Tab], ...] = (
     RunsTab,
 )
 STATIC = Path(__file__).parent / "static"
-MAX_UPLOAD = "20mb"
 TIMES = (STATIC / "times.js").read_text("utf-8")
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
 # Gradio puts the copy button into the label of a box, which then names the button instead of the text.
@@ -122,6 +123,13 @@ def end_on_signals(lab: Lab) -> None:
         signal.signal(signal.SIGINT, end)
 
 
+def surround(app: Any, deployment: Deployment) -> Shell:
+    """The shell around Gradio's app, which is to remember little of those who ask."""
+    shell = Shell(app.middleware_stack, deployment, root_path=app.root_path)
+    compat.gradio.remember_little(app, SESSIONS, shell.crowd.is_open)
+    return shell
+
+
 def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
@@ -136,6 +144,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
+    compat.gradio.serve_by(partial(compat.uvicorn.fit_for_strangers, connections=connections()))
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
     return page.launch(
         theme=theme(),
@@ -144,8 +153,9 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         footer_links=["api", "settings"],
         run_history=False,
         enable_monitoring=False,
-        max_file_size=MAX_UPLOAD,
-        app_kwargs=compat.gradio.app_kwargs(partial(Shell, deployment=lab.deployment)),
+        max_file_size=MOST_FILE,
+        app_kwargs=compat.gradio.app_kwargs(partial(surround, deployment=lab.deployment)),
+        state_session_capacity=SESSIONS,
         ssr_mode=False,
         pwa=False,
         **options,

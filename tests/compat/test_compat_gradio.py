@@ -81,7 +81,9 @@ def test_a_shell_stands_around_all_of_gradio():
 
     seen: list[str] = []
 
-    def shell(inside):
+    def shell(around):
+        assert around.middleware_stack
+
         async def app(scope, receive, send):
             seen.append(scope["path"])
             headers = [(b"x-shell", b"1")]

@@ -46,8 +46,9 @@ def test_what_is_inside_the_shell_is_told_who_asks():
     async def inside(scope, receive, send):
         told.append(scope["client"])
 
-    scope = {"type": "http", "client": ("10.0.0.1", 4711), "headers": [(b"x-forwarded-for", b"9.9.9.9, 5.6.7.8")]}
-    asyncio.run(Shell(inside, Deployment(proxies=1))(scope, None, None))
+    headers = [(b"x-forwarded-for", b"9.9.9.9, 5.6.7.8")]
+    asked = {"type": "http", "method": "GET", "path": "/theme.css", "scheme": "http", "headers": headers}
+    asyncio.run(Shell(inside, Deployment(proxies=1))({**asked, "client": ("10.0.0.1", 4711)}, None, None))
     assert told == [("5.6.7.8", 4711)]
 
 

@@ -1,0 +1,143 @@
+"""How many at once: of everybody, and of each address.
+
+A laptop's own programs may ask as often as they like; elsewhere an address has so many requests a second, and so many more
+for a start. A class behind one router is one address, so a class may have more of everything.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from reglab.deployment import Deployment, Kind
+from reglab.ui.shell.asgi import Refusal
+
+SESSIONS = 300  # of Gradio, which are remembered; the page of a visitor is one
+MOST_CONNECTIONS = 1_000
+KNOWN = 4_096  # addresses that are remembered, and sessions that are not new
+
+FULL = "The lab is busy: try again in a few seconds."
+TOO_OFTEN = "That is too often: wait a moment, and ask once a second or less."
+
+
+@dataclass(frozen=True)
+class Pace:
+    """So many a second, and so many at once after a pause."""
+
+    second: float
+    burst: float
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is room for. A `Pace` is of one address; None is no limit."""
+
+    streams: int = 600
+    """Answers that go on while somebody listens: two for each page."""
+    streams_each: int = 600
+    uploads: int = 4
+    waiting: int = 200
+    """Requests of programs that are being answered, or wait for it."""
+    sessions: Pace | None = None
+    """New sessions of Gradio; a program that keeps none begins one with every call."""
+    calls: Pace | None = None
+    """Requests of programs on the light routes."""
+
+
+ROOMS: dict[Kind, Room] = {
+    "laptop": Room(),
+    "class": Room(sessions=Pace(10, 200), calls=Pace(200, 1_000)),
+    "public": Room(streams_each=64, sessions=Pace(2, 60), calls=Pace(20, 100)),
+}
+
+
+def connections() -> int:
+    """How many may be open: half of what the system lets this process have, which needs files as well."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST_CONNECTIONS, max(32, soft // 2)) if soft > 0 else MOST_CONNECTIONS
+
+
+class Crowd:
+    """Everybody who is being answered now, and how often each address has asked lately."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.room = ROOMS[deployment.kind]
+        self._open: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._sessions: OrderedDict[str, None] = OrderedDict()
+        self._spent: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    @contextmanager
+    def stream(self, address: str, session: str) -> Iterator[None]:
+        """While an answer goes on. Raises `Refusal`."""
+        who = network(address)
+        if self._streams.total() >= self.room.streams or self._streams[who] >= self.room.streams_each:
+            raise Refusal(503, FULL, again=5)
+        with _counted(self._streams, who), _counted(self._open, session):
+            yield
+
+    def is_open(self, session: str) -> bool:
+        """Whether a page keeps this session of Gradio alive."""
+        return session in self._open
+
+    @contextmanager
+    def one_of(self, what: str, most: int) -> Iterator[None]:
+        """While something is done that only so many may do at once. Raises `Refusal`."""
+        if self._counts[what] >= most:
+            raise Refusal(503, FULL, again=2)
+        with _counted(self._counts, what):
+            yield
+
+    def check_session(self, address: str, session: str) -> None:
+        """Raises `Refusal` for an address that begins new sessions too often; an empty one is always new."""
+        if session in self._sessions:
+            self._sessions.move_to_end(session)
+            return
+        self.check_pace("sessions", address, self.room.sessions)
+        if session:
+            self._sessions[session] = None
+            if len(self._sessions) > KNOWN:
+                self._sessions.popitem(last=False)
+
+    def check_pace(self, what: str, address: str, pace: Pace | None) -> None:
+        """Raises `Refusal` for an address that asks too often."""
+        if pace is None:
+            return
+        key, now = (what, network(address)), time.monotonic()
+        spent, then = self._spent.pop(key, (0.0, now))
+        spent = max(0.0, spent - (now - then) * pace.second)
+        if spent + 1 > pace.burst:
+            self._spent[key] = (spent, now)
+            raise Refusal(429, TOO_OFTEN, again=max(1, round(1 / pace.second)))
+        self._spent[key] = (spent + 1, now)
+        if len(self._spent) > KNOWN:
+            self._spent.popitem(last=False)
+
+
+@contextmanager
+def _counted(counter: Counter[str], key: str) -> Iterator[None]:
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if counter[key] <= 0:
+            del counter[key]
+
+
+def network(address: str) -> str:
+    """Whose address it is: with IPv6 everybody has 2**64 of them."""
+    try:
+        return str(ip_network(f"{address}/64", strict=False)) if ip_address(address).version == 6 else address
+    except ValueError:
+        return address

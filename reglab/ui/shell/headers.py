@@ -1,0 +1,59 @@
+"""What every answer tells a browser: what it may do with it, and what it may load besides."""
+
+from __future__ import annotations
+
+from reglab.deployment import Deployment
+from reglab.ui.shell.asgi import Message, Send
+from reglab.ui.shell.routes import FILE
+
+HUB = "https://huggingface.co https://*.hf.space"  # where a Space is shown in a frame
+LOCAL = "http://localhost:* http://127.0.0.1:*"  # where a notebook shows a laptop's lab in one
+
+
+def policy(deployment: Deployment) -> bytes:
+    """The Content-Security-Policy of the page: everything from here.
+
+    Gradio's page has its scripts and styles inline, makes functions of text (`js=...`) and workers of blobs, and shows
+    pictures as `blob:` and `data:`. So this stops pages of others from framing it and anything from being fetched or sent
+    elsewhere, not a script inside the page; what keeps those out are the templates, which escape everything.
+    """
+    frames = f"'self' {HUB}" + (f" {LOCAL}" if deployment.is_everybody_host else "")
+    parts = (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        f"frame-ancestors {frames}",
+    )
+    return "; ".join(parts).encode()
+
+
+ALONE = b"default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""For a file that was uploaded or made here: whatever it is, it runs nothing."""
+USUAL = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
+    (b"permissions-policy", b"geolocation=(), microphone=(), payment=(), usb=()"),
+)
+DROPPED = (b"server", b"access-control-allow-origin", b"access-control-allow-credentials")
+
+
+def dressed(send: Send, path: str, page_policy: bytes) -> Send:
+    """A `send` that puts them on."""
+
+    async def dressing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in DROPPED]
+            csp = ALONE if path.startswith(FILE) else page_policy
+            message["headers"] = [*kept, *USUAL, (b"content-security-policy", csp)]
+        await send(message)
+
+    return dressing

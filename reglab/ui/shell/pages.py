@@ -1,0 +1,98 @@
+"""What is the same for everybody is made once: the page, and what Gradio's clients read when they start.
+
+Gradio copies all of its configuration for each of these (0.2 s and 600 kB for the page of the lab), describes the endpoints
+anew, and sends the page uncompressed. It differs only in the address that it is asked by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from reglab.ui.shell.asgi import App, Message, Receive, Scope, Send, header
+
+SAME = {"/": b"", "/config": b"", "/gradio_api/info": b"all_endpoints=True"}
+"""Path -> the only query that makes a difference there."""
+MOST = 16  # addresses by three paths; more than that nobody asks a lab by
+ADDRESS = (b"host", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer, as it is and compressed."""
+
+    kind: bytes
+    plain: bytes
+    zipped: bytes
+    tag: bytes
+
+
+class Pages:
+    """Those that were asked for."""
+
+    def __init__(self, inside: App) -> None:
+        self.inside = inside
+        self._kept: OrderedDict[tuple[object, ...], asyncio.Task[Kept | None]] = OrderedDict()
+
+    def has(self, scope: Scope) -> bool:
+        """Whether it is one of these."""
+        return scope["path"] in SAME and scope["method"] in ("GET", "HEAD")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one of them."""
+        query = SAME[scope["path"]] if SAME[scope["path"]] in scope["query_string"] else b""
+        address = [(name, value) for name, value in scope["headers"] if name in ADDRESS]
+        key = (scope["path"], query, scope["scheme"], *sorted(address))
+        if key not in self._kept:
+            # A task of its own, so that whoever asked first may go away meanwhile.
+            self._kept[key] = asyncio.create_task(self._made(scope, query, address))
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        task = self._kept[key]
+        kept = await asyncio.shield(task)
+        if kept is None:
+            if self._kept.get(key) is task:
+                del self._kept[key]
+            await self.inside(scope, receive, send)
+        else:
+            await _send(kept, scope, send)
+
+    async def _made(self, scope: Scope, query: bytes, address: list[tuple[bytes, bytes]]) -> Kept | None:
+        """What Gradio answers; None where it is no whole answer."""
+        head: list[Message] = []
+        pieces: list[bytes] = []
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                head.append(message)
+            else:
+                pieces.append(message.get("body", b""))
+
+        bare = {**scope, "method": "GET", "query_string": query, "headers": address, "state": {}}
+        await self.inside(bare, nothing, keep)
+        if not head or head[0]["status"] != 200:
+            return None
+        kind = dict(head[0]["headers"]).get(b"content-type", b"application/octet-stream")
+        plain = b"".join(pieces)
+        zipped = await asyncio.to_thread(gzip.compress, plain, 6)
+        return Kept(kind, plain, zipped, f'"{hashlib.sha256(plain).hexdigest()[:32]}"'.encode())
+
+
+async def _send(kept: Kept, scope: Scope, send: Send) -> None:
+    is_zipped = "gzip" in header(scope, "accept-encoding")
+    body = kept.zipped if is_zipped else kept.plain
+    headers = [(b"etag", kept.tag), (b"cache-control", b"no-cache"), (b"vary", b"accept-encoding, host")]
+    if header(scope, "if-none-match").encode() == kept.tag:
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body"})
+        return
+    headers += [(b"content-type", kept.kind), (b"content-length", str(len(body)).encode())]
+    headers += [(b"content-encoding", b"gzip")] if is_zipped else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
