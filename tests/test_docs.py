@@ -144,3 +144,12 @@ def test_a_checkout_for_windows_has_the_bytes_of_the_manifests(tmp_path):
     git("-c", "core.autocrlf=true", "checkout-index", f"--prefix={tmp_path.as_posix()}/", "--", *small, "app.py")
     for name in (*small, "app.py"):
         assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+
+def test_every_variable_that_the_lab_reads_stands_in_one_table():
+    table = (ROOT / "docs/hosting.md").read_text("utf-8").partition("## All variables")[2].partition("\n## ")[0]
+    told = set(
+        re.findall(r"`(REGLAB_\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    )
+    code = [path.read_text("utf-8") for path in [*(ROOT / "reglab").rglob("*.py"), ROOT / "app.py"]]
+    assert told == {name for text in code for name in re.findall(r"\bREGLAB_[A-Z_]+\b", text)}
