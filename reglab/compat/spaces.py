@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -55,14 +56,25 @@ def factor() -> float:
         return 1.5
 
 
-def refusal(error: Exception) -> tuple[str, str, timedelta | None]:
-    """The title and the sentence of what spaces raised, and after how long to try again where it says that.
+@dataclass(frozen=True)
+class Refusal:
+    """What spaces said when it gave no GPU, or took it back."""
 
-    `gr.Error` with a title, `zero.client.schedule`, spaces 0.51.3; the wait is printed as a `timedelta`.
-    """
+    title: str
+    said: str
+    wait: timedelta | None = None
+    """After how long the visitor has minutes again."""
+    left: int | None = None
+    """Seconds that the visitor still has, in the measure in which spaces asks."""
+
+
+def refusal(error: Exception) -> Refusal:
+    """What an error of a call says: `gr.Error` with a title, `zero.client.schedule`, spaces 0.51.3."""
     title, said = str(getattr(error, "title", "")), str(getattr(error, "message", error))
-    found = re.search(r"Try again in (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)", said)
-    if not found:
-        return title, said, None
-    days, hours, minutes, seconds = (int(n or 0) for n in found.groups())
-    return title, said, timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    left = re.search(r"\(\d+s requested vs\. (\d+)s left\)", said)
+    again = re.search(r"Try again in (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)", said)  # as a timedelta is printed
+    if not again:
+        return Refusal(title, said, None, int(left[1]) if left else None)
+    days, hours, minutes, seconds = (int(n or 0) for n in again.groups())
+    wait = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return Refusal(title, said, wait, int(left[1]) if left else None)

@@ -56,6 +56,8 @@ def child_environment(everything: Mapping[str, str] | None = None, *, hub: bool 
     here = str(ROOT.resolve())
     if here not in paths:
         paths.insert(0, here)
+    if compat.spaces.is_on():  # the GPU is lent to one process that spaces forks off; no other shall look for it
+        allowed["CUDA_VISIBLE_DEVICES"] = ""
     return allowed | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

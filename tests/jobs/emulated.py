@@ -1,12 +1,15 @@
 """ZeroGPU on a machine without one: the `spaces` package as it is, a scheduler that stands in for the platform's, and no GPU.
 
 `Scheduler` answers over HTTP as the platform does. A program that is started with its `environment()` and calls `begin()`
-first believes to be a ZeroGPU Space; only the two calls of spaces that would touch a GPU do nothing.
+first believes to be a ZeroGPU Space; only the two calls of spaces that would touch a GPU do nothing. This file as a program
+is `app.py` there.
 """
 
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,3 +109,10 @@ def begin() -> None:
 
     touches_gpu.init = lambda uuid: None
     touches_gpu.move = lambda callback=None: None
+
+
+if __name__ == "__main__":
+    root = Path(__file__).parent.parent.parent
+    sys.path.insert(0, str(root))
+    begin()
+    runpy.run_path(str(root / "app.py"), run_name="__main__")

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, environment, tiny_config
 from emulated import Scheduler, queue_timeout, quota, scheduler
+from servers import Server, wait_until
 
+from reglab import compat
 from reglab.jobs.places import zero_gpu
 from reglab.jobs.queue import Job
 from reglab.jobs.worker import work
@@ -21,7 +23,7 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 
 needs_spaces = pytest.mark.skipif(
-    find_spec("spaces") is None, reason="spaces is not installed: pip install -e .[spaces]"
+    find_spec("spaces") is None, reason="spaces is not installed: pip install -e .[zerogpu]"
 )
 
 BEGIN = """
@@ -192,6 +194,16 @@ print(json.dumps(told))
 
 
 @needs_spaces
+def test_who_has_fewer_seconds_left_than_a_slice_takes_gets_a_slice_of_these(platform, store, tmp_path):
+    run = store.create(config(epochs=1))
+    platform.answers += [quota(left=30, wait=3600)]
+    press(platform, store, tmp_path, [(token("ann"), [run])])
+    assert run.status() == "finished"
+    factor = compat.spaces.factor()
+    assert [int(asked["durationSeconds"]) for asked in platform.scheduled()] == [40 * factor, 30]
+
+
+@needs_spaces
 def test_a_gpu_that_is_taken_back_in_the_middle_costs_no_more_than_the_last_snapshot(platform, store, tmp_path):
     run = store.create(config(epochs=12))
     values = {"root": str(store.root), "run": run.id, "token": token("ann"), "longest": 40, "spare": 5}
@@ -230,6 +242,25 @@ if __name__ == "__main__":
 @needs_spaces
 def test_outside_of_a_slice_nothing_takes_the_emulation_for_a_gpu(platform, tmp_path):
     assert json.loads(emulated(platform, tmp_path, OUTSIDE)) == [True, "cpu", "cpu", False, "ConfigError"]
+
+
+@needs_spaces
+def test_the_app_starts_as_zero_gpu_wants_it_and_trains_at_the_expense_of_whoever_calls(platform, tmp_path):
+    from gradio_client import Client
+
+    server = Server(tmp_path / "space", cifar10=False, **platform.environment(tmp_path), SPACE_ID="somebody/lab")
+    try:
+        server.start(("tests/jobs/emulated.py",))
+        assert [path for path, _ in platform.asked] == ["/startup-report"]
+        client = Client(server.url, headers={"x-ip-token": token("ann"), "X-Reglab-Key": "k" * 32}, verbose=False)
+        run = server.store.open(client.predict(config(epochs=2).model_dump(mode="json"), api_name="/train"))
+        wait_until(lambda: run.status() not in ("interrupted", "running"), "the run does not end", more=server.log)
+        assert run.status() == "finished", run.summary()
+        assert {asked.get("token") for asked in platform.scheduled()} == {token("ann")}
+        server.process.terminate()
+        server.process.wait(20)
+    finally:
+        server.close()
 
 
 # ---- without the package: a slice is then a call like any other

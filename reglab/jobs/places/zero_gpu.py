@@ -89,16 +89,28 @@ class Slices:
     def _go_on(self) -> None:
         while left := [run for run in self.job.runs if not has_ended(run)]:
             before = [standing(run) for run in left]
-            try:
-                train_slice([str(run.path) for run in left], self.job.prune, seconds_for(left))
-            except Exception as error:
-                why = in_words(error)
-            else:
-                why = STUCK if [standing(run) for run in left] == before else ""
+            why = self._slice(left, seconds_for(left))
+            if not why and [standing(run) for run in left] == before:
+                why = STUCK
             if why:
                 for run in left:
                     cut_off(run, f"{why}. {KEPT}")
                 return
+
+    def _slice(self, runs: Sequence[Run], seconds: int) -> str:
+        """Why there was none, or no whole one; nothing where all went well.
+
+        A visitor who has fewer seconds left than were asked for gets a slice of what is left.
+        """
+        try:
+            train_slice([str(run.path) for run in runs], self.job.prune, seconds)
+        except Exception as error:
+            refused = compat.spaces.refusal(error)
+            fewer = int((refused.left or 0) / compat.spaces.factor())
+            if SHORTEST <= fewer < seconds:
+                return self._slice(runs, fewer)
+            return in_words(error)
+        return ""
 
     def asked_to_stop(self) -> None:
         """The slice under way looks at the folders itself, and ZeroGPU ends one that does not."""
@@ -140,11 +152,12 @@ def cut_off(run: Run, why: str) -> None:
 
 def in_words(error: Exception) -> str:
     """Why ZeroGPU gave no slice, or no whole one, and when to try again."""
-    title, said, wait = compat.spaces.refusal(error)
-    if wait:
-        when = f"{datetime.now(UTC) + wait:%H:%M UTC on %d %B}".replace(" 0", " ")
+    refused = compat.spaces.refusal(error)
+    if refused.wait:
+        when = f"{datetime.now(UTC) + refused.wait:%H:%M UTC on %d %B}".replace(" 0", " ")
         return f"Your minutes of ZeroGPU are used up for today, or fewer are left than a slice takes. Resume it after {when}"
     for words, sentence in SAID.items():
-        if words in said:
+        if words in refused.said:
             return sentence
-    return f"ZeroGPU gave no GPU ({title or type(error).__name__}: {said.rstrip('. ')}). {AGAIN}"
+    title, said = refused.title or type(error).__name__, refused.said.rstrip(". ")
+    return f"ZeroGPU gave no GPU ({title}: {said}). {AGAIN}"
