@@ -15,6 +15,7 @@ from typing import Protocol
 
 from reglab import compat
 from reglab.errors import DataError
+from reglab.redaction import without_paths
 
 Progress = Callable[[str, int, int], None]
 """Called with "downloading", bytes, bytes in all."""
@@ -150,4 +151,4 @@ def why(error: BaseException) -> str:
     if status is not None:
         return f"the Hub answered {status}"
     words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return words.splitlines()[0][:120].rstrip(".: ")
+    return without_paths(words.splitlines()[0])[:120].rstrip(".: ")

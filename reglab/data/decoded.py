@@ -129,14 +129,14 @@ def keep(known: Source, revision: str, arrays: dict[str, np.ndarray]) -> Dataset
         put_in_place(half, folder, known)
     except OSError as error:
         raise DataError(
-            f"{known.title} could not be kept in {folder.parent} ({download.why(error)}): "
+            f"{known.title} could not be kept in the cache ({download.why(error)}): "
             "free some space there, or name another folder in REGLAB_CACHE."
         ) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
     dataset = open_decoded(known)
     if dataset is None:
-        raise DataError(f"{known.title} was changed in {folder.parent} while it was being written: try again.")
+        raise DataError(f"{known.title} was changed in the cache while it was being written: try again.")
     return dataset
 
 

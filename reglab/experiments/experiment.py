@@ -186,8 +186,8 @@ class Experiment(BaseModel):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"The run folder cannot be made in {store.root} ({error.strerror}):"
-                " free some space there, or choose another with --runs or REGLAB_RUNS."
+                f"The run folder cannot be made ({error.strerror}):"
+                " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
             ) from None
         with FileLock(folder / ".lock"):
             yield

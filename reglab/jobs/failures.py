@@ -6,6 +6,7 @@ import errno
 
 from reglab import compat
 from reglab.errors import ConfigError, DataError, RunError
+from reglab.redaction import without_paths
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk has no room, this user may take no more of it, or a file may grow no farther."""
@@ -20,12 +21,10 @@ def in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
         return f"The disk is full ({error.strerror}): free some space, then resume."
     if isinstance(error, OSError):
-        return (
-            f"The run could not be written ({error.strerror or error}): look after the disk that it is on, then resume."
-        )
-    return (
-        f"Training broke off with {type(error).__name__}: {error}. That is a fault of this program; please report it."
-    )
+        why = without_paths(error.strerror or str(error))
+        return f"The run could not be written ({why}): look after the disk that it is on, then resume."
+    what = f"{type(error).__name__}: {without_paths(str(error))}"
+    return f"Training broke off with {what}. That is a fault of this program; please report it."
 
 
 def lacks_memory(error: Exception) -> bool:

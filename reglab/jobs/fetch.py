@@ -25,6 +25,7 @@ from reglab.download import Remote
 from reglab.errors import ConfigError, DataError
 from reglab.jobs.processes import child_environment
 from reglab.models import pretrained
+from reglab.redaction import redact_output
 
 State = Literal["idle", "running", "ready", "failed"]
 
@@ -199,6 +200,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def main(key: str) -> int:
     """Load a set, or fetch weights, and print what happens, a JSON object a line; the last one says "ready" or "failed"."""
+    redact_output()  # the host's token is here
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that `finally` clears up
     compat.huggingface_hub.read_in_small_pieces()
     try:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reglab import ROOT, compat
+from reglab.redaction import SECRET_NAME
 
 PRELOADED = (
     "torch",
@@ -38,7 +39,6 @@ FOR_THE_HUB = re.compile(
     r"|(REQUESTS|CURL)_CA_BUNDLE",
     re.IGNORECASE,
 )
-SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|SESSION", re.IGNORECASE)
 
 
 def child_environment(everything: Mapping[str, str] | None = None, *, hub: bool = False) -> dict[str, str]:
@@ -50,7 +50,7 @@ def child_environment(everything: Mapping[str, str] | None = None, *, hub: bool 
     allowed = {
         name: value
         for name, value in everything.items()
-        if (ALLOWED.fullmatch(name) and not SECRET.search(name)) or (hub and FOR_THE_HUB.fullmatch(name))
+        if (ALLOWED.fullmatch(name) and not SECRET_NAME.search(name)) or (hub and FOR_THE_HUB.fullmatch(name))
     }
     paths = allowed.get("PYTHONPATH", "").split(os.pathsep)
     here = str(ROOT.resolve())

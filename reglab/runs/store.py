@@ -79,8 +79,8 @@ class Store:
         except OSError as error:
             shutil.rmtree(run.path, ignore_errors=True)
             raise ConfigError(
-                f"The run folder cannot be made in {self.root} ({error.strerror}):"
-                " free some space there, or choose another with --runs or REGLAB_RUNS."
+                f"The run folder cannot be made ({error.strerror}):"
+                " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
             ) from None
         return run
 

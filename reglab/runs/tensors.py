@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reglab import compat
+from reglab.redaction import without_paths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as opened:  # reads the header only
             metadata = dict(opened.metadata() or {})
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise Damaged(str(error)) from None
+        raise Damaged(without_paths(str(error))) from None
     if metadata.pop("sha256", "") != _digest(tensors, metadata):
         raise Damaged("its checksum does not fit")
     return tensors, metadata

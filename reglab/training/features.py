@@ -196,8 +196,8 @@ class Shelf:
             os.replace(temporary, self.folder / name)
         except OSError as error:
             raise DataError(
-                f"The features cannot be kept in {self.folder.parent} ({error.strerror}): free some space there,"
-                " or name another folder in REGLAB_CACHE."
+                f"The features cannot be kept in the cache ({error.strerror}): free some space there, or name another"
+                " folder in REGLAB_CACHE."
             ) from None
         self._read.add(name)
         self._unsaved.difference_update(keys)

@@ -20,6 +20,8 @@ import gradio as gr
 
 from reglab import compat
 from reglab.deployment import Deployment
+from reglab.jobs import sandbox
+from reglab.redaction import redact_output
 from reglab.ui.api import Api
 from reglab.ui.components import visitor
 from reglab.ui.components.events import PRIVATE, QUIET
@@ -132,11 +134,16 @@ def surround(app: Any, deployment: Deployment) -> Shell:
 
 def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
+    redact_output()
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
     reachable = is_reachable(options["server_name"]) or bool(options.get("share"))
     lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
     if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
         print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
+    if (
+        not lab.deployment.has_zero_gpu
+    ):  # whose processes are forks of this one; nobody knows what its driver looks into
+        sandbox.hide()
     lab.warm()
     atexit.register(lab.close)
     if threading.current_thread() is threading.main_thread():
