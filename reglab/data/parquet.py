@@ -14,6 +14,8 @@ from reglab import download
 from reglab.data.sources import INSTEAD, SIDE, Source
 from reglab.errors import DataError
 
+FORMATS = ("PNG", "JPEG")  # what the Hub's image sets hold; no other decoder is let at what comes from there
+
 
 def read(known: Source, files: download.HubFiles, report: download.Progress) -> dict[str, np.ndarray]:
     """Decode all pictures: ARRAYS by name. Raises Damaged, or DataError for files with other content than expected."""
@@ -66,13 +68,15 @@ def decode(known: Source, path: Path, data: bytes | None) -> np.ndarray:
     """One picture, uint8 (side, side, 3)."""
     from PIL import Image
 
+    size = (known.side, known.side)
     try:
-        with Image.open(io.BytesIO(data or b"")) as image:
-            size, pixels = image.size, np.asarray(image.convert("RGB"))
+        with Image.open(io.BytesIO(data or b""), formats=FORMATS) as image:
+            found = image.size
+            pixels = np.asarray(image.convert("RGB")) if found == size else None  # a larger one is not decoded at all
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... for broken pictures
         raise Damaged(path, known, "a picture in it cannot be decoded") from error
-    if size != (known.side, known.side):
-        raise unusable(known, path, f"a picture of {size[0]} x {size[1]} pixels", f"{known.side} x {known.side}")
+    if pixels is None:
+        raise unusable(known, path, f"a picture of {found[0]} x {found[1]} pixels", f"{known.side} x {known.side}")
     return pixels
 
 

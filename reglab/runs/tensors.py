@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+HEADER = 4 * 2**20  # bytes; of a network of a thousand tensors it has 100,000, and what is read of a stranger's is JSON
+
+
 class Damaged(ValueError):
     """The file is not what was written."""
 
@@ -38,6 +41,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors.torch import load
 
     data = path.read_bytes()
+    if int.from_bytes(data[:8], "little") > HEADER:
+        raise Damaged("its header is longer than any of ours")
     try:
         tensors = load(data)
         with safe_open(path, "pt") as opened:  # reads the header only
@@ -54,7 +59,7 @@ def checksum(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(size, 100_000_000)))
+            header = json.loads(file.read(min(size, HEADER)))
         return str(header["__metadata__"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from reglab.analysis.pictures import GREY, View, as_seen, formats, open_picture, seen
@@ -183,6 +185,16 @@ NO_PICTURES |= {
     )
     for format in OTHERS
 }
+
+
+def test_wherever_a_picture_is_opened_the_formats_are_listed():
+    opened = {
+        path.relative_to(ROOT).as_posix(): line.strip()
+        for path in (ROOT / "reglab").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"\bImage\.open\(", line) and "formats=" not in line and not line.startswith("picture = ")
+    }
+    assert not opened  # a line without an indent is one of the model card, for whoever copies it
 
 
 @pytest.mark.parametrize("kind", NO_PICTURES)

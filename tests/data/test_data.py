@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from hub_cache import (  # noqa: F401  (fixtures among them)
     write_parquet,
 )
 from huggingface_hub import constants
+from PIL import Image
 
 from reglab import data
 from reglab.errors import ConfigError, DataError
@@ -287,7 +290,18 @@ def no_picture(path, known):
     write_parquet(path, pa.table(rows))
 
 
-@pytest.mark.parametrize("damage", [truncated, empty, not_a_parquet, corrupt_page, broken_picture, no_picture])
+def picture_of_another_format(path, known):
+    """That Pillow would read, if it were let."""
+    rows, picture = table(known, 40).to_pydict(), io.BytesIO()
+    Image.new("RGB", (32, 32)).save(picture, "TIFF")
+    rows["img"][17]["bytes"] = picture.getvalue()
+    write_parquet(path, pa.table(rows))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncated, empty, not_a_parquet, corrupt_page, broken_picture, no_picture, picture_of_another_format],
+)
 def test_a_damaged_file_is_named_with_the_way_out(hub, tmp_path, damage):
     path = hub_file(hub, "cifar10", "train")
     damage(path, data.SOURCES["cifar10"])
@@ -336,6 +350,17 @@ def other_size(known):
     return table(replace(known, side=28), 40)
 
 
+def a_bomb(known):
+    """Its head alone, which says that there are 81 million pixels to come."""
+    rows, picture = table(known, 40).to_pydict(), io.BytesIO()
+    Image.new("L", (1, 1)).save(picture, "PNG")
+    head = bytearray(picture.getvalue())
+    head[16:24] = (9_000).to_bytes(4, "big") * 2
+    head[29:33] = zlib.crc32(head[12:29]).to_bytes(4, "big")
+    rows["img"][17]["bytes"] = bytes(head)
+    return pa.table(rows)
+
+
 @pytest.mark.parametrize(
     ("content", "found", "expected"),
     [
@@ -346,6 +371,7 @@ def other_size(known):
         (too_many_classes, "labels from 10 to 10", "0 to 9"),
         (missing_label, "without a label", "one for each"),
         (other_size, "28 x 28 pixels", "32 x 32"),
+        (a_bomb, "9000 x 9000 pixels", "32 x 32"),
     ],
 )
 def test_other_content_is_refused_with_what_was_found_and_expected(hub, content, found, expected):

@@ -183,6 +183,9 @@ def test_damaged_weights_are_refused_with_the_file_named(finished):
         path.write_bytes(data[:size])
         with pytest.raises(RunError, match=r"model\.safetensors.*damaged"):
             finished.weights()
+    path.write_bytes((2**62).to_bytes(8, "little") + data[8:])
+    with pytest.raises(RunError, match=r"damaged \(its header is longer than any of ours\)"):
+        finished.weights()
     path.unlink()
     with pytest.raises(RunError, match=r"no model\.safetensors"):
         finished.weights()

@@ -12,6 +12,9 @@ import psutil
 import pytest
 from servers import ROOT, Server, wait_until
 
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import pictures
+
 CANARIES = {"HF_TOKEN": "hf_canaryCANARY0123456789", "REGLAB_ADMIN_KEY": "canary-key-of-the-host-0123456789"}
 GETS = (
     "/", "/config", "/gradio_api/info", "/gradio_api/info?all_endpoints=True", "/gradio_api/startup-events", "/theme.css",
@@ -102,6 +105,27 @@ def test_neither_a_secret_nor_a_place_of_the_disk_is_told_whatever_goes_wrong(sh
     for place in {str(server.folder), str(ROOT), sys.prefix, str(Path.home())} - {"/"}:
         around = said.partition(place)[0][-200:]
         assert place not in said, f"{around}{place}"
+
+
+def test_malformed_pictures_are_refused_in_a_sentence_and_the_server_stays_as_it_is(server):
+    """The short form over the network; `benchmarks/pictures.py` opens 10,000."""
+    assert server.process
+    here = psutil.Process(server.process.pid)
+    with httpx.Client(base_url=server.url, timeout=60) as page:
+
+        def asked(content: bytes) -> str:
+            [path] = page.post("/gradio_api/upload", files={"files": ("mine.png", content)}).json()
+            file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+            event = page.post("/gradio_api/call/predict", json={"data": [file, "basic_cnn-plain"]}).json()["event_id"]
+            return page.get(f"/gradio_api/call/predict/{event}").text
+
+        whole = pictures.valid()
+        assert "event: complete" in asked(whole[0])
+        before = here.memory_info().rss
+        told = [asked(content) for content in pictures.malformed(whole, 20, seed=1)]
+    assert all("mine.png" in answer for answer in told if "event: error" in answer)
+    assert sum("is not a picture that can be read" in answer for answer in told) > 5
+    assert here.is_running() and here.memory_info().rss - before < 50 * 2**20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process was started with")
