@@ -53,5 +53,17 @@ class RunError(RuntimeError):
     """A run cannot be read, written or continued: one sentence with what happened and the way out."""
 
 
+class UnknownRunError(RunError):
+    """There is no such run, or none that whoever asks may know of."""
+
+
+class ForbiddenError(RunError):
+    """The run is somebody else's."""
+
+
+class BusyError(ConfigError):
+    """It can be had, but not now: the queue is full, or whoever asks has had enough for the moment."""
+
+
 PROBLEMS = (ConfigError, DataError, RunError)
 """Whoever shows something to a person catches these and shows the sentence; anything else is a fault of ours."""

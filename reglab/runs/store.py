@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reglab import ROOT, __version__
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError
+from reglab.errors import ConfigError, RunError, UnknownRunError
 from reglab.runs import names
 from reglab.runs.files import write_json
 from reglab.runs.owner import write_owner
@@ -124,7 +124,7 @@ def new_id(stamp: datetime) -> str:
 
 def unknown(run_id: object, root: Path) -> RunError:
     """What whoever asks for a run is told where there is none, or none that they may know of."""
-    return RunError(f"There is no run {shortened(run_id)} in {root.name}: `python -m reglab runs` lists them.")
+    return UnknownRunError(f"There is no run {shortened(run_id)} in {root.name}: `python -m reglab runs` lists them.")
 
 
 def shortened(value: object) -> str:
@@ -161,7 +161,7 @@ def find(run_id: str, *stores: Store) -> Run:
     if len(named) == 1:
         return named[0]
     known = ", ".join(run.id for store in reversed(stores) for run in store.runs()[:3]) or "none yet"
-    raise RunError(f"There is no checkpoint or run called {shortened(run_id)}: there are {known}.")
+    raise UnknownRunError(f"There is no checkpoint or run called {shortened(run_id)}: there are {known}.")
 
 
 def _installed(package: str) -> str:

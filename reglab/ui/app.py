@@ -125,9 +125,9 @@ def end_on_signals(lab: Lab) -> None:
         signal.signal(signal.SIGINT, end)
 
 
-def surround(app: Any, deployment: Deployment) -> Shell:
+def surround(app: Any, lab: Lab) -> Shell:
     """The shell around Gradio's app, which is to remember little of those who ask."""
-    shell = Shell(app.middleware_stack, deployment, root_path=app.root_path)
+    shell = Shell(app.middleware_stack, lab, root_path=app.root_path)
     compat.gradio.remember_little(app, SESSIONS, shell.crowd.is_open)
     return shell
 
@@ -161,7 +161,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size=MOST_FILE,
-        app_kwargs=compat.gradio.app_kwargs(partial(surround, deployment=lab.deployment)),
+        app_kwargs=compat.gradio.app_kwargs(partial(surround, lab=lab)),
         state_session_capacity=SESSIONS,
         ssr_mode=False,
         pwa=False,

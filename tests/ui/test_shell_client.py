@@ -9,6 +9,7 @@ import pytest
 
 from reglab.deployment import Deployment
 from reglab.ui.app import is_reachable
+from reglab.ui.services.lab import Lab
 from reglab.ui.shell.client import trusted_address
 from reglab.ui.shell.shell import Shell
 
@@ -48,7 +49,9 @@ def test_what_is_inside_the_shell_is_told_who_asks():
 
     headers = [(b"x-forwarded-for", b"9.9.9.9, 5.6.7.8")]
     asked = {"type": "http", "method": "GET", "path": "/theme.css", "scheme": "http", "headers": headers}
-    asyncio.run(Shell(inside, Deployment(proxies=1))({**asked, "client": ("10.0.0.1", 4711)}, None, None))
+    asyncio.run(
+        Shell(inside, Lab(deployment=Deployment(proxies=1)))({**asked, "client": ("10.0.0.1", 4711)}, None, None)
+    )
     assert told == [("5.6.7.8", 4711)]
 
 

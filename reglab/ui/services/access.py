@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass
 
 from reglab.deployment import Deployment
-from reglab.errors import RunError
+from reglab.errors import ForbiddenError
 from reglab.runs.owner import Visitor, is_owned_by, owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import unknown
@@ -49,7 +49,7 @@ class Access:
             return
         if not self.may_see(visitor, run):
             raise unknown(run.id, run.path.parent)
-        raise RunError(
+        raise ForbiddenError(
             f"Run {run.name} is somebody else's, so you can look at it and not change it: train one of your own."
         )
 

@@ -33,7 +33,7 @@ CALLS = "/gradio_api/call/"
 EVENTS = (CALLS, "/gradio_api/queue/join", "/gradio_api/run/", "/gradio_api/api/")
 """What Gradio makes a session for."""
 UPLOAD = "/gradio_api/upload"
-PREDICT = "/api/predict"
+LIGHT = re.compile(r"/api(?:/\w*)?")
 STREAMS = re.compile(rf"/gradio_api/(?:queue/data|upload_progress|heartbeat/{KEY}|call/(?:v2/)?{NAME}/{KEY})")
 """Answers that go on for as long as somebody listens."""
 ADDRESS = re.compile(r"[\s\x00-\x20/\\]*(?:[a-z][a-z0-9+.-]+:|[/\\]{2})", re.IGNORECASE)

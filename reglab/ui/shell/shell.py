@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 
-from reglab.deployment import Deployment
+from reglab.ui.services.lab import Lab
 from reglab.ui.shell import bodies, routes
+from reglab.ui.shell.api import Light
 from reglab.ui.shell.asgi import App, Message, Receive, Refusal, Scope, Send, refuse
 from reglab.ui.shell.client import trusted_address
 from reglab.ui.shell.crowd import Crowd
@@ -28,9 +29,10 @@ NO_SESSION = "session_hash must be a text of at most 64 letters, digits, - and _
 class Shell:
     """Around the app that is inside it."""
 
-    def __init__(self, inside: App, deployment: Deployment, *, root_path: str = "", mcp: bool = False) -> None:
-        self.inside, self.deployment, self.root_path, self.mcp = inside, deployment, root_path.rstrip("/"), mcp
-        self.crowd, self.pages, self.policy = Crowd(deployment), Pages(inside), policy(deployment)
+    def __init__(self, inside: App, lab: Lab, *, root_path: str = "", mcp: bool = False) -> None:
+        self.inside, self.deployment, self.root_path, self.mcp = inside, lab.deployment, root_path.rstrip("/"), mcp
+        self.crowd, self.pages, self.policy = Crowd(lab.deployment), Pages(inside), policy(lab.deployment)
+        self.light = Light(lab, self.crowd)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,6 +61,8 @@ class Shell:
         address = scope["client"][0]
         if self.pages.has(scope) and path == scope["path"]:
             await self.pages(scope, receive, answer)
+        elif routes.LIGHT.fullmatch(path):
+            await self.light({**scope, "path": path}, answer.guarding(receive), answer)
         elif routes.STREAMS.fullmatch(path):
             with self.crowd.stream(address, session_of(path, scope)):
                 await self.inside(scope, receive, answer)
