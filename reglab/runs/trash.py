@@ -13,6 +13,7 @@ from the trash before it takes a run.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -42,9 +43,8 @@ class Trash:
         grave = self.root / run.id
         try:
             self.root.mkdir(exist_ok=True)
-            shutil.rmtree(grave, ignore_errors=True)
             os.utime(run.path)  # what a folder's time says here is since when it is deleted
-            os.rename(run.path, grave)
+            _move(run.path, grave)
         except FileNotFoundError:
             raise unknown(run.id, self.store.root) from None
         except OSError as error:
@@ -90,6 +90,20 @@ class Trash:
         with contextlib.suppress(OSError):
             return [Run(entry) for entry in self.root.iterdir() if ID.fullmatch(entry.name)]
         return []
+
+
+def _move(folder: Path, grave: Path) -> None:
+    """Rename the folder, over an older one of that name: a run may have come back from elsewhere since it was deleted.
+
+    Tried first: of two who delete a run at once, the second must not remove what the first has put there.
+    """
+    try:
+        os.rename(folder, grave)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(grave, ignore_errors=True)
+        os.rename(folder, grave)
 
 
 def _since(folder: Path) -> float:

@@ -100,15 +100,21 @@ class Page:
     def follow(self, runs: Sequence[Run], visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown` that put these runs on the screen."""
         views = self.lab.training.views(runs)
-        live = any(view.is_live for view in views)
         return [
             {"ids": [run.id for run in runs], "tries": tries_of(visitor)},
             stamp_of(curves.stamp(views)),
             self.chart_of(views),
-            gr.update(interactive=not live),
-            gr.update(interactive=live),
+            *self.buttons(views),
             warning(notice),
             gr.update(active=True),  # a look that finds nothing new stops it; one from before may still be on its way
+        ]
+
+    def buttons(self, views: Sequence[RunView]) -> list[Any]:
+        """Updates for Train and Stop, where these runs are on the screen: others' may be looked at meanwhile."""
+        live, lab = [view.run for view in views if view.is_live], self.lab
+        return [
+            gr.update(interactive=not any(map(lab.runs.is_theirs, live))),
+            gr.update(interactive=bool(live) and all(map(lab.runs.may_change, live))),
         ]
 
     def opened(self, runs: Sequence[Run], visitor: Any) -> list[Any]:

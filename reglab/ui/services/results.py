@@ -162,8 +162,8 @@ class Results:
 
     # ---- published results
     def of_recipe(self, publication: Publication, recipe: str) -> list[Run]:
-        """The runs of a recipe that count on this page: one person's, oldest first."""
-        return self.stores.of_one(reproduce.runs_of(publication, recipe, self.stores.own), lambda run: run)
+        """The visitor's runs of a recipe, oldest first: a verdict counts nobody else's."""
+        return reproduce.runs_of(publication, recipe, self.stores.mine)
 
     def reproduction(self, publication: Publication, recipe: str) -> Standing:
         """What the runs of a recipe have shown; before there are any, what was recorded with this project."""

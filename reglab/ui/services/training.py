@@ -11,7 +11,7 @@ from reglab.experiments.executors import queue
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
 from reglab.runs import index
-from reglab.runs.owner import HERE, Visitor, hashed
+from reglab.runs.owner import HERE, LEAST, MOST, Visitor, hashed
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.teaching.links import offered
@@ -55,6 +55,9 @@ class Training:
             DataError: Its data or weights have to be fetched first, which has begun.
             RunError: The server is about to end.
         """
+        if not (hashed(self.visitor.key) or self.access.is_host(self.visitor)):
+            why = f"A run needs an owner, and no key came along that could be theirs ({LEAST} to {MOST} characters)"
+            raise ConfigError(f"{why}: send a long random text of your own as the header X-Reglab-Key.")
         configs = experiment.configs
         if len(configs) > MOST_RUNS:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_RUNS}"
@@ -66,18 +69,15 @@ class Training:
 
     # ---- stopping, and going on
     def stop(self, runs: Sequence[Run]) -> None:
-        """Ask these runs to stop after the step under way. Raises `RunError`."""
+        """Ask these runs to stop after the step under way, those that wait first. Raises `RunError`."""
         for run in runs:
             self.access.check(self.visitor, run)
-        for run in runs:
-            self.jobs.stop(run)
+        self.jobs.stop_all(runs)
 
     def stop_group(self, group: str) -> None:
-        """Stop the visitor's runs of a sweep, those that wait first."""
-        mine = self.stores.mine
-        told = [s for s in index.summaries(mine) if s.get("group") == group and s["status"] != "finished"]
-        views = self.views([mine.open(s["run"]) for s in told])
-        self.jobs.stop_all([view.run for view in views if view.is_live])
+        """Stop the runs of a sweep that the visitor sees under this name. Raises `RunError`."""
+        told = [s for s in index.summaries(self.stores.own) if s.get("group") == group and s["status"] != "finished"]
+        self.stop(self.stores.of_one(self.stores.open(s["run"] for s in told), lambda run: run))
 
     def resume(self, run: Run) -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""

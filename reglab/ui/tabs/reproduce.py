@@ -113,7 +113,7 @@ class ReproduceTab:
     def halt(self, key: Any) -> list[Any]:
         """Stop was pressed."""
         for name in RECIPES:
-            self.lab.training.stop_group(paper_of(key).group(name))
+            self.lab.training.stop(self.lab.results.of_recipe(paper_of(key), name))
         return self.show(key)
 
     def tick(self, key: Any, before: Any, known: list[str]) -> list[Any]:

@@ -44,7 +44,9 @@ class RunsTab:
             self._lay_out_choice()
             self._lay_out_buttons()
             self.notice = gr.HTML("", elem_id="runs-notice")
+            self._lay_out_trash()
             self.listing = [self.table, self.chosen, self.ids, self.last, self.restores, self.empties]
+            self.described = [self.name, self.renames, self.resumes, self.deletes, self.downloads]
             if lab.deployment.admin_key and not lab.deployment.is_everybody_host:
                 self._lay_out_host()
         self.filled = [*page.opening, *page.controls.components()]
@@ -68,9 +70,13 @@ class RunsTab:
             self.downloads = gr.Button("Download weights and card", elem_id="download", min_width=100)
             self.file = Download("download-file")
             self.deletes = gr.Button("Delete", variant="stop", elem_id="delete", min_width=100)
-        with gr.Row():  # there while something lies in the trash
-            self.restores = gr.Button("Bring back", visible=False, elem_id="bring-back", min_width=100)
-            self.empties = gr.Button("Empty the trash", visible=False, elem_id="empty-trash", min_width=100)
+
+    def _lay_out_trash(self) -> None:
+        """There while something lies in it."""
+        small: dict[str, Any] = {"visible": False, "size": "sm", "min_width": 100}
+        with gr.Row():
+            self.restores = gr.Button("Bring back", elem_id="bring-back", **small)
+            self.empties = gr.Button("Empty the trash", elem_id="empty-trash", **small)
 
     def _lay_out_host(self) -> None:
         """The host's key is kept by the page, which sends it along as a header from then on."""
@@ -82,13 +88,13 @@ class RunsTab:
             enter = gr.Button("Enter", elem_id="host-enter", scale=0, min_width=100)
         for given in (key.submit, enter.click):
             kept = given(None, key, key, js="key => { window.reglabHost(key); return ['']; }")
-            kept.then(self.greet, self.chosen, [*self.listing, self.notice], **PRIVATE)
+            seen = kept.then(self.greet, self.chosen, [*self.listing, self.notice], **PRIVATE)
+            seen.then(self.describe, self.chosen, self.described, **PRIVATE)
 
     def _wire(self) -> None:
         chosen, listed = self.chosen, [*self.listing, self.notice]
         self.table.select(self.choose, self.ids, chosen, **PRIVATE)
-        described = [self.name, self.renames, self.resumes, self.deletes, self.downloads]
-        chosen.change(self.describe, chosen, described, **PRIVATE)
+        chosen.change(self.describe, chosen, self.described, **PRIVATE)
         for named in (self.renames.click, self.name.submit):
             named(self.rename, [chosen, self.name], listed, **PRIVATE)
         self.deletes.click(self.delete, chosen, listed, trigger_mode="once", **PRIVATE)
@@ -229,4 +235,4 @@ def row(s: Mapping[str, Any]) -> list[str]:
 
 def status_of(s: Mapping[str, Any]) -> str:
     """A run's status, and whose it is where it is not the visitor's."""
-    return f"{s['status']} · somebody else's" if s.get("yours") is False else str(s["status"])
+    return f"{s['status']} · not yours" if s.get("yours") is False else str(s["status"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -246,12 +247,14 @@ class SweepTab:
             page = drawn.page(self.lab.results.grid(runs, by, (TARGET if aim is None else aim) / 100), by, runs)
         except PROBLEMS as error:
             page = warning(error)
-        return [now, page, gr.update(interactive=live), gr.update(active=live)]
+        stoppable = live and all(map(self.lab.runs.may_change, self.lab.results.open([runs[0]["run"]])))
+        return [now, page, gr.update(interactive=stoppable), gr.update(active=live)]
 
     def halt(self, group: Any, by: Any, aim: Any) -> list[Any]:
         """Stop was pressed."""
         if isinstance(group, str) and group:
-            self.lab.training.stop_group(group)
+            with contextlib.suppress(*PROBLEMS):  # somebody else's, where the button is not to be pressed
+                self.lab.training.stop_group(group)
         return self.look(group, by, aim, None)
 
     def open(self, visitor: Any, event: gr.EventData) -> list[Any]:

@@ -205,7 +205,7 @@ class TrainTab:
         """Train what the controls say, and what it is compared with."""
         shown = self.lab.results.open(ids_of(visitor))
         try:
-            if self.lab.training.is_live(shown):
+            if self.lab.training.is_live([run for run in shown if self.lab.runs.is_theirs(run)]):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
             config = offered(self.controls.config_values(values))
             kept = admitted(assignment, config, visitor, predicted, why)
@@ -239,8 +239,7 @@ class TrainTab:
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
         rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line(), lab.keeping.line())]
         if now != before:
-            buttons = [gr.update(interactive=not live), gr.update(interactive=live)]
-            return [now, self.page.chart_of(views), *buttons, *rest, gr.skip()]
+            return [now, self.page.chart_of(views), *self.page.buttons(views), *rest, gr.skip()]
         jobs = lab.training.jobs
         go_on = live or lab.datasets.is_fetching() or not jobs.machine() or lab.training.is_busy()
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
