@@ -16,9 +16,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
 from reglab.experiments import reproduce
-from reglab.experiments.price import clock
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, publication
 from reglab.experiments.reproduce import NOT_RUN, UNFINISHED
+from reglab.runs.cost import clock
 from reglab.runs.files import read_json, write_json
 from reglab.runs.run import Run
 from reglab.runs.store import Store, runs_store

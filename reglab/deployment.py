@@ -8,15 +8,21 @@ It is read from the environment once, when the app starts, and is a value from t
     REGLAB_PROXIES      how many proxies in front of the app can be trusted to say where a request comes from
     REGLAB_HOSTS        the names that the app is known by, with commas between them, and no others
     REGLAB_MIRROR       where finished runs are kept: hf://datasets/NAME, or a folder
+
+Of the limits of a class and of the public a host may set these otherwise; 0 is no limit:
+
+    REGLAB_RUN_MINUTES    of one run                REGLAB_DISK_GIB        of all runs together
+    REGLAB_HOUR_MINUTES   of a visitor in an hour   REGLAB_DISK_EACH_GIB   of the runs of a visitor
 """
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from reglab.errors import ConfigError
 
@@ -29,7 +35,7 @@ class Limits:
     """What visitors may ask for; None is no limit."""
 
     run_minutes: float | None = None
-    """Estimated minutes of one run, and the minutes on the clock after which it is ended."""
+    """Estimated minutes of one run, and the minutes of training after which it is ended."""
     hour_minutes: float | None = None
     """Estimated minutes that a visitor may ask for within an hour."""
     parameters: int | None = None
@@ -48,10 +54,34 @@ class Limits:
     disk_floor: int = 0
     """Bytes that stay free on the disk, whatever is asked for."""
 
+    def told(self) -> list[str]:
+        """What is limited, a sentence each, for whoever starts the app."""
+        told = []
+        if self.run_minutes:
+            hour = f", {self.hour_minutes:g} an hour for each visitor" if self.hour_minutes else ""
+            told.append(f"At most {self.run_minutes:g} minutes a run{hour}.")
+        sizes = [f"{self.parameters / 1e6:g} M weights"] if self.parameters else []
+        sizes += [f"batches of {self.batch_size:,}"] if self.batch_size else []
+        sizes += [f"{self.memory / GIB:g} GiB of memory"] if self.memory else []
+        if sizes:
+            told.append(f"A run may have up to {', '.join(sizes)}.")
+        if self.disk or self.disk_each:
+            parts = [f"{self.disk / GIB:g} GiB of the disk"] if self.disk else []
+            parts += [f"{self.disk_each / GIB:g} GiB for each visitor"] if self.disk_each else []
+            told.append(f"Runs have {' and '.join(parts)}; the oldest make room for new ones.")
+        return told
+
 
 LIMITS: Mapping[Kind, Limits] = {
     "laptop": Limits(),
-    "class": Limits(run_minutes=60, batch_size=1_024, disk=50 * GIB, disk_each=4 * GIB, disk_floor=2 * GIB),
+    "class": Limits(
+        run_minutes=60,
+        batch_size=1_024,
+        waiting=100,  # thirty pupils, each with a run and one to come
+        disk=50 * GIB,
+        disk_each=4 * GIB,
+        disk_floor=2 * GIB,
+    ),
     "public": Limits(
         run_minutes=10,
         hour_minutes=30,
@@ -63,6 +93,15 @@ LIMITS: Mapping[Kind, Limits] = {
         disk_floor=2 * GIB,
     ),
 }
+
+
+SETTABLE = {
+    "REGLAB_RUN_MINUTES": ("run_minutes", 1.0),
+    "REGLAB_HOUR_MINUTES": ("hour_minutes", 1.0),
+    "REGLAB_DISK_GIB": ("disk", GIB),
+    "REGLAB_DISK_EACH_GIB": ("disk_each", GIB),
+}
+"""Variable -> the limit that it sets, and what one of it is."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +122,14 @@ class Deployment:
     space: str = ""
     """The id of the Space; empty elsewhere."""
     has_zero_gpu: bool = False
+    changes: tuple[tuple[str, float | None], ...] = ()
+    """Limits that the host has set, by name; on a laptop there are none to be set."""
 
     @property
     def limits(self) -> Limits:
         """What visitors may ask for here."""
-        return LIMITS[self.kind]
+        changes: dict[str, Any] = {} if self.is_everybody_host else dict(self.changes)
+        return replace(LIMITS[self.kind], **changes)
 
     @property
     def is_everybody_host(self) -> bool:
@@ -125,4 +167,18 @@ class Deployment:
             mirror=environment.get("REGLAB_MIRROR", ""),
             space=space,
             has_zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
+            changes=tuple(_changes(environment)),
         )
+
+
+def _changes(environment: Mapping[str, str]) -> Iterator[tuple[str, float | None]]:
+    """The limits that the environment sets. Raises `ConfigError` for what is no number."""
+    for variable, (name, unit) in SETTABLE.items():
+        if said := environment.get(variable, "").strip():
+            try:
+                value = float(said)
+            except ValueError:
+                value = math.nan
+            if not 0 <= value <= 1e6:  # which NaN is not either
+                raise ConfigError(f"{variable} is {said[:40]!r}: set it to a number, 0 for no limit, or leave it out.")
+            yield name, (int(value * unit) if unit > 1 else value) or None

@@ -167,7 +167,7 @@ def stop_on_signals() -> Any:
 
 def told_of_each(total: int, as_json: bool, number: Callable[[Mapping[str, Any]], str]) -> Callable[[Run], None]:
     """Prints how each run of a plan ended, as a line or as its summary; `number` tells what a finished one reached."""
-    from reglab.experiments.price import clock
+    from reglab.runs.cost import clock
 
     began, done = time.monotonic(), 0
 

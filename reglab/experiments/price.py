@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from reglab import data
-from reglab.config import RunConfig
 from reglab.experiments.experiment import Experiment
-from reglab.regularizers import Regularizer
-from reglab.runs import index
-from reglab.runs.cost import Cost, cost_of
-from reglab.runs.run import Run
+from reglab.runs.cost import clock
 from reglab.runs.store import Store
+from reglab.runs.timed import kind, timed
 
 
 @dataclass(frozen=True)
@@ -37,44 +31,6 @@ def price(experiment: Experiment, store: Store) -> Price:
     """
     done = {key for key, run in experiment.made(store).items() if store.view(run).status == "finished"}
     left = [config for config in experiment.configs if config.model_dump_json() not in done]
-    known: dict[tuple[Any, ...], Cost] = {}
-    wanted = {_kind(config) for config in left}
-    for summary in index.summaries(store):
-        if len(known) == len(wanted):
-            break
-        if summary["status"] != "finished":
-            continue
-        run = store.open(summary["run"])
-        kind = _kind_of(run)
-        if kind in wanted and kind not in known and (cost := cost_of(run, summary)):
-            known[kind] = cost
-    if wanted - known.keys():
-        return Price(len(left), None)
-    return Price(len(left), sum(_seconds(config, known[_kind(config)]) for config in left))
-
-
-def _seconds(c: RunConfig, cost: Cost) -> float:
-    return cost.seconds(c.epochs, c.train_images, c.val_size, data.source(c.dataset).test_images)
-
-
-def _kind(c: RunConfig) -> tuple[Any, ...]:
-    """What decides how long an image takes; SAM, which takes every step twice, among it."""
-    twice = any(type(r).compute_gradients is not Regularizer.compute_gradients for r in c.regularizers.values())
-    return c.dataset, c.model, c.width, c.side, c.pretrained and c.finetune, c.batch_size, c.precision, c.device, twice
-
-
-@lru_cache(maxsize=2_000)
-def _kind_of(run: Run) -> tuple[Any, ...]:
-    """Of a run, whose config never changes."""
-    return _kind(run.config)
-
-
-def clock(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5_400
-        else f"{seconds / 3_600:.1f} h"
-    )
+    costs = timed(left, store)
+    told = [costs[kind(config)].of(config) for config in left if kind(config) in costs]
+    return Price(len(left), sum(told) if len(told) == len(left) else None)

@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
+from reglab import compat
 from reglab.config import RunConfig
+from reglab.deployment import LIMITS, Limits
 from reglab.errors import ConfigError, RunError
+from reglab.jobs.admission import Admission
+from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.pace import Pace, measured
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
+from reglab.jobs.turns import address_of, in_turn, serve
 from reglab.runs.recording import conclude
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
 from reglab.training.events import Stopped
-
-WAITING = 20  # jobs in the queue, all visitors together
-WAITING_PER_OWNER = 3
 
 
 @dataclass
@@ -37,10 +38,11 @@ class Job:
 
     runs: list[Run]
     device: str
-    owner: str
+    owner: str  # the seat of whoever asked, see `turns.py`
     number: int
     batch: int
     prune: bool = False
+    bounds: Bounds = UNBOUNDED
     worker: Worker | None = None  # from its turn on
     context: Context = field(default_factory=copy_context)  # of the request, for a place that wants to know who asks
 
@@ -66,41 +68,24 @@ class QueueSnapshot:
         return view.with_status(self.status(view), self.places.get(view.run.id))
 
 
-def in_turn(waiting: Sequence[Job], served: Mapping[str, int]) -> list[Job]:
-    """Waiting jobs as they are started: whoever was served longest ago first, then first come, first served.
-
-    `waiting` is in the order in which they came; `served` says at which turn an owner was served last.
-    """
-    of: dict[str, deque[Job]] = {}
-    for job in waiting:
-        of.setdefault(job.owner, deque()).append(job)
-    turn = max(served.values(), default=0)
-    first = [(served.get(owner, -1), jobs[0].number, owner) for owner, jobs in of.items()]
-    heapify(first)
-    ordered = []
-    while first:
-        _, _, owner = heappop(first)
-        ordered.append(of[owner].popleft())
-        turn += 1
-        if of[owner]:
-            heappush(first, (turn, of[owner][0].number, owner))
-    return ordered
-
-
 class Jobs:
-    """The queue of one server over one folder of runs. Thread-safe."""
+    """The queue of one server over one folder of runs, which lets in what its limits allow. Thread-safe."""
 
-    def __init__(self, store: Store, where: Mapping[str, Place] | None = None) -> None:
-        self.store = store
+    def __init__(
+        self, store: Store, where: Mapping[str, Place] | None = None, limits: Limits = LIMITS["laptop"]
+    ) -> None:
+        self.store, self.limits = store, limits
         self._places = where or here.places(store.root)
+        self.admission = Admission(limits, store, self.view, self.pace)
         self._looker = IsolatedProcess()  # at the machine
         self._lock = threading.RLock()
         self._queue: list[Job] = []
         self._running: list[Job] = []
         self._snapshot: QueueSnapshot | None = None  # while nothing changes
         self._numbers = count()
-        self._served: dict[str, int] = {}  # owner -> number of the last job of theirs that was started
+        self._served: dict[str, int] = {}  # seat or address -> the turn at which it was served last
         self._machine: dict[str, Any] = {}
+        self._pace: Pace | None = None
         self._looking, self._looked = False, threading.Event()
         self._closed = False
 
@@ -114,7 +99,10 @@ class Jobs:
 
     def _look(self) -> None:
         try:
-            self._machine = here.machine(self._looker.call(_look_at_machine, timeout=120))
+            is_timed = bool(self.limits.run_minutes or self.limits.hour_minutes) and not compat.spaces.is_on()
+            seen = here.machine(self._looker.call(_look_at_machine, is_timed, timeout=120))
+            self._pace = seen.pop("pace", None)
+            self._machine = seen
         except Exception as error:
             self._machine = {"device": "cpu", "name": "", "error": str(error)}
         self._looked.set()
@@ -124,6 +112,10 @@ class Jobs:
         """device, name, precision and threads; empty while it is being found out."""
         self._looked.wait(timeout)
         return self._machine
+
+    def pace(self) -> Pace | None:
+        """How fast this machine trains; None while that is not known, and where no limit asks for it."""
+        return self._pace
 
     def _device(self, config: RunConfig) -> str:
         """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
@@ -154,11 +146,14 @@ class Jobs:
     def _submit(self, jobs: Sequence[Sequence[Run]], owner: str, prune: bool) -> None:
         if not any(jobs):
             return
-        device = self._device(next(run for runs in jobs for run in runs).config)
+        asked = [run for runs in jobs for run in runs]
+        device = self._device(asked[0].config)
+        seconds = dict(zip(asked, self.admission.seconds([run.config for run in asked]), strict=True)) if owner else {}
         with self._lock:
             left = [waiting for runs in jobs if (waiting := [run for run in runs if not self.view(run).is_live])]
             if left:
                 self.admit(owner)
+                self.admission.charge(owner, {run: seconds[run] for runs in left for run in runs if run in seconds})
                 self._enqueue(left, device, owner, prune)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
@@ -169,6 +164,7 @@ class Jobs:
             ConfigError: As `submit`.
         """
         device = self._device(runs[0].config)
+        seconds = self.admission.check_resumed(owner, runs)
         with self._lock:
             self.admit(owner)
             for run in runs:
@@ -177,30 +173,45 @@ class Jobs:
                     raise RunError(
                         f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
+            self.admission.charge(owner, seconds)
             self._enqueue([runs], device, owner)
 
-    def admit(self, owner: str) -> None:
-        """Whether this visitor may ask for more.
+    def admit(self, owner: str, configs: Sequence[RunConfig] = ()) -> None:
+        """Whether this visitor may ask for more, and for these runs.
 
         Raises:
-            ConfigError: The queue, or this visitor's part of it, is full.
+            ConfigError: The queue, or this visitor's part of it, is full, or this is more than they may ask for.
             RunError: The server is shutting down.
         """
         with self._lock:
-            waiting = {(job.owner, job.batch) for job in self._queue}
+            waiting = {(address_of(job.owner), job.batch) for job in self._queue}
         if self._closed:
             raise RunError("The server is shutting down: try again when it is back.")
-        if len(waiting) >= WAITING:
-            raise ConfigError(f"The queue is full with {WAITING} jobs: try again in a few minutes.")
-        if owner and sum(whose == owner for whose, _ in waiting) >= WAITING_PER_OWNER:
-            raise ConfigError(f"You have {WAITING_PER_OWNER} jobs waiting already: wait for one, or stop one.")
+        most, each = self.limits.waiting, self.limits.waiting_each
+        if len(waiting) >= most:
+            raise ConfigError(f"The queue is full with {most} jobs: try again in a few minutes.")
+        if owner and sum(whose == address_of(owner) for whose, _ in waiting) >= each:
+            who = "There are" if "/" in owner else "You have"
+            there = " from your address" if "/" in owner else ""
+            raise ConfigError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
+        if configs and owner:
+            self.machine(timeout=60)  # whose pace decides
+            self.admission.check(owner, configs)
+
+    def check(self, owner: str, configs: Sequence[RunConfig]) -> None:
+        """Whether each of these runs is one that this visitor may have, whatever waits now. Raises `ConfigError`."""
+        if owner:
+            self.warm()
+            self.machine(timeout=60)
+            self.admission.check_each(owner, configs)
 
     def _enqueue(self, jobs: Sequence[Sequence[Run]], device: str, owner: str, prune: bool = False) -> None:
         batch = next(self._numbers)
         for runs in jobs:
             for run in runs:
                 run.reopen()
-            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune))
+            bounds = self.admission.bounds(owner)
+            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds))
         self._changed()
         self._start_next()
 
@@ -288,7 +299,7 @@ class Jobs:
             self._queue.remove(job)
             self._running.append(job)
             self._changed()
-            self._served[job.owner] = max(self._served.values(), default=0) + 1
+            serve(self._served, job.owner)
             threading.Thread(target=self._see_through, args=(job, job.worker), daemon=True, name="reglab-job").start()
 
     def _see_through(self, job: Job, worker: Worker) -> None:
@@ -313,9 +324,10 @@ class Jobs:
         for worker in workers:
             worker.ended.wait(max(0.0, end - time.monotonic()))
         self._looker.close()
+        self.admission.close()
 
 
-def _look_at_machine() -> dict[str, Any]:
+def _look_at_machine(is_timed: bool) -> dict[str, Any]:
     import torch
 
     from reglab import machine
@@ -327,4 +339,5 @@ def _look_at_machine() -> dict[str, Any]:
         "name": machine.device_name(device),
         "precision": machine.choose_precision("auto", device),
         "threads": torch.get_num_threads(),
+        **({"pace": measured(device.type)} if is_timed else {}),
     }

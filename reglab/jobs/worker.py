@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
+from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.failures import in_words
 from reglab.runs.clock import Clock
 from reglab.runs.recording import conclude, record, stopped_here
@@ -35,14 +36,15 @@ def work(
     stopped: Callable[[], bool] = lambda: False,
     prune: bool = False,
     deadline: float = math.inf,
+    bounds: Bounds = UNBOUNDED,
 ) -> None:
     """Train these runs in turn, here and now: one event of each, round and round.
 
     Those that have begun are resumed, those that are finished left alone. What goes wrong with one run is written into its
-    folder and leaves the others alone. With `prune`, a run that cannot win against the others of its group is stopped early.
-    At the `deadline`, a moment of `time.monotonic()`, each has a snapshot and no last word, and the next call goes on to the
-    bytes of an uninterrupted run. At least one of the runs gets on before, by a step or an evaluation, so whoever calls
-    again and again comes to an end.
+    folder and leaves the others alone. With `prune`, a run that cannot win against the others of its group is stopped early,
+    and one that has had its time (`bounds`) with a snapshot. At the `deadline`, a moment of `time.monotonic()`, each has a
+    snapshot and no last word, and the next call goes on to the bytes of an uninterrupted run. At least one of the runs gets
+    on before, by a step or an evaluation, so whoever calls again and again comes to an end.
     """
     import torch
 
@@ -57,8 +59,12 @@ def work(
         c, resume = run.config, run.resume()
         dataset = data.load(c.dataset, test_images=run.test_images)
         split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
-        events = limited(partial(trained, c, split, resume), lambda: stopped() or run.should_stop(), is_over)
         clock = Clock(run, loading=time.perf_counter() - began)
+
+        def asked() -> bool:
+            return stopped() or run.should_stop() or bounds.are_over(clock)
+
+        events = bounds.told(limited(partial(trained, c, split, resume), asked, is_over), clock)
         return record(run, pruned(events, run) if prune else events, clock)
 
     def is_over() -> bool:
@@ -120,12 +126,13 @@ def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
             sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
 
 
-def worker(root: str, ids: list[str], device: str, prune: bool) -> None:
+def worker(root: str, ids: list[str], device: str, prune: bool, bounds: Bounds = UNBOUNDED) -> None:
     """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM.
 
     A snapshot is of a moment between two steps, so a step under way comes to its end. Before the first there is nothing to
     save, and what may take long there is broken off: imports, data, the features of pictures.
     """
+    bounds.limit_memory(device)
     terminated, trains = threading.Event(), threading.Event()
 
     def terminate(number: int, frame: Any) -> None:
@@ -145,7 +152,7 @@ def worker(root: str, ids: list[str], device: str, prune: bool) -> None:
         while not (terminated.is_set() or all(run.should_stop() for run in runs)):
             # A worker that outlived an earlier server may still hold the device.
             with contextlib.suppress(Timeout), FileLock(Path(root) / f".{device}.lock", timeout=0.2):
-                return work(runs, listen, terminated.is_set, prune)
+                return work(runs, listen, terminated.is_set, prune, bounds=bounds)
     except Terminated:
         pass
     for run in runs:

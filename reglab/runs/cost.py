@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from reglab.config import RunConfig
+from reglab.data import source
 from reglab.errors import RunError
 from reglab.runs.lines import Line, is_timing
 from reglab.training.events import CLEAN_SLICE
@@ -34,6 +36,10 @@ class Cost:
     per_image: float  # learned from once
     per_judged: float  # image that is only answered
     per_epoch: float  # writing its folder
+
+    def of(self, c: RunConfig) -> float:
+        """Seconds of this run, which is of the same kind."""
+        return self.seconds(c.epochs, c.train_images, c.val_size, source(c.dataset).test_images)
 
     def seconds(self, epochs: int, train_images: int, val_images: int, test_images: int) -> float:
         """Of a run of the same kind with so many images."""
@@ -76,3 +82,11 @@ def _cost(lines: Sequence[Line], last: Line, batch_size: int, epochs: int, sizes
     per_epoch = max(0.0, median(saved[e] for e in steady))
     rest = last["seconds"] - known, last.get("saving", 0.0) - per_epoch * epochs, last.get("loading", 0.0)
     return Cost(sum(max(0.0, seconds) for seconds in rest), per_image, per_judged, per_epoch)
+
+
+def clock(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`, `55 days`."""
+    for most, unit, name in ((90, 1, "s"), (5_400, 60, "min")):
+        if seconds < most:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 3_600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:,.0f} days"

@@ -16,8 +16,9 @@ from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.factorial import effects_of, factorial
 from reglab.experiments.grid import grid, read
-from reglab.experiments.price import Price, clock, price
+from reglab.experiments.price import Price, price
 from reglab.experiments.sweep import sweep
+from reglab.runs.cost import clock
 from reglab.runs.names import fitted
 from reglab.runs.store import Store
 
@@ -272,6 +273,8 @@ def test_what_cannot_be_swept_is_one_sentence(arguments, words, tmp_path, capsys
     assert words in said.err and len(said.err.splitlines()) == 1 and not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(12.3, "12 s"), (600, "10 min"), (7_200, "2.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(12.3, "12 s"), (600, "10 min"), (7_200, "2.0 h"), (4.75e6, "55 days")]
+)
 def test_a_time_is_said_in_its_own_unit(seconds, expected):
     assert clock(seconds) == expected

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,14 +14,11 @@ import pytest
 import torch
 from conftest import tiny_config
 from filelock import FileLock
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.jobs import queue
 from reglab.jobs.processes import process_context
-from reglab.jobs.queue import Job, Jobs, in_turn
+from reglab.jobs.queue import Jobs
 from reglab.jobs.worker import work, worker
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -117,23 +115,6 @@ def test_the_runs_of_one_job_are_trained_side_by_side_and_as_each_alone(jobs, tm
             assert (alone.path / file).read_bytes() == (run.path / file).read_bytes()
 
 
-@given(
-    owners=st.lists(st.sampled_from("abcd"), max_size=12),
-    served=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9), max_size=4),
-)
-def test_turns_are_those_of_asking_every_time_who_was_served_longest_ago(owners, served):
-    waiting = [Job([Run(Path(str(n)))], "cpu", owner, number=n, batch=n) for n, owner in enumerate(owners)]
-    left, expected, told = list(waiting), [], dict(served)
-    turn = max(told.values(), default=0)
-    while left:
-        job = min(left, key=lambda job: (told.get(job.owner, -1), job.number))
-        left.remove(job)
-        expected.append(job)
-        turn += 1
-        told[job.owner] = turn
-    assert in_turn(waiting, served) == expected
-
-
 @pytest.fixture
 def taken(store):
     """The device is taken: whatever is queued waits, and nothing is trained."""
@@ -181,10 +162,10 @@ def test_the_queue_takes_turns_between_visitors(jobs):
     assert jobs.status(running) == "running"
 
 
-def test_a_full_queue_is_refused_in_words_and_makes_no_folder(jobs, store, monkeypatch):
-    monkeypatch.setattr(queue, "WAITING", 4)
+def test_a_full_queue_is_refused_in_words_and_makes_no_folder(jobs, store):
+    jobs.limits = replace(jobs.limits, waiting=4)
     submit(jobs, [long()], owner="a")
-    for _ in range(queue.WAITING_PER_OWNER):
+    for _ in range(jobs.limits.waiting_each):
         submit(jobs, [quick()], owner="a")
     before = len(store.runs())
     with pytest.raises(ConfigError, match="You have 3 jobs waiting already"):

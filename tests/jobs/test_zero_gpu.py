@@ -280,7 +280,7 @@ def test_a_run_that_cannot_get_on_is_given_up_in_words(store, monkeypatch):
 def test_runs_that_were_asked_to_stop_between_two_slices_ask_for_no_other(store, monkeypatch):
     stays, goes = store.create(config()), store.create(config(seed=1))
 
-    def one_slice(paths, prune, seconds):
+    def one_slice(paths, prune, bounds, seconds):
         work([Run(Path(path)) for path in paths], deadline=0.0)
         goes.ask_to_stop()
 

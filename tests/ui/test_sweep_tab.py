@@ -11,11 +11,11 @@ from browser import LEFT, expect
 from conftest import tiny_config
 from pages import beside_train, changes, pressed
 
+from reglab.deployment import Limits
 from reglab.errors import ConfigError
 from reglab.experiments.axes import axis, one_value
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.sweep import sweep
-from reglab.jobs import queue as working
 from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.teaching.assignments import Assignment
@@ -71,7 +71,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(here):
 
 
 def test_a_sweep_counts_as_one_in_the_queue_and_a_full_queue_makes_no_folder(here, monkeypatch):
-    monkeypatch.setattr(working, "WAITING_PER_OWNER", 1)
+    monkeypatch.setattr(here.training.jobs, "limits", Limits(waiting_each=1))
     ann = here.seen_by(Visitor("the key that ann has"))
     ann.training.start(plan("dropout.rate=0,0.2,0.5", epochs=300))
     with pytest.raises(ConfigError, match="waiting already"):

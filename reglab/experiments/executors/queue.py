@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors.local import is_left
 from reglab.experiments.experiment import Experiment
@@ -14,14 +15,21 @@ def train(experiment: Experiment, jobs: Jobs, owner: str = "", store: Store | No
     """Queue what is left of it, for that visitor. All its runs, those of before among them.
 
     `store`: the runs of `jobs.store` that may be gone on with, and whose the new ones are. Two who start the same experiment
-    in it at once get the same runs, and each of these is queued once. Raises `ConfigError`
-    where the queue or the visitor's part of it is full or the device is not here, and `RunError` while the server ends;
-    no run is made then.
+    in it at once get the same runs, and each of these is queued once. Raises `ConfigError` where the queue or the visitor's
+    part of it is full, where this is more than they may ask for, or the device is not here, and `RunError` while the server
+    ends; no run is made then.
     """
     store = store or jobs.store
     jobs.admit(owner)
     with experiment.locked(store):
-        before = {run.id for run in experiment.made(store).values()}
+        made = experiment.made(store)
+        before = {run.id for run in made.values()}
+
+        def is_new(config: RunConfig) -> bool:
+            run = made.get(config.model_dump_json())
+            return run is None or is_left(run, jobs.status(run), experiment.prune)
+
+        jobs.admit(owner, [config for config in experiment.configs if is_new(config)])
         runs = experiment.folders_while_locked(store)
         left = [run for run in runs if is_left(run, jobs.status(run), experiment.prune)]
         try:

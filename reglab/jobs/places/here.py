@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reglab import compat
+from reglab.jobs.pace import ZERO_GPU
 from reglab.jobs.places.place import Place
 from reglab.jobs.places.process import LocalPlace
 
@@ -23,4 +24,6 @@ def places(root: Path) -> Mapping[str, Place]:
 
 def machine(seen: dict[str, Any]) -> dict[str, Any]:
     """What runs are trained on, where this is what a process of the machine has seen."""
-    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16"} if compat.spaces.is_on() else seen
+    if not compat.spaces.is_on():
+        return seen
+    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16", "pace": ZERO_GPU}

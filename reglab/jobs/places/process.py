@@ -43,7 +43,7 @@ class WorkerProcess:
 
     def __init__(self, context: Any, root: Path, job: Job) -> None:
         self._runs = [root / run.id for run in job.runs]
-        arguments = (str(root), [run.id for run in job.runs], job.device, job.prune)
+        arguments = (str(root), [run.id for run in job.runs], job.device, job.prune, job.bounds)
         self.process: BaseProcess = context.Process(target=worker, args=arguments, daemon=False)
         self.begun, self.ended = threading.Event(), threading.Event()
         self.is_stalled = False

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from reglab import compat
 from reglab.errors import RunError
+from reglab.jobs.bounds import Bounds
 from reglab.jobs.processes import PRELOADED
 from reglab.jobs.worker import work
 from reglab.runs.recording import conclude, stopped_here
@@ -45,15 +46,15 @@ SAID = {  # what spaces says -> what happened, and what helps
 }
 
 
-def asked_for(paths: list[str], prune: bool, seconds: int) -> int:
+def asked_for(paths: list[str], prune: bool, bounds: Bounds, seconds: int) -> int:
     """The seconds of a slice; spaces calls it with what the slice is called with."""
     return seconds
 
 
 @compat.spaces.gpu(duration=asked_for)
-def train_slice(paths: list[str], prune: bool, seconds: int) -> None:
+def train_slice(paths: list[str], prune: bool, bounds: Bounds, seconds: int) -> None:
     """Train these runs for so long, in the process that has the GPU. No process may be started in it."""
-    work([Run(Path(path)) for path in paths], prune=prune, deadline=time.monotonic() + seconds - SPARE)
+    work([Run(Path(path)) for path in paths], prune=prune, deadline=time.monotonic() + seconds - SPARE, bounds=bounds)
 
 
 class ZeroGpuPlace:
@@ -103,7 +104,7 @@ class Slices:
         A visitor who has fewer seconds left than were asked for gets a slice of what is left.
         """
         try:
-            train_slice([str(run.path) for run in runs], self.job.prune, seconds)
+            train_slice([str(run.path) for run in runs], self.job.prune, self.job.bounds, seconds)
         except Exception as error:
             refused = compat.spaces.refusal(error)
             fewer = int((refused.left or 0) / compat.spaces.factor())

@@ -10,6 +10,7 @@ from reglab.errors import ConfigError
 from reglab.experiments.executors import queue
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.queue import Jobs
+from reglab.jobs.turns import seat_of
 from reglab.runs import index
 from reglab.runs.owner import HERE, LEAST, MOST, Visitor, hashed
 from reglab.runs.run import Run
@@ -28,13 +29,18 @@ class Training:
     def __init__(self, stores: Stores, datasets: Datasets, access: Access) -> None:
         self.stores, self.datasets, self.access = stores, datasets, access
         self.visitor = HERE
-        self.jobs = Jobs(stores.own.whole)
+        self.jobs = Jobs(stores.own.whole, limits=access.deployment.limits)
 
     def seen_by(self, visitor: Visitor, stores: Stores) -> Training:
         """The same queue for somebody, with the runs that they see."""
         seen = copy.copy(self)
         seen.visitor, seen.stores = visitor, stores
         return seen
+
+    @property
+    def seat(self) -> str:
+        """What this visitor's turns and limits are counted by."""
+        return seat_of(self.visitor, self.access.deployment, self.access.is_host(self.visitor))
 
     def warm(self) -> None:
         """In the background: the fork server with torch."""
@@ -62,10 +68,11 @@ class Training:
         if len(configs) > MOST_RUNS:
             why = f"That would be {len(configs):,} runs, and the page takes at most {MOST_RUNS}"
             raise ConfigError(f"{why}: take fewer values or seeds, or use `reglab sweep`.")
+        self.jobs.check(self.seat, configs)  # before anything is fetched for them
         for config in {(c.dataset, c.model, c.pretrained): c for c in configs}.values():
             # The network of a run that is forked has been trained here already.
             self.datasets.ready(config if experiment.parent else offered(config.model_dump()))
-        return queue.train(experiment, self.jobs, turn_of(self.visitor), self.stores.mine)
+        return queue.train(experiment, self.jobs, self.seat, self.stores.mine)
 
     # ---- stopping, and going on
     def stop(self, runs: Sequence[Run]) -> None:
@@ -87,7 +94,7 @@ class Training:
             self.access.check(self.visitor, each)
         self.datasets.ready(run.config)
         broken_off = [r for r in job if self.jobs.status(r) in ("stopped", "interrupted", "failed")]
-        self.jobs.resume(broken_off or [run], owner=turn_of(self.visitor))  # which says why not
+        self.jobs.resume(broken_off or [run], owner=self.seat)  # which says why not
         return job
 
     def together(self, run: Run) -> list[Run]:
@@ -101,7 +108,7 @@ class Training:
     # ---- looking
     def is_busy(self) -> bool:
         """Whether a job of the visitor's runs or waits."""
-        return self.jobs.is_busy(turn_of(self.visitor))
+        return self.jobs.is_busy(self.seat)
 
     def views(self, runs: Sequence[Run]) -> list[RunView]:
         """The runs as they are now, with what the queue knows of them; of their files only what has come since is read."""
@@ -122,8 +129,3 @@ class Training:
         running, waiting = self.jobs.counts()
         busy = "training" if running else "idle"
         return " · ".join([machine["name"], machine["precision"], busy + (f", {waiting} waiting" if waiting else "")])
-
-
-def turn_of(visitor: Visitor) -> str:
-    """Whose turn it is when they have theirs; empty for a call inside this process."""
-    return hashed(visitor.key)[:16] or visitor.address

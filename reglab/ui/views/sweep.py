@@ -12,9 +12,9 @@ from typing import Any
 
 from reglab.experiments.choice import Choice, choose, warning
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Cell, Grid, state
-from reglab.experiments.price import clock
 from reglab.experiments.stats import Interval
 from reglab.experiments.tables import bounds, number
+from reglab.runs.cost import clock
 from reglab.ui.views.cells import ids, why_empty
 from reglab.ui.views.factorial import factorial
 from reglab.ui.views.heat_map import HeatMap, heat_map

@@ -1,0 +1,293 @@
+"""Who may ask for how much: the one place that says yes or no to a run before it is queued.
+
+    admission.check(seat, configs)             # raises one sentence: what was asked, what the limit is, what fits instead
+    admission.charge(seat, {run: seconds})     # they count for an hour, by what they took once they have ended
+    admission.told(seat, configs)              # the same for the page, before anything is asked
+
+What a run will take is told by the newest finished run of its kind on this machine, else by the network's multiply-adds, its
+images and epochs, and the measured pace of this machine. The host's seat is empty, and nothing is asked of it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+
+from reglab import data
+from reglab.config import RunConfig
+from reglab.deployment import GIB, Limits
+from reglab.errors import ConfigError, RunError, setting
+from reglab.jobs.bounds import UNBOUNDED, Bounds
+from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.pace import Pace, memory
+from reglab.jobs.turns import address_of
+from reglab.models import ModelSpec, pretrained
+from reglab.models.effort import Effort, effort
+from reglab.runs.run import Run
+from reglab.runs.store import Store
+from reglab.runs.timed import kind, timed
+from reglab.runs.view import RunView
+
+HOUR = 3_600.0
+STEP = 0.125  # of the width
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a run counts for: what it was taken to need, until it has ended with less."""
+
+    at: float
+    run: Run
+    seconds: float
+    before: float  # seconds it had taken already
+
+
+class Admission:
+    """The limits of one server, and what its visitors have had of them within the last hour."""
+
+    def __init__(
+        self, limits: Limits, store: Store, view: Callable[[Run], RunView], pace: Callable[[], Pace | None]
+    ) -> None:
+        self.limits, self.store, self._view, self._pace = limits, store, view, pace
+        self._charges: dict[str, deque[Charge]] = {}
+        self._lock = threading.Lock()
+        self._counting = IsolatedProcess(idle=600)  # torch stays out of the process that serves the page
+        self._count = lru_cache(maxsize=512)(self._counted)
+
+    def close(self) -> None:
+        """End the process that counts."""
+        self._counting.close()
+
+    def bounds(self, seat: str) -> Bounds:
+        """What a run of this visitor may take while it is trained."""
+        if not seat:
+            return UNBOUNDED
+        return Bounds(seconds=60 * (self.limits.run_minutes or 0), memory=self.limits.memory or 0)
+
+    # ---- before it is queued
+    def check(self, seat: str, configs: Sequence[RunConfig]) -> None:
+        """Whether this visitor may have these runs trained, now. Raises `ConfigError`."""
+        self.check_each(seat, configs)
+        if seat and self.limits.hour_minutes:
+            self._check_hour(seat, self.seconds(configs))
+
+    def check_each(self, seat: str, configs: Sequence[RunConfig]) -> None:
+        """Whether each of them is one that this visitor may have at any time. Raises `ConfigError`."""
+        if not seat:
+            return
+        different = list({c.set_up(): c for c in configs}.values())
+        for config in different:
+            self._check_size(config)
+        if self.limits.run_minutes:
+            for config, seconds in zip(different, self.seconds(different), strict=True):
+                self._check_run(config, seconds)
+
+    def check_resumed(self, seat: str, runs: Sequence[Run]) -> dict[Run, float]:
+        """The same for runs that go on: they may train for what is left to them. Raises `ConfigError` or `RunError`."""
+        if not seat:
+            return {}
+        left = {}
+        most = self.bounds(seat).seconds
+        for run, whole in zip(runs, self.seconds([run.config for run in runs]), strict=True):
+            self._check_size(run.config)
+            view = self._view(run)
+            done = view.history[-1].epoch / run.config.epochs if view.history else 0.0
+            if most and took(view) >= most:
+                raise RunError(
+                    f"Run {view.name} has had the {self.limits.run_minutes:g} minutes that a run may train here:"
+                    " train a shorter one."
+                )
+            left[run] = whole * (1 - done)
+        self._check_hour(seat, list(left.values()))
+        return left
+
+    def charge(self, seat: str, seconds: Mapping[Run, float]) -> None:
+        """Count these runs for the visitor. Raises `ConfigError` where that is more than an hour's worth by now."""
+        if not seat or not self.limits.hour_minutes:
+            return
+        with self._lock:
+            self._check_hour(seat, list(seconds.values()))
+            now = time.monotonic()
+            charges = self._charges.setdefault(address_of(seat), deque())
+            charges.extend(Charge(now, run, each, took(self._view(run))) for run, each in seconds.items())
+
+    def seconds(self, configs: Sequence[RunConfig]) -> list[float]:
+        """What each of these runs takes on this machine, about; 0 where that cannot be told."""
+        known, pace = timed(configs, self.store), self._pace()
+        told = []
+        for c in configs:
+            if cost := known.get(kind(c)):
+                told.append(cost.of(c))
+            else:
+                told.append(pace.seconds(c, self._effort(c)) if pace else 0.0)
+        return told
+
+    # ---- what is too much
+    def _check_size(self, c: RunConfig) -> None:
+        """Raises `ConfigError` for a network, a batch or a memory that is larger than allowed."""
+        most = self.limits
+        if most.batch_size and c.batch_size > most.batch_size:
+            raise ConfigError(
+                f"A {setting('batch_size')} of {c.batch_size:,} was asked for, but here a batch may have at most"
+                f" {most.batch_size:,} images: use {most.batch_size} or fewer.",
+            )
+        if not (most.parameters or most.memory):
+            return
+        whole = self._effort(c)
+        if most.parameters and not c.on_features and whole.parameters > most.parameters:
+            raise ConfigError(
+                f"{c.model}{'' if c.width == 1 else f' of width {c.width:g}'} has {whole.parameters / 1e6:,.1f} M weights,"
+                f" but here a network may have at most {most.parameters / 1e6:g} M: {self._smaller(c, whole)}.",
+                ["model", "width"],
+            )
+        if most.memory and (needed := memory(c, whole)) > most.memory:
+            raise ConfigError(
+                f"{c.model} with batches of {c.batch_size:,} takes about {needed / GIB:.1f} GiB of memory, but here a run"
+                f" may take at most {most.memory / GIB:g}: use a smaller {setting('batch_size')} or network.",
+            )
+
+    def _smaller(self, c: RunConfig, whole: Effort) -> str:
+        if pretrained.is_timm(c.model):
+            return f"choose a smaller one, or use {setting('finetune')} features" if c.pretrained else "choose another"
+        most = self.limits.parameters or 0
+        guess = c.width * math.sqrt(most / whole.parameters)  # weights grow with the square of the width
+        for step in count(math.ceil(guess / STEP), -1):
+            if step < 1:
+                return "choose another"
+            if self._count(_spec(c).replace(width=step * STEP)).parameters <= most:
+                return f"use a width of at most {step * STEP:g}"
+        raise AssertionError("unreachable")
+
+    def _check_run(self, c: RunConfig, seconds: float) -> None:
+        most = 60 * (self.limits.run_minutes or math.inf)
+        if seconds <= most:
+            return
+        images = f"{c.train_images:,} images"
+        epochs = f"{c.epochs:,} epochs" if c.epochs > 1 else "one epoch"
+        raise ConfigError(
+            f"{c.model} takes {in_words(seconds)} for {epochs} of {images}, but here a run may take at most"
+            f" {self.limits.run_minutes:g} minutes: {self._shorter(c, most)}.",
+            ["epochs"],
+        )
+
+    def _shorter(self, c: RunConfig, most: float) -> str:
+        """What would fit into so many seconds. Time grows with epochs and with images in straight lines."""
+        one, two = self.seconds([c.model_copy(update={"epochs": n}) for n in (1, 2)])
+        if one <= most:
+            fits = int((most - one) / max(two - one, 1e-9)) + 1
+            return f"use at most {min(fits, c.epochs - 1)} {'epoch' if fits == 1 else 'epochs'} of these images"
+        instead = f"fewer images, a larger {setting('batch_size')}" if c.batch_size < 64 else "fewer images"
+        return f"use {instead} or a smaller network"
+
+    def _check_hour(self, seat: str, seconds: Sequence[float]) -> None:
+        """Raises `ConfigError` where these and what the visitor has had within an hour are more than they may have."""
+        if not seat or not self.limits.hour_minutes:
+            return
+        most, asked = 60 * self.limits.hour_minutes, sum(seconds)
+        had = self._had(seat)
+        left = most - sum(each for _, each in had)
+        if asked <= left or asked == 0:
+            return
+        here = f"may have {self.limits.hour_minutes:g} minutes of training an hour"
+        if asked > most:
+            fit = sum(1 for _ in _as_long_as(seconds, most))
+            runs = (
+                f"these {len(seconds)} runs take {in_words(asked)}"
+                if len(seconds) > 1
+                else f"this takes {in_words(asked)}"
+            )
+            instead = f"take at most {fit} of them at once" if fit else "take fewer epochs or images"
+            raise ConfigError(f"A visitor {here}, and {runs}: {instead}.")
+        freed, wait = left, HOUR
+        for at, each in had:
+            freed += each
+            if freed >= asked:
+                wait = at + HOUR - time.monotonic()
+                break
+        raise ConfigError(
+            f"This would take {in_words(asked)}, and a visitor {here}, of which you have"
+            f" {max(0.0, left) / 60:.0f} left: come back in {max(1, math.ceil(wait / 60))} minutes, or take less."
+        )
+
+    def _had(self, seat: str) -> list[tuple[float, float]]:
+        """(when, seconds) of what everybody at this visitor's address had within an hour, the oldest first."""
+        now, address = time.monotonic(), address_of(seat)
+        charges = self._charges.get(address, deque())
+        while charges and now - charges[0].at > HOUR:
+            charges.popleft()
+        if not charges:
+            self._charges.pop(address, None)
+        return [(charge.at, self._spent(charge)) for charge in tuple(charges)]
+
+    def _spent(self, charge: Charge) -> float:
+        """What it took where it has ended sooner than expected; a run that is gone counts as it was asked for."""
+        view = self._view(charge.run)
+        if view.status in ("queued", "running", "unreadable"):
+            return charge.seconds
+        return min(charge.seconds, max(0.0, took(view) - charge.before))
+
+    # ---- for the page
+    def told(self, seat: str, configs: Sequence[RunConfig]) -> str:
+        """What is allowed, and what these runs take, in one line; nothing where nothing is limited."""
+        if not seat or not self.limits.run_minutes:
+            return ""
+        try:
+            self.check(seat, configs)
+        except (ConfigError, RunError) as error:
+            return str(error)
+        hour = ""
+        if self.limits.hour_minutes:
+            had = sum(each for _, each in self._had(seat))
+            left = f", of which {max(0.0, self.limits.hour_minutes - had / 60):.0f} are left" if had >= 60 else ""
+            hour = f" and {self.limits.hour_minutes:g} an hour{left}"
+        takes = ""
+        if all(seconds := self.seconds(configs)):
+            what = "this one takes" if len(configs) == 1 else f"these {len(configs)} take together"
+            takes = f"; {what} {in_words(sum(seconds))}"
+        return f"Up to {self.limits.run_minutes:g} minutes a run{hour}{takes}."
+
+    # ---- the network
+    def _effort(self, c: RunConfig) -> Effort:
+        return self._count(_spec(c))
+
+    def _counted(self, spec: ModelSpec) -> Effort:
+        found: Effort = self._counting.call(effort, spec)
+        return found
+
+
+def took(view: RunView) -> float:
+    """Seconds that a run has taken so far, all its parts together."""
+    return sum(float(view.last_timing.get(part, 0.0)) for part in ("seconds", "loading", "saving"))
+
+
+def in_words(seconds: float) -> str:
+    """`less than a minute`, `about 2 minutes`, `about 3 hours`, `about 55 days`."""
+    if seconds < 60:
+        return "less than a minute"
+    for most, unit, name in ((5_400, 60, "minutes"), (2 * 86_400, 3_600, "hours"), (math.inf, 86_400, "days")):
+        if seconds < most:
+            n = max(1, round(seconds / unit))
+            return f"about {n:,} {name if n > 1 else name[:-1]}"
+    raise AssertionError("unreachable")
+
+
+def _spec(c: RunConfig) -> ModelSpec:
+    """The whole network, also where only its head is trained."""
+    return c.spec(len(data.source(c.dataset).classes)).replace(head_only=False, pretrained=False)
+
+
+def _as_long_as(seconds: Sequence[float], most: float) -> list[float]:
+    """The first of them, as many as fit."""
+    fit, total = [], 0.0
+    for each in seconds:
+        total += each
+        if total > most:
+            break
+        fit.append(each)
+    return fit

@@ -1,0 +1,123 @@
+"""How fast a machine trains, measured in a second or two by a few steps of the lab's own loop, and what a run takes at that pace.
+
+    pace = measured("cpu")
+    pace.seconds(config, effort)          # of a whole run: learning, judging, start-up
+
+A step takes a time for each layer, for each parameter (which the optimizer moves), for each multiply-add and for each number
+that a layer hands on. Four small trainings tell the four. Over all networks of the lab, with 1 to 128 images a step, what
+is estimated is 0.52 to 1.81 times what is measured (one core of an AMD EPYC with bf16, 2026-11-27).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from reglab.config import RunConfig
+from reglab.data import SIDE, SOURCES, source
+from reglab.models import ModelSpec
+from reglab.models.effort import Effort, effort
+from reglab.runs.cost import judged
+from reglab.runs.timed import takes_steps_twice
+
+if TYPE_CHECKING:
+    from reglab.data import Split
+
+START = 4.0  # seconds for a worker, its data and its network
+FORWARD = 1 / 3  # of a step's computing; the way back takes two
+PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
+STEPS = 3  # of each, after one that warms up
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one training step for each of these."""
+
+    layer: float
+    parameter: float
+    multiply_add: float
+    activation: float
+
+    def seconds(self, c: RunConfig, whole: Effort, epochs: float | None = None) -> float:
+        """Of a run, or of that many of its epochs. `whole` is the effort of the whole network, also where a head learns."""
+        train, val, test = c.train_images, c.val_size, source(c.dataset).test_images
+        epochs = c.epochs if epochs is None else epochs
+        if c.on_features:
+            # Every picture goes through the backbone once; a head on top of it takes next to nothing.
+            return START + FORWARD * self._image(whole) * (train + val + test) + epochs * train * self.layer / 20
+        batch = min(c.batch_size, train)
+        step = self.layer * whole.layers + self.parameter * whole.parameters + batch * self._image(whole)
+        learning = epochs * (train // batch) * step * (2 if takes_steps_twice(c) else 1)
+        return START + learning + FORWARD * self._image(whole) * judged(int(epochs), train, val, test)
+
+    def _image(self, whole: Effort) -> float:
+        return self.multiply_add * whole.multiply_adds + self.activation * whole.activations
+
+
+ZERO_GPU = Pace(layer=2e-4, parameter=3e-11, multiply_add=4e-13, activation=4e-11)
+"""Half a large GPU of today, by calculation and not measured: 10 us for each of twenty kernels that a layer comes to, 20 bytes
+for a parameter and 40 for an activation at 1 TB/s, and 15 TFLOP/s. The first finished run of a kind tells better."""
+
+
+def memory(c: RunConfig, whole: Effort) -> int:
+    """Bytes that training it takes, about: torch, the pictures, the network with its optimizer, and a batch on its way back."""
+    torch_itself, number = 700 * 2**20, 4
+    pictures = (c.train_images + c.val_size + source(c.dataset).test_images) * 3 * SIDE**2
+    network = 5 * number * whole.parameters  # weights, gradients, two means of AdamW, and the best weights
+    batch = 2 * number * whole.activations * (1 if c.on_features else min(c.batch_size, c.train_images))
+    return torch_itself + pictures + network + batch
+
+
+def measured(device: str) -> Pace:
+    """The pace of this machine. Raises what torch raises where it cannot train."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    rows, times = [], []
+    for model, width, batch in PROBES:
+        c = RunConfig.parse(
+            {"dataset": "digits", "model": model, "width": width, "batch_size": batch, "device": device}
+        )
+        whole = effort(ModelSpec(model, width=width))
+        rows.append([whole.layers, whole.parameters, batch * whole.multiply_adds, batch * whole.activations])
+        times.append(_step(c))
+    weighed = np.array(rows) / np.array(times)[:, None]  # so that a share of a short step counts as that of a long one
+    scales = weighed.max(0)
+    shares, _ = nnls(weighed / scales, np.ones(len(rows)))  # none of the four can be less than nothing
+    return Pace(*map(float, shares / scales))
+
+
+def _step(c: RunConfig) -> float:
+    """Seconds of a step: the quickest of a few, for whatever else runs here makes one only slower."""
+    import torch
+
+    from reglab.training.train import Trainer
+
+    trainer = Trainer(c, _pictures(c.batch_size))
+    took = []
+    for _ in range(STEPS + 1):
+        trainer.epoch, trainer.batch = 1, 0
+        trainer.begin_epoch()
+        began = perf_counter()
+        trainer.step()
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize()
+        took.append(perf_counter() - began)
+    return min(took[1:])
+
+
+def _pictures(n: int) -> Split:
+    """So many grey pictures, of which nothing is to be learned."""
+    import numpy as np
+
+    from reglab.data import Split
+
+    pixels, labels = np.full((n, SIDE, SIDE, 3), 127, np.uint8), np.zeros(n, np.int64)
+    numbers = np.arange(n)
+    return Split(
+        key="digits", classes=SOURCES["digits"].classes, mirror=False, mean=np.full(3, 0.5), std=np.full(3, 0.25),
+        train_images=pixels, train_labels=labels, true_labels=labels, corrupted=labels > 0, train_indices=numbers,
+        val_images=pixels[:1], val_labels=labels[:1], val_indices=numbers[:1],
+        test_images=pixels[:1], test_labels=labels[:1],
+    )  # fmt: skip
