@@ -8,6 +8,7 @@ It is read from the environment once, when the app starts, and is a value from t
     REGLAB_PROXIES      how many proxies in front of the app can be trusted to say where a request comes from
     REGLAB_HOSTS        the names that the app is known by, with commas between them, and no others
     REGLAB_MIRROR       where finished runs are kept: hf://datasets/NAME, or a folder
+    REGLAB_MCP=1        the endpoints are tools for language models as well
 
 Of the limits of a class and of the public a host may set these otherwise; 0 is no limit:
 
@@ -119,6 +120,8 @@ class Deployment:
     space_host: str = ""
     """The name that a Space is reached by; empty elsewhere."""
     mirror: str = ""
+    has_tools: bool = False
+    """Whether language models may call the endpoints."""
     space: str = ""
     """The id of the Space; empty elsewhere."""
     has_zero_gpu: bool = False
@@ -165,6 +168,7 @@ class Deployment:
             ),
             space_host=environment.get("SPACE_HOST", "").lower(),
             mirror=environment.get("REGLAB_MIRROR", ""),
+            has_tools=environment.get("REGLAB_MCP", "") not in ("", "0"),
             space=space,
             has_zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
             changes=tuple(_changes(environment)),

@@ -28,9 +28,11 @@ from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
+from reglab.ui.shell.asgi import App
 from reglab.ui.shell.bodies import MOST_FILE
 from reglab.ui.shell.crowd import SESSIONS, connections
 from reglab.ui.shell.shell import Shell
+from reglab.ui.shell.tools import tools_app
 from reglab.ui.tabs.compare import CompareTab
 from reglab.ui.tabs.errors import ErrorsTab
 from reglab.ui.tabs.inside import InsideTab
@@ -125,9 +127,9 @@ def end_on_signals(lab: Lab) -> None:
         signal.signal(signal.SIGINT, end)
 
 
-def surround(app: Any, lab: Lab) -> Shell:
+def surround(app: Any, lab: Lab, tools: App | None = None) -> Shell:
     """The shell around Gradio's app, which is to remember little of those who ask."""
-    shell = Shell(app.middleware_stack, lab, root_path=app.root_path)
+    shell = Shell(app.middleware_stack, lab, root_path=app.root_path, tools=tools)
     compat.gradio.remember_little(app, SESSIONS, shell.crowd.is_open)
     return shell
 
@@ -140,6 +142,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
     if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
         print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
+    tools = tools_app(lab) if lab.deployment.has_tools else None
     if (
         not lab.deployment.has_zero_gpu
     ):  # whose processes are forks of this one; nobody knows what its driver looks into
@@ -161,8 +164,9 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         run_history=False,
         enable_monitoring=False,
         max_file_size=MOST_FILE,
-        app_kwargs=compat.gradio.app_kwargs(partial(surround, lab=lab)),
+        app_kwargs=compat.gradio.app_kwargs(partial(surround, lab=lab, tools=tools)),
         state_session_capacity=SESSIONS,
+        mcp_server=False,  # which reads files of this machine for strangers: `shell/tools.py` offers the same
         ssr_mode=False,
         pwa=False,
         **options,

@@ -27,7 +27,8 @@ POST = re.compile(
     re.VERBOSE,
 )
 SESSION = re.compile(KEY)
-MCP = re.compile(r"/gradio_api/mcp(?:/[\w/-]*)?")
+MCP = re.compile(r"/gradio_api/mcp/?")
+"""Where clients that know Gradio look for tools; ours answer there, see `tools.py`."""
 FILE = "/gradio_api/file="
 CALLS = "/gradio_api/call/"
 EVENTS = (CALLS, "/gradio_api/queue/join", "/gradio_api/run/", "/gradio_api/api/")
@@ -40,12 +41,15 @@ ADDRESS = re.compile(r"[\s\x00-\x20/\\]*(?:[a-z][a-z0-9+.-]+:|[/\\]{2})", re.IGN
 """`https:`, `data:`, `//host` and what is read as such; `C:` is a disk."""
 
 NOWHERE = "There is nothing here: the page is at /, and what programs may ask for is at /api/."
+ONLY_ASKED = "Tools are called by POST: nothing is sent to those who do not ask."
 ELSEWHERE = "Files of other servers are not fetched: upload the file."
 
 
 def check(method: str, path: str, *, mcp: bool = False) -> None:
     """Raises `Refusal` for what is not on the list."""
-    if mcp and MCP.fullmatch(path) and method in ("GET", "POST", "DELETE"):
+    if mcp and MCP.fullmatch(path):
+        if method != "POST":  # nothing is told to clients that do not ask, and no session is kept that could be ended
+            raise Refusal(405, ONLY_ASKED)
         return
     if method in ("GET", "HEAD") and GET.fullmatch(path):
         if path.startswith(FILE) and is_address(path.removeprefix(FILE)):

@@ -29,8 +29,9 @@ NO_SESSION = "session_hash must be a text of at most 64 letters, digits, - and _
 class Shell:
     """Around the app that is inside it."""
 
-    def __init__(self, inside: App, lab: Lab, *, root_path: str = "", mcp: bool = False) -> None:
-        self.inside, self.deployment, self.root_path, self.mcp = inside, lab.deployment, root_path.rstrip("/"), mcp
+    def __init__(self, inside: App, lab: Lab, *, root_path: str = "", tools: App | None = None) -> None:
+        """`tools`: what answers language models, where that is asked for."""
+        self.inside, self.deployment, self.root_path, self.tools = inside, lab.deployment, root_path.rstrip("/"), tools
         self.crowd, self.pages, self.policy = Crowd(lab.deployment), Pages(inside), policy(lab.deployment)
         self.light = Light(lab, self.crowd)
 
@@ -46,7 +47,7 @@ class Shell:
         try:
             if len(scope["headers"]) > MOST_HEADERS:
                 raise Refusal(431, TOO_MANY_HEADERS)
-            routes.check(scope["method"], path, mcp=self.mcp)
+            routes.check(scope["method"], path, mcp=self.tools is not None)
             check_host(scope, self.deployment)
             check_origin(scope, self.deployment)
             scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in UNHEARD]
@@ -72,6 +73,11 @@ class Shell:
                 arriving = bodies.Arriving(scope, receive, most, bodies.FILE_TIME)
                 form = bodies.Form(scope, arriving.receive)
                 await self.inside(scope, answer.guarding(form.watched), answer)
+        elif self.tools and routes.MCP.fullmatch(path):
+            self.crowd.check_pace("calls", address, self.crowd.room.calls)
+            with self.crowd.one_of("calls", self.crowd.room.waiting):
+                body = await bodies.Arriving(scope, receive, bodies.MOST_JSON, bodies.JSON_TIME).all()
+                await self.tools(scope, bodies.again(body, receive), answer)
         elif scope["method"] == "POST":
             body = await bodies.Arriving(scope, receive, bodies.MOST_JSON, bodies.JSON_TIME).all()
             body = self._checked(path, address, body)
