@@ -20,6 +20,8 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "canary-of-a-cloud",
     "CUDA_LICENSE_KEY": "canary-that-begins-as-what-is-allowed",
     "SOMETHING_NEW": "canary-that-nobody-thought-of",
+    "RAY_AUTH_TOKEN": "canary-of-a-cluster",  # Ray and trackio are for the command line alone
+    "TRACKIO_SPACE_ID": "canary/of-a-space",
     "HTTPS_PROXY": "http://user:canary@proxy:3128",
 }
 NEEDED = {"PATH": "/bin", "OMP_NUM_THREADS": "2", "HF_HUB_CACHE": "/hub", "REGLAB_CACHE": "/cache", "LC_ALL": "C"}

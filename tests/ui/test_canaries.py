@@ -79,9 +79,10 @@ def test_neither_a_secret_nor_a_place_of_the_disk_is_told_whatever_goes_wrong(sh
         config = page.get("/config").json()
         for path in GETS[:-1]:
             told.append(page.get(path).text)
-        for path in ("/api/status", "/api/stop", "/api/runs", "/api/train", "/api/predict"):
+        for path in ("/api/train", "/api/stop", "/api/predict", *(f"/api/predict?run={run}" for run in spoilt)):
             told += [page.post(path, json=body).text for body in ({}, [], {"run": spoilt[0]}, "canary")]
-            told.append(page.post(path, content=b"{").text)
+            told += [page.post(path, content=content).text for content in (b"{", pictures.valid()[0])]
+        told += [page.get(f"/api/status?run={run}").text for run in spoilt]
         for run in spoilt:
             for name, data in (("status", [run, 0]), ("stop", [run]), ("predict", [None, run]), ("runs", [])):
                 event = page.post(f"/gradio_api/call/{name}", json={"data": data}).json().get("event_id")
