@@ -113,8 +113,8 @@ def measure(count: int = COUNT, seed: int = 0) -> Measured:
         decoder.seen(path, View())
 
         def memory() -> float:
-            child = psutil.Process(decoder.pid) if decoder.pid else None
-            return float(here.memory_info().rss + (child.memory_info().rss if child else 0)) / 2**20
+            child = psutil.Process(decoder.pid)
+            return sum(p.memory_info().rss for p in (here, child, *child.children(recursive=True))) / 2**20
 
         before, files = memory(), len(here.open_files())
         for content in malformed(whole, count, seed):

@@ -123,7 +123,7 @@ class Decoder:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End it and what it has forked."""
-    if hasattr(os, "killpg"):
+    if process.poll() is None and hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()

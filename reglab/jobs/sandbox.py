@@ -1,6 +1,6 @@
 """What a process gives up before it opens what strangers sent: the network, privileges, files, memory and time.
 
-    withdraw()       # once: no network, no new privileges, and nobody of the same user looks into it
+    withdraw()       # once: no network, no other process in sight, no new privileges
     bind(limits)     # no file can be opened any more; memory and time have an end, which is that of the process
 
 Each is asked of the system where it has such a thing and gone without where it doesn't: `withdraw` says what it got.
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 from dataclasses import dataclass
 
 # <linux/sched.h> and <linux/prctl.h>
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
+CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
+APART = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,19 @@ class Bounds:
 def withdraw() -> dict[str, bool]:
     """Give up for good what this process has no use for; must come before it starts a thread. What the system granted.
 
-    network: it has none, which takes a user of its own; containers often forbid that. privileges: no program that it starts
-    gains any. hidden: see `hide`.
+    apart: it has no network, and can signal no process that it has not started. That takes a user of its own, which
+    containers often forbid, and whoever returns from here is a child of the process that called. privileges: no program that
+    it starts gains any. hidden: see `hide`.
     """
-    return {
-        "network": _call("unshare", CLONE_NEWUSER | CLONE_NEWNET),
-        "privileges": _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-        "hidden": hide(),
-    }
+    apart = _call("unshare", APART)
+    if apart and (
+        child := os.fork()
+    ):  # of whoever asks for a new space of processes, the first child is the first there
+        _, status = os.waitpid(child, 0)
+        os._exit(abs(os.waitstatus_to_exitcode(status)))
+    if apart:
+        _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # not to outlive whoever waits for it
+    return {"apart": apart, "privileges": _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "hidden": hide()}
 
 
 def hide() -> bool:

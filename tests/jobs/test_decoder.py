@@ -88,9 +88,10 @@ def test_the_process_has_neither_a_secret_nor_torch_nor_a_file(picture, monkeypa
     decoder = Decoder()
     decoder.seen(picture, View())
     process = psutil.Process(decoder.pid)
-    assert "hf_canary" not in process.environ().values() and "hf_canary" not in process.cmdline()
-    assert not any("torch" in mapped.path for mapped in process.memory_maps())
-    assert process.num_threads() == 1 and process.open_files() == []
+    for each in (process, *process.children(recursive=True)):
+        assert "hf_canary" not in each.environ().values() and "hf_canary" not in each.cmdline()
+        assert not any("torch" in mapped.path for mapped in each.memory_maps())
+        assert each.num_threads() == 1 and each.open_files() == []
     decoder.close()
 
 
@@ -119,8 +120,10 @@ def test_a_process_that_does_not_answer_is_ended_and_comes_again(decoder, pictur
 def test_a_process_that_was_killed_comes_again(picture):
     decoder = Decoder()
     decoder.seen(picture, View())
-    psutil.Process(decoder.pid).kill()
-    psutil.Process(decoder.pid).wait()
+    process = psutil.Process(decoder.pid)
+    family = [process, *process.children(recursive=True)]
+    process.kill()
+    assert psutil.wait_procs(family, 30)[1] == [], "none outlives it"
     assert decoder.seen(picture, View()).shape == (32, 32, 3)
     decoder.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -25,14 +26,18 @@ def fails(call, *arguments):
     return ""
 
 granted = sandbox.withdraw()
-port, kept = int(sys.argv[1]), os.open("kept", os.O_WRONLY | os.O_CREAT)
+port, parent, kept = int(sys.argv[1]), int(sys.argv[2]), os.open("kept", os.O_WRONLY | os.O_CREAT)
+if child := os.fork():  # as for a picture
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(abs(status))
 told = {"granted": granted, "connect": fails(socket.create_connection, ("127.0.0.1", port), 5)}
 sandbox.bind(sandbox.Bounds(memory=2**29, seconds=2))
 told["read"] = fails(open, "/etc/passwd")
 told["socket"] = fails(socket.socket)
 told["write"] = fails(os.write, kept, b"x")
 told["memory"] = fails(bytearray, 2**30)
-told["environ"] = fails(open, f"/proc/{os.getppid()}/environ")
+told["environ"] = fails(open, f"/proc/{parent}/environ")
+told["signal"] = fails(os.kill, parent, 0)
 print(json.dumps(told), flush=True)
 if "loop" in sys.argv:
     while True:
@@ -48,7 +53,7 @@ def tried(folder, *how: str) -> tuple[dict, int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         done = subprocess.run(
-            [sys.executable, "-c", TRIES, str(server.getsockname()[1]), *how],
+            [sys.executable, "-c", TRIES, str(server.getsockname()[1]), str(os.getpid()), *how],
             env=environment(), cwd=folder, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     return json.loads(done.stdout), done.returncode
@@ -61,19 +66,19 @@ def test_it_opens_no_file_writes_none_and_takes_no_more_memory_than_it_may(tmp_p
     assert told["memory"] == "MemoryError"
 
 
-def test_it_has_no_network_where_the_system_grants_that(tmp_path):
+def test_it_has_no_network_and_signals_nobody_where_the_system_grants_that(tmp_path):
     told, _ = tried(tmp_path)
     assert told["granted"]["privileges"] and told["granted"]["hidden"]
-    if not told["granted"]["network"]:
+    if not told["granted"]["apart"]:
         pytest.skip("this system lets nobody make a user namespace")
-    assert told["connect"] == "OSError"
+    assert told["connect"] == "OSError" and told["signal"] == "ProcessLookupError"
 
 
 @pytest.mark.parametrize("how", ["loop", "wait"])
 def test_it_ends_by_itself_whatever_it_does(how, tmp_path):
     """By the processor's time, or on a busy machine by the clock; at a hard limit the system may kill at once."""
     _, status = tried(tmp_path, how)
-    assert -status in (signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL)
+    assert abs(status) in (signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL)
 
 
 NOBODY = """
