@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -45,6 +46,23 @@ def test_the_examples_for_python_run_one_after_the_other(server, folder):
     assert re.fullmatch(r"finished 0\.\d+", finished) and stopped in ("running", "stopped", "interrupted")
     assert any(line.startswith("basic_cnn-plain finished") for line in told)
     assert re.fullmatch(r"\d", told[-2]) and "epochs" in told[-1] and told[-1].endswith(".")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.skipif(sys.platform == "win32", reason="the examples are for a shell of Unix")
+def test_the_examples_for_curl_run_one_after_the_other(server, folder):
+    """Each answer is told from the next by a line that the test adds before every call."""
+    examples = "\n".join(blocks("bash")).replace("\ncurl", "\necho; echo ---; curl")
+    told = tried(["bash", "-c"], f"set -euo pipefail\n{examples}", server, folder).split("\n---\n")
+    _, started, status, stopped, runs, shipped, own, listed, no_config, no_run = map(str.strip, told)
+    run = json.loads(started)["run"]
+    assert len(json.loads(started)["key"]) == 32
+    assert json.loads(status)["summary"]["status"] == "finished" and json.loads(status)["cursor"] > 0
+    assert json.loads(stopped) == {"run": run, "status": "finished"}
+    assert {run, "basic_cnn-plain"} <= {summary["run"] for summary in json.loads(runs)}
+    assert "airplane" in json.loads(shipped) and set(json.loads(own)) <= set("0123456789")
+    assert "POST /api/train" in listed
+    assert re.fullmatch(r'\{"error": "epochs .*\.".*\}400', no_config) and re.fullmatch(r'\{"error": .*\}404', no_run)
 
 
 def test_there_is_no_example_that_is_not_tried():
