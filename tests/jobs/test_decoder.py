@@ -108,6 +108,21 @@ def test_a_picture_that_takes_too_much_memory_hurts_neither_this_process_nor_the
     decoder.close()
 
 
+NO_LINUX = "sandbox._call = lambda *asked: False"
+
+
+@pytest.mark.parametrize("lacking", [NO_LINUX, f"{NO_LINUX}; del os.fork"], ids=["no namespaces", "no forks"])
+def test_where_the_system_grants_less_pictures_are_opened_all_the_same(lacking, picture):
+    """No namespaces in many containers, no forks on Windows."""
+    code = f"import os; from reglab.jobs import decoder, sandbox; {lacking}; decoder.main(sandbox.Bounds())"
+    decoder = another(code)
+    assert np.array_equal(decoder.seen(picture, View()), seen(picture, View()))
+    picture.write_bytes(b"no picture")
+    with pytest.raises(ConfigError, match="is not a picture"):
+        decoder.seen(picture, View())
+    decoder.close()
+
+
 def test_a_process_that_does_not_answer_is_ended_and_comes_again(decoder, picture):
     sleeping = another("import time; time.sleep(600)")
     with pytest.raises(RunError, match="took too long"):
