@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import re
@@ -9,7 +10,7 @@ import secrets
 import shutil
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from reglab.runs.run import FORMAT, Run
 from reglab.runs.view import RunView, Views
 
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+STAMP, STAMPED = "%Y%m%d-%H%M%S", re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}$")
+SET_BACK = timedelta(days=1)  # at most; a run from farther in the future is one of a clock that was wrong
 
 
 class Store:
@@ -59,7 +62,7 @@ class Store:
             ConfigError: The name is none, or the folder cannot be made.
         """
         name = names.checked(name) if name else ""
-        stamp = datetime.now(UTC)
+        stamp = self._now()
         run = Run(self.root / new_id(stamp))
         described = {
             "format": FORMAT,
@@ -83,6 +86,17 @@ class Store:
                 " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
             ) from None
         return run
+
+    def _now(self) -> datetime:
+        """The time, or a second after the newest run where the clock was set back since: runs sort by their ids."""
+        now = datetime.now(UTC)
+        last = f"{now + SET_BACK:{STAMP}}"
+        with contextlib.suppress(OSError, ValueError):
+            stamps = [name[:15] for name in os.listdir(self.root) if STAMPED.match(name)]
+            newest = max((stamp for stamp in stamps if stamp <= last), default="")
+            if newest > f"{now:{STAMP}}":
+                return datetime.strptime(newest, STAMP).replace(tzinfo=UTC) + timedelta(seconds=1)
+        return now
 
     def open(self, run_id: str) -> Run:
         """The run of that id, which is looked up, never joined to a path as it is.
@@ -119,7 +133,7 @@ class Store:
 
 def new_id(stamp: datetime) -> str:
     """A run's id: the time, so that ids sort by age, and chance, so that two runs never share one."""
-    return f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    return f"{stamp:{STAMP}}-{secrets.token_hex(3)}"
 
 
 def unknown(run_id: object, root: Path) -> RunError:

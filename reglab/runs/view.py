@@ -119,8 +119,9 @@ class RunReader:
             changed = [self._read_config(), self._read_name(), self._read_metrics(), self._read_timing()]
             status = self._status()
             # A run may have ended between the look at its file and that at its lock.
-            if status == "interrupted" and self._read_metrics():
-                changed, status = [True], self._status()
+            if status == "interrupted":
+                changed.append(self._read_metrics())
+                status = self._status()
             if self._view is None or any(changed):
                 files = (self._described_at, self._named_at, self._metrics.seen, self._timing.seen)
                 self._view = RunView(
@@ -138,13 +139,18 @@ class RunReader:
 
     def _status(self) -> str:
         last = self._last_event.get("event")
-        if last == Finished.name:
+        if last == Finished.name and not self._is_unsealed():
             return "finished"
         if self._run.is_locked():
             return "running"
         if last in (Stopped.name, Failed.name):
             return str(last)
         return "interrupted" if self._run.described else "unreadable"
+
+    def _is_unsealed(self) -> bool:
+        """Whether its process died between its last line and its manifest. It can be gone on with, and is whole then."""
+        folder = self._run.path
+        return not (folder / "manifest.json").exists() and (folder / "last.safetensors").exists()
 
     def _read_config(self) -> bool:
         at = _stamp(self._run.path / "config.json")

@@ -66,6 +66,18 @@ def test_a_run_that_was_finished_while_another_waited_for_its_lock_is_left_as_it
     assert before == {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != ".lock"}
 
 
+def test_a_run_whose_process_died_before_its_seal_is_gone_on_with(store, tiny_split, monkeypatch):
+    """Else it would stay without a manifest for ever, with what was being written beside it."""
+    run = recorded(store, tiny_split)
+    metrics = (run.path / "metrics.jsonl").read_bytes()
+    (run.path / "manifest.json").unlink()
+    (run.path / ".manifest.json.0123456789abcdef.tmp").write_bytes(b"{")
+    assert run.status() == "interrupted"
+    trained_by_work(run, tiny_split, monkeypatch)
+    assert run.status() == "finished" and (run.path / "manifest.json").exists()
+    assert (run.path / "metrics.jsonl").read_bytes() == metrics and not list(run.path.glob(".*.tmp"))
+
+
 # ---- flipped bits ----
 def trained_by_work(run: Run, split, monkeypatch) -> None:
     """As the worker and the command line do it, under the run's lock; only the digits are replaced by the toy set."""

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from conftest import tiny_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -109,3 +111,12 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(where, tmp_path
 
 def test_a_store_that_is_not_there_has_no_runs():
     assert Store(Path(tempfile.gettempdir()) / "no-such-folder").runs() == []
+
+
+def test_a_run_made_after_the_clock_was_set_back_is_the_newest(store):
+    before = [store.create(tiny_config()) for _ in range(2)]
+    (store.root / f"20990101-000000-{'0' * 6}").mkdir()  # of a clock that was wrong
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1), tick=False):
+        after = [store.create(tiny_config()) for _ in range(2)]
+    assert [run.id for run in store.runs()][1:3] == [after[1].id, after[0].id]
+    assert max(run.age for run in before) < after[0].age < after[1].age
