@@ -25,6 +25,7 @@ from reglab.publishing.mirror import Mirror
 from reglab.runs.owner import is_owned_by, write_owner
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.trash import Trash
 
 KEY = "k" * 22
 
@@ -306,12 +307,13 @@ def test_a_server_on_a_new_disk_removes_what_was_deleted_before(kept, run, store
     assert list(kept.files()) == ["deleted.json"]
 
 
-def test_deleting_can_be_taken_back(kept, run, store, tmp_path, monkeypatch):
-    mirror = Mirror(store, kept)
+def test_deleting_can_be_taken_back(kept, run, store, tmp_path):
+    mirror, trash = Mirror(store, kept), Trash(store)
     mirror.copy()
-    run.path.rename(tmp_path / "trash")
+    trash.put(run)
     mirror.copy()
-    (tmp_path / "trash").rename(run.path)
+    assert Mirror(elsewhere(tmp_path), kept).restore() == []
+    trash.restore(trash.runs()[0])
     mirror.copy()
     assert [back.id for back in Mirror(elsewhere(tmp_path), kept).restore()] == [run.id]
 

@@ -13,7 +13,8 @@ from reglab.ui.services.lab import Lab
 from reglab.ui.views.templates import render
 
 KEY, ADMIN = "x-reglab-key", "x-reglab-admin"  # headers
-HEAD = f"<script>{(Path(__file__).parent.parent / 'static' / 'visitor.js').read_text('utf-8')}</script>"
+STATIC = Path(__file__).parent.parent / "static"
+HEAD = "".join(f"<script>{(STATIC / name).read_text('utf-8')}</script>" for name in ("storage.js", "visitor.js"))
 """What makes a browser's key and sends it along; before any other script, so that no request goes without it."""
 
 

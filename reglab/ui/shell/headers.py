@@ -15,7 +15,8 @@ def policy(deployment: Deployment) -> bytes:
 
     Gradio's page has its scripts and styles inline, makes functions of text (`js=...`) and workers of blobs, and shows
     pictures as `blob:` and `data:`. So this stops pages of others from framing it and anything from being fetched or sent
-    elsewhere, not a script inside the page; what keeps those out are the templates, which escape everything.
+    elsewhere, not a script inside the page; what keeps those out are the templates, which escape everything. The page of a
+    Space asks the Hub how the Space stands.
     """
     frames = f"'self' {HUB}" + (f" {LOCAL}" if deployment.is_everybody_host else "")
     parts = (
@@ -25,7 +26,7 @@ def policy(deployment: Deployment) -> bytes:
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
+        "connect-src 'self' data: blob:" + (" https://huggingface.co" if deployment.space else ""),
         "worker-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",
