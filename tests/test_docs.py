@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, environment
 
 from reglab.config import flag
 from reglab.regularizers import CATALOGUE
@@ -153,3 +156,21 @@ def test_every_variable_that_the_lab_reads_stands_in_one_table():
     )
     code = [path.read_text("utf-8") for path in [*(ROOT / "reglab").rglob("*.py"), ROOT / "app.py"]]
     assert told == {name for text in code for name in re.findall(r"\bREGLAB_[A-Z_]+\b", text)}
+
+
+@pytest.mark.slow
+def test_the_commands_for_the_hub_are_ones_that_its_client_has():
+    lines = re.findall(r"^(hf .*)$", (ROOT / "docs/hosting.md").read_text("utf-8"), re.MULTILINE)
+    assert len(lines) > 8
+    for line in lines:
+        words = shlex.split(line)[1:]
+        called = list(itertools.takewhile(lambda word: "/" not in word and not word.startswith("-"), words))
+        options = [word for word in words if word.startswith("-")]
+        chosen = [value for option, value in itertools.pairwise(words) if option in ("--flavor", "--hardware", "--sdk")]
+        client = [str(Path(sys.executable).parent / "hf"), *called, "--help"]
+        told = subprocess.run(client, capture_output=True, text=True, env=environment(COLUMNS="400")).stdout
+        assert f"Usage: hf {' '.join(called)}" in told, line
+        for option in options:
+            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", told), (line, option)
+        if "--flavor" in options or "--hardware" in options:
+            assert all(re.search(rf"[\[|]{value}[\]|]", told) for value in chosen if value != "gradio"), line
