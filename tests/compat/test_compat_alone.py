@@ -20,7 +20,9 @@ def private_uses(tree: ast.AST) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr"):
             found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
-    return {name for name in found if re.match(r"_(?!_)", name)}
+    return {
+        name for name in found if re.match(r"_(?!_)", name) and name != "_exit"
+    }  # which os documents, underscore and all
 
 
 def own_names(tree: ast.AST) -> set[str]:
