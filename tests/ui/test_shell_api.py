@@ -158,3 +158,19 @@ def test_where_runs_are_shared_others_may_look_and_not_touch(another_server):
         assert "somebody else's" in told(api.post("/stop", json=asked, headers=other), 403)["error"]
         told(api.post("/stop", json=asked, headers={"x-reglab-key": mine["key"]}))
     assert "Traceback" not in server.log() and json.dumps(mine["key"]) not in server.log()
+
+
+def test_a_run_carries_the_request_that_asked_for_it(here, monkeypatch):
+    """ZeroGPU looks into its headers for whose minutes these are."""
+    from starlette.testclient import TestClient
+
+    from reglab import compat
+    from reglab.jobs.queue import Jobs
+    from reglab.ui.shell.api import Light
+    from reglab.ui.shell.crowd import Crowd
+
+    seen = []
+    monkeypatch.setattr(Jobs, "_submit", lambda *_, **__: seen.append(compat.gradio.request().headers))
+    asked = {"json": CONFIG, "headers": {"x-ip-token": "whose"}}
+    assert TestClient(Light(here, Crowd(here.deployment))).post("/api/train", **asked).status_code == 200
+    assert [headers["x-ip-token"] for headers in seen] == ["whose"] and compat.gradio.request() is None

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from reglab import compat
 from reglab.errors import PROBLEMS, BusyError, ConfigError, DataError, ForbiddenError, UnknownRunError
 from reglab.runs.owner import Visitor
 from reglab.ui.services.lab import Lab
@@ -136,13 +137,14 @@ class Light:
         query = {name: values[-1] for name, values in told.items()}
         asked = Asked(Programs(self.lab.seen_by(visitor)), visitor, query, body)
         threads = self.heavy if function in HEAVY else self.quick
-        return await asyncio.get_running_loop().run_in_executor(threads, _answered, function, asked)
+        return await asyncio.get_running_loop().run_in_executor(threads, _answered, function, asked, Request(scope))
 
 
-def _answered(function: Callable[[Asked], Any], asked: Asked) -> bytes:
+def _answered(function: Callable[[Asked], Any], asked: Asked, request: Request) -> bytes:
     """As JSON. Raises `Refusal`."""
     try:
-        return json.dumps(function(asked)).encode()
+        with compat.gradio.answering(request):
+            return json.dumps(function(asked)).encode()
     except PROBLEMS as error:
         number = next(number for kind, number in STATUS if isinstance(error, kind))
         raise Refusal(number, str(error), AGAIN.get(number, 0), is_unread=False) from None

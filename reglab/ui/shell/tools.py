@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from reglab import data, models
+from reglab import compat, data, models
 from reglab.config import RunConfig
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.regularizers import CATALOGUE
@@ -88,9 +88,11 @@ def tools_server(lab: Lab) -> Server[Any, Any]:
     async def call_tool(name: str, arguments: dict[str, Any]) -> list[types.TextContent]:
         if name not in endpoints():
             raise ValueError(f"There is no tool {name[:80]!r}: take {', '.join(endpoints())}.")
-        call, visitor = endpoints()[name][-1], visitor_of(server.request_context.request, name, arguments)
+        request = server.request_context.request
+        call, visitor = endpoints()[name][-1], visitor_of(request, name, arguments)
         try:
-            answer = await anyio.to_thread.run_sync(lambda: call(Programs(lab.seen_by(visitor)), arguments))
+            with compat.gradio.answering(request):
+                answer = await anyio.to_thread.run_sync(lambda: call(Programs(lab.seen_by(visitor)), arguments))
         except PROBLEMS as error:
             raise ValueError(str(error)) from None
         return [types.TextContent(type="text", text=json.dumps(answer))]
