@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harm import Figures, How, NotHere, bits, clocks, disks, kills, lines, races, servers, soak, uploads
+from harm import Figures, How, NotHere, bits, clocks, crowd, disks, kills, lines, races, servers, soak, uploads
 
 from reglab.runs.files import read_json, write_json
 
@@ -40,6 +40,7 @@ FAULTS: dict[str, tuple[str, Callable[[How], Figures]]] = {
     "lines": ("metrics torn at every byte of the last lines", lines.torn),
     "servers": ("a server killed while its page is open", servers.killed),
     "pictures": ("malformed pictures", uploads.malformed),
+    "visitors": ("fifty visitors and three browsers while the lab trains", crowd.visitors),
     "soak": ("runs in a row through the API", soak.many_runs),
     "clock": ("the clock set back an hour", clocks.set_back),
     "races": ("two processes on one run", races.two_on_one_run),
