@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from reglab import compat
@@ -43,6 +44,7 @@ class Job:
     batch: int
     prune: bool = False
     bounds: Bounds = UNBOUNDED
+    seconds: float = 0.0  # that it takes by estimate; 0 where that is not known
     worker: Worker | None = None  # from its turn on
     context: Context = field(default_factory=copy_context)  # of the request, for a place that wants to know who asks
 
@@ -154,7 +156,7 @@ class Jobs:
             if left:
                 self.admit(owner)
                 self.admission.charge(owner, {run: seconds[run] for runs in left for run in runs if run in seconds})
-                self._enqueue(left, device, owner, prune)
+                self._enqueue(left, device, owner, prune, seconds)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
         """Put runs that were stopped or interrupted back into the queue, as one job.
@@ -174,7 +176,7 @@ class Jobs:
                         f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
             self.admission.charge(owner, seconds)
-            self._enqueue([runs], device, owner)
+            self._enqueue([runs], device, owner, seconds=seconds)
 
     def admit(self, owner: str, configs: Sequence[RunConfig] = ()) -> None:
         """Whether this visitor may ask for more, and for these runs.
@@ -205,13 +207,21 @@ class Jobs:
             self.machine(timeout=60)
             self.admission.check_each(owner, configs)
 
-    def _enqueue(self, jobs: Sequence[Sequence[Run]], device: str, owner: str, prune: bool = False) -> None:
+    def _enqueue(
+        self,
+        jobs: Sequence[Sequence[Run]],
+        device: str,
+        owner: str,
+        prune: bool = False,
+        seconds: Mapping[Run, float] = MappingProxyType({}),
+    ) -> None:
         batch = next(self._numbers)
         for runs in jobs:
             for run in runs:
                 run.reopen()
             bounds = self.admission.bounds(owner)
-            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds))
+            takes = sum(seconds.get(run, 0.0) for run in runs)
+            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds, takes))
         self._changed()
         self._start_next()
 

@@ -81,6 +81,7 @@ def build(lab: Lab) -> gr.Blocks:
                     made = tab(lab, page)
                 place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
         blocks.load(train.load, page.visitor, train.loaded, **QUIET)
+        train.minutes.ask(blocks)
         blocks.load(None, js=NAMED)
         blocks.load(None, js=TIMES)
         Api(lab).listen()

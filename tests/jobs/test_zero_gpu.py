@@ -9,6 +9,7 @@ import sys
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from conftest import ROOT, environment, tiny_config
@@ -87,7 +88,7 @@ def platform():
 
 def emulated(platform: Scheduler, folder: Path, code: str, **values) -> str:
     """The last line that a program prints, which believes to be a ZeroGPU Space."""
-    program = textwrap.dedent(BEGIN + code).format(tests=str(Path(__file__).parent), **values)
+    program = textwrap.dedent(BEGIN + code).format(tests=str(ROOT / "tests"), **values)
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=environment(**platform.environment(folder)),
@@ -250,13 +251,20 @@ def test_the_app_starts_as_zero_gpu_wants_it_and_trains_at_the_expense_of_whoeve
 
     server = Server(tmp_path / "space", cifar10=False, **platform.environment(tmp_path), SPACE_ID="somebody/lab")
     try:
-        server.start(("tests/jobs/emulated.py",))
+        server.start(("tests/emulated.py",))
         assert [path for path, _ in platform.asked] == ["/startup-report"]
-        client = Client(server.url, headers={"x-ip-token": token("ann"), "X-Reglab-Key": "k" * 32}, verbose=False)
-        run = server.store.open(client.predict(config(epochs=2).model_dump(mode="json"), api_name="/train"))
-        wait_until(lambda: run.status() not in ("interrupted", "running"), "the run does not end", more=server.log)
-        assert run.status() == "finished", run.summary()
-        assert {asked.get("token") for asked in platform.scheduled()} == {token("ann")}
+        headers = {"x-ip-token": token("ann"), "X-Reglab-Key": "k" * 32}
+        client = Client(server.url, headers=headers, verbose=False)
+        asked = config(epochs=2).model_dump(mode="json")
+        slow = server.store.open(client.predict(asked, api_name="/train"))
+        body = json.dumps({**asked, "seed": 1}).encode()
+        headers |= {"x-ip-token": token("bob"), "Content-Type": "application/json"}
+        with urlopen(Request(f"{server.url}/api/train", body, headers)) as answer:
+            light = server.store.open(json.load(answer)["run"])
+        for run in (slow, light):
+            wait_until(lambda run=run: run.status() not in ("interrupted", "running"), "no end", more=server.log)
+            assert run.status() == "finished", run.summary()
+        assert {asked.get("token") for asked in platform.scheduled()} == {token("ann"), token("bob")}
         server.process.terminate()
         server.process.wait(20)
     finally:
@@ -296,12 +304,12 @@ def test_runs_that_were_asked_to_stop_between_two_slices_ask_for_no_other(store,
 
 def test_the_seconds_asked_for_are_those_that_are_left(store):
     run = store.create(config())
-    assert zero_gpu.seconds_for([run]) == zero_gpu.LONGEST
+    assert zero_gpu.seconds_for([run], 0.0) == zero_gpu.LONGEST and zero_gpu.seconds_for([run], 18.4) == 24
     (run.path / "timing.jsonl").write_text(
         '{"epoch": 3, "batch": 1, "batches": 9, "seconds": 30, "seconds_left": 18.2}\n'
     )
-    assert zero_gpu.seconds_for([run]) == 24
+    assert zero_gpu.seconds_for([run], 0.0) == 24
     (run.path / "timing.jsonl").write_text(
         '{"epoch": 3, "batch": 1, "batches": 9, "seconds": 30, "seconds_left": 1.0}\n'
     )
-    assert zero_gpu.seconds_for([run]) == zero_gpu.SHORTEST
+    assert zero_gpu.seconds_for([run], 0.0) == zero_gpu.SHORTEST

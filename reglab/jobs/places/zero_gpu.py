@@ -90,7 +90,7 @@ class Slices:
     def _go_on(self) -> None:
         while left := [run for run in self.job.runs if not has_ended(run)]:
             before = [standing(run) for run in left]
-            why = self._slice(left, seconds_for(left))
+            why = self._slice(left, seconds_for(left, self.job.seconds))
             if not why and [standing(run) for run in left] == before:
                 why = STUCK
             if why:
@@ -138,9 +138,12 @@ def standing(run: Run) -> tuple[Any, ...]:
     return run.status(), snapshot, run.last_timing().get("done")
 
 
-def seconds_for(runs: Sequence[Run]) -> int:
-    """What to ask for: what they still need as far as their last slice tells, and no more than is lent at a time."""
-    left = max(run.last_timing().get("seconds_left", LONGEST) for run in runs)
+def seconds_for(runs: Sequence[Run], whole: float) -> int:
+    """What to ask for: what they still need as far as their last slice tells, and no more than is lent at a time.
+
+    The first one asks for what all of it takes by estimate, 0 where that is not known.
+    """
+    left = max(run.last_timing().get("seconds_left", whole or LONGEST) for run in runs)
     return math.ceil(min(LONGEST, max(SHORTEST, left + SPARE)))
 
 

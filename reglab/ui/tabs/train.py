@@ -21,11 +21,13 @@ from reglab.ui.components.assigned import Assigned, admitted, dressed, held, lef
 from reglab.ui.components.controls import MAIN, MORE, TRANSFER, fitting, preset, shown_values
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
+from reglab.ui.components.minutes import SETS, MinutesLine
 from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, tries_of, warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.services.minutes import Minutes
 from reglab.ui.views import curves
 from reglab.ui.views.brought import WORDS, brought_html
 from reglab.ui.views.preview import sees_html
@@ -102,6 +104,7 @@ class TrainTab:
     def _lay_out_start(self) -> None:
         with gr.Column(elem_id="go"):
             self.page.plain.render()
+            self.minutes = MinutesLine(Minutes(self.lab.training))
             with gr.Row():
                 self.page.start.render()
                 self.page.stop.render()
@@ -167,6 +170,10 @@ class TrainTab:
             by_name[name].input(
                 partial(self.fit, name), [page.assignment, *self.inputs], [*self.inputs, page.notice], **QUIET
             )
+        fields = [by_name[name] for name in SETS]
+        self.minutes.follow(
+            lambda values: offered(self.controls.config_values(values)), page.beside, self.inputs, fields
+        )
         self.again.click(self.retry, [dataset, model], [self.data_line, self.again, page.clock], **QUIET)
 
     def _wire_sight(self) -> None:

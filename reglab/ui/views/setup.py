@@ -34,6 +34,11 @@ def recipe_html(recipe: Preset) -> str:
     return render("paragraph.html", kind="", text=f"{recipe.title}: {recipe.about}.")
 
 
+def minutes_html(sentence: str) -> str:
+    """What a set-up takes of the minutes that the visitor has; nothing where nobody counts them."""
+    return render("paragraph.html", kind="", text=sentence) if sentence else ""
+
+
 def advice_html(sentences: Sequence[str]) -> str:
     """A word on techniques that are switched on together; nothing where there is none."""
     return render("advice.html", sentences=sentences)

@@ -112,7 +112,7 @@ def begin() -> None:
 
 
 if __name__ == "__main__":
-    root = Path(__file__).parent.parent.parent
+    root = Path(__file__).parent.parent
     sys.path.insert(0, str(root))
     begin()
     runpy.run_path(str(root / "app.py"), run_name="__main__")

@@ -1,0 +1,86 @@
+"""The line on ZeroGPU's minutes above the Train button, with a press for a smaller run. The Hub's page tells who the visitor is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from reglab.config import RunConfig
+from reglab.errors import PROBLEMS
+from reglab.ui.components.controls import shown_values
+from reglab.ui.components.events import QUIET, skipped
+from reglab.ui.services.minutes import Minutes
+from reglab.ui.views.setup import minutes_html
+
+SETS = ("train_size", "epochs")
+# huggingface.co/docs/hub/spaces-get-user-plan. Where the page does not stand on one of the Hub nobody answers.
+ASK = """async (plan, ...rest) => {
+  const hub = "https://huggingface.co"
+  if (window.parent === window) return ["", ...rest]
+  const told = await new Promise(resolve => {
+    window.addEventListener("message", event => {
+      if (event.origin === hub && event.data?.type === "USER_PLAN") resolve(event.data.plan)
+    })
+    window.parent.postMessage({type: "USER_PLAN_REQUEST"}, hub)
+    setTimeout(resolve, 3000)
+  })
+  return [told?.org ? "pro" : String(told?.user ?? ""), ...rest]
+}"""
+
+
+class MinutesLine:
+    """Says what the set-up takes of a visitor's day; it is there only where a GPU is lent by the minute."""
+
+    def __init__(self, minutes: Minutes) -> None:
+        self.minutes = minutes
+        self.plan = gr.Textbox("", visible=False)  # as the Hub calls it
+        self.line = gr.HTML("", elem_id="minutes", visible=minutes.count)
+        self.smaller = gr.State(None)  # the run that the button offers
+        self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
+
+    def follow(
+        self,
+        parsed: Callable[[Sequence[Any]], RunConfig],
+        beside: Sequence[Any],
+        inputs: Sequence[Any],
+        sets: Sequence[Any],
+    ) -> None:
+        """Say it anew whenever something changes.
+
+        Args:
+            parsed: The run that the values of `inputs` ask for.
+            beside: The two switches of what is trained beside it.
+            inputs: The controls.
+            sets: Those of `SETS`.
+        """
+        self._parsed = parsed
+        self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
+        if self.minutes.count:
+            changes = [c.change for c in (*beside, *inputs)]
+            gr.on(changes, self.tell, *self._told, trigger_mode="always_last", **QUIET)
+            self.less.click(take, self.smaller, list(sets), **QUIET)
+
+    def ask(self, page: gr.Blocks) -> None:
+        """Ask the Hub's page who the visitor is whenever ours opens, and say it for the first time."""
+        if self.minutes.count:
+            page.load(self.tell, *self._told, js=ASK, **QUIET)
+
+    def tell(self, plan: Any, plain: bool, scratch: bool, *values: Any) -> list[Any]:
+        """The line, and the button where there is a run that fits better."""
+        plan = plan if isinstance(plan, str) else ""
+        try:
+            said, fits = self.minutes.told(plan, self._parsed(values), plain, scratch)
+        except PROBLEMS:
+            said, fits = "", None  # what is wrong with them stands beside them
+        offer = f"Take {fits.train_images:,} images and {fits.epochs} epochs" if fits else ""
+        return [plan, minutes_html(said), fits, gr.update(value=offer, visible=bool(fits))]
+
+
+def take(smaller: RunConfig | None) -> list[Any]:
+    """The smaller run was pressed for: its images and its epochs."""
+    if smaller is None:
+        return skipped(SETS)
+    values = shown_values(smaller)
+    return [values[name] for name in SETS]
