@@ -15,6 +15,14 @@ from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
 
 T = TypeVar("T")
+# What the page says under "Use via API".
+ABOUT = {
+    "train": "Train with this RunConfig; returns the run's id. Lighter: POST /api/train.",
+    "status": "A run's summary, and its events since a cursor. Lighter: GET /api/status?run=ID&cursor=0.",
+    "stop": "Stop a run of yours; it keeps its checkpoint and can be resumed. Lighter: POST /api/stop.",
+    "runs": "The summaries of all runs that you may see. Lighter: GET /api/runs.",
+    "predict": "What a run's network sees: class -> probability. Lighter: POST /api/predict?run=ID with the picture.",
+}
 
 
 class Api:
@@ -25,10 +33,9 @@ class Api:
 
     def listen(self) -> None:
         """Offer them, on the page that is being laid out."""
-        gr.api(self.train, api_name="train", api_description="Train with this RunConfig; returns the run's id.")
-        gr.api(self.status, api_name="status", api_description="A run's summary, and its events since a cursor.")
-        gr.api(self.stop, api_name="stop", api_description="Stop a run; it keeps its checkpoint and can be resumed.")
-        gr.api(self.runs, api_name="runs", api_description="The summaries of all runs.")
+        for name, about in ABOUT.items():
+            if name != "predict":
+                gr.api(getattr(self, name), api_name=name, api_description=about)
 
     def train(self, config: dict[str, Any]) -> str:
         """Train with this RunConfig. The id of the run."""

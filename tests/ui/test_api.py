@@ -12,7 +12,8 @@ from pages import SENTENCE
 
 from reglab.config import RunConfig
 from reglab.runs.run import Run
-from reglab.ui.api import Api
+from reglab.ui.api import ABOUT, Api
+from reglab.ui.shell.api import ROUTES
 
 
 def nested(depth: int, leaf: Any = None) -> Any:
@@ -82,3 +83,8 @@ def test_a_program_trains_one_run(api, here):
     config = tiny_config(train_size=60, val_size=60, epochs=300, width=0.125)
     run = here.stores.own.open(api.train(config.model_dump(mode="json")))
     assert run.config == RunConfig.parse(config.model_dump()) and api.stop(run.id) in ("running", "stopped")
+
+
+def test_what_the_page_says_of_the_endpoints_names_the_light_routes():
+    named = {about.partition("Lighter: ")[2].partition("?")[0].rstrip(".") for about in ABOUT.values()}
+    assert named == {f"{method} {path}" for method, path in ROUTES}

@@ -12,6 +12,7 @@ from reglab.analysis.pictures import HOW
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.jobs import fetch
 from reglab.models import pretrained
+from reglab.ui.api import ABOUT
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.drawings import drawing, lead, pressable
 from reglab.ui.components.events import PRIVATE, refusal, told
@@ -101,7 +102,14 @@ class PredictTab:
         self.gallery.select(self.choose, self.examples, self.picture, **PRIVATE)
         first = self.networks.first
         first.input(lambda run_id: [self.pictures(run_id)] * 2, first, [self.gallery, self.examples], **PRIVATE)
-        self.endpoint.click(self.classify, [self.picture, first], self.label, api_name="predict", concurrency_limit=4)
+        self.endpoint.click(
+            self.classify,
+            [self.picture, first],
+            self.label,
+            api_name="predict",
+            api_description=ABOUT["predict"],
+            concurrency_limit=4,
+        )
 
     # ---- what happens
     def classify(self, image: str | None, checkpoint: str | None) -> dict[str, float]:
