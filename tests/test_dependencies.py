@@ -19,7 +19,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYTHONS = ("3.11", "3.12", "3.13")
 # What `reglab.compat` looks inside of, or leans on undocumented behaviour of.
-INSIDE = ("gradio", "torch", "torchvision", "timm", "huggingface-hub", "pydantic", "safetensors", "ray", "trackio")
+INSIDE = (
+    "gradio",
+    "torch",
+    "torchvision",
+    "timm",
+    "huggingface-hub",
+    "pydantic",
+    "safetensors",
+    "ray",
+    "trackio",
+    "uvicorn",
+)
 
 
 def asked() -> dict[str, Requirement]:

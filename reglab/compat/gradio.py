@@ -87,8 +87,8 @@ def remember_little(app: Any, sessions: int, is_open: Callable[[str], bool]) -> 
     app.state_holder = Sessions()
     app.state_holder.set_blocks(page)
     queue = page._queue
-    queue.pending_event_ids_session = Bounded(10 * sessions)
-    queue.pending_messages_per_session = Bounded(sessions, lambda key: not queue.pending_event_ids_session.get(key))
+    pending = queue.pending_event_ids_session = Bounded(10 * sessions, lambda key: not pending[key])
+    queue.pending_messages_per_session = Bounded(sessions, lambda key: not pending.get(key))
     queue.ANALYTICS_MAX_EVENTS = 1
     queue.compute_analytics_summary = lambda records: {}
     progress: Any = routes.file_upload_statuses

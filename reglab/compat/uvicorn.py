@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 HEAD_TIME = 10.0  # seconds until the head of a request has to be there
@@ -18,6 +19,7 @@ def fit_for_strangers(config: Any, connections: int) -> None:
     drop, and for an answer that nobody takes. `Config`, and `H11Protocol` with `connections`, `cycle`, `conn` and `loop`,
     uvicorn 0.54.0.
     """
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill a disk with its warnings
     config.proxy_headers = False
     config.server_header = False
     config.ws = "none"

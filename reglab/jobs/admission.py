@@ -22,7 +22,7 @@ from itertools import count
 from reglab import data
 from reglab.config import RunConfig
 from reglab.deployment import GIB, Limits
-from reglab.errors import ConfigError, RunError, setting
+from reglab.errors import BusyError, ConfigError, RunError, setting
 from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.pace import Pace, memory
@@ -210,7 +210,7 @@ class Admission:
             if freed >= asked:
                 wait = at + HOUR - time.monotonic()
                 break
-        raise ConfigError(
+        raise BusyError(
             f"This would take {in_words(asked)}, and a visitor {here}, of which you have"
             f" {max(0.0, left) / 60:.0f} left: come back in {max(1, math.ceil(wait / 60))} minutes, or take less."
         )

@@ -18,7 +18,7 @@ from typing import Any
 from reglab import compat
 from reglab.config import RunConfig
 from reglab.deployment import LIMITS, Limits
-from reglab.errors import ConfigError, RunError
+from reglab.errors import BusyError, ConfigError, RunError
 from reglab.jobs.admission import Admission
 from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.isolation import IsolatedProcess
@@ -191,11 +191,11 @@ class Jobs:
             raise RunError("The server is shutting down: try again when it is back.")
         most, each = self.limits.waiting, self.limits.waiting_each
         if len(waiting) >= most:
-            raise ConfigError(f"The queue is full with {most} jobs: try again in a few minutes.")
+            raise BusyError(f"The queue is full with {most} jobs: try again in a few minutes.")
         if owner and sum(whose == address_of(owner) for whose, _ in waiting) >= each:
             who = "There are" if "/" in owner else "You have"
             there = " from your address" if "/" in owner else ""
-            raise ConfigError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
+            raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
         if configs and owner:
             self.machine(timeout=60)  # whose pace decides
             self.admission.check(owner, configs)

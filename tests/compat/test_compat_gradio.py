@@ -102,3 +102,72 @@ def test_a_shell_stands_around_all_of_gradio():
         answer = client.options("/config", headers=asked)
     assert answer.status_code == 418 and answer.headers["x-shell"] == "1" and seen == ["/config"]
     assert "access-control-allow-origin" not in answer.headers
+
+
+def small_page():
+    """A page whose numbers are remembered for each session, and its app."""
+    import gradio as gr
+    from gradio.routes import App
+
+    with gr.Blocks() as page:
+        kept, box, choice = gr.State(0), gr.Number(), gr.Dropdown(["a"])
+        box.change(lambda kept, told: (kept + told, kept + told), [kept, box], [kept, box], api_name="add")
+        gr.Button().click(lambda: gr.update(choices=["a", "b"]), None, choice, api_name="widen")
+        gr.Button().click(str, choice, box, api_name="chosen")
+    page.config, page.blocked_paths, page.allowed_paths = page.get_config_file(), [], []
+    page.queue()
+    return page, App.create_app(page)
+
+
+def test_what_is_remembered_of_a_session_is_what_it_has_changed():
+    page, app = small_page()
+    compat.gradio.remember_little(app, 3, lambda session: session == "open")
+    holder = app.state_holder
+    assert holder is page.state_holder
+    add, widen, chosen = page.fns.values()
+
+    def call(function, values, session):
+        return asyncio.run(page.process_api(function, values, state=holder[session]))["data"]
+
+    assert [call(add, [None, 2], session)[1] for session in ("open", "open", "b")] == [2, 4, 2]
+    call(widen, [], "open")
+    assert call(chosen, ["b"], "open") == ["b"], "choices that were widened in this session"
+    assert not any(holder["open"].config_values.values()) and not any(holder["b"].config_values.values())
+    for session in "cdef":
+        call(add, [None, 1], session)
+    assert set(holder.session_data) == {"open", "e", "f"} == set(holder.time_last_used), "those in use stay"
+    assert call(add, [None, 1], "open")[1] == 5
+
+
+def test_what_nobody_fetches_is_forgotten():
+    page, app = small_page()
+    compat.gradio.remember_little(app, 3, lambda session: False)
+    queue = page._queue
+    for n in range(100):
+        session = str(n)
+        queue.pending_messages_per_session[session] = n
+        queue.pending_event_ids_session[session] = {session} if n == 0 else set()
+    assert len(queue.pending_messages_per_session) == 3 and "0" in queue.pending_messages_per_session, (
+        "it waits for one"
+    )
+    assert len(queue.pending_event_ids_session) == 30
+    assert queue.compute_analytics_summary([{"function": "a"}]) == {}
+    progress = __import__("gradio.routes", fromlist=["routes"]).file_upload_statuses
+    for n in range(100):
+        assert not progress._signals[str(n)].is_set()
+        progress.track(str(n))
+    assert len(progress._signals) == len(progress._statuses) == 3
+
+
+def test_a_server_of_gradio_is_prepared_before_it_listens():
+    import uvicorn
+    from gradio import http_server
+
+    plain, seen = http_server.Server, []
+    try:
+        for name in ("first", "second"):  # the last one counts
+            compat.gradio.serve_by(lambda config, name=name: seen.append((name, config.loaded)))
+        http_server.Server(uvicorn.Config(lambda scope: None))
+        assert seen == [("second", False)]
+    finally:
+        http_server.Server = plain

@@ -73,6 +73,7 @@ def test_a_program_trains_follows_stops_and_predicts(api, server, a_run, tmp_pat
         ("POST", "/train", {"json": None}, 400),
         ("POST", "/train", {"content": b"{"}, 400),
         ("POST", "/train", {}, 400),
+        ("POST", "/train", {"json": CONFIG, "headers": {"x-reglab-key": "short"}}, 400),
         ("GET", "/status", {}, 400),
         ("GET", "/status", {"params": {"run": "nobody"}}, 404),
         ("GET", "/status", {"params": {"run": "../.."}}, 404),

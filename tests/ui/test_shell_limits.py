@@ -209,6 +209,14 @@ def test_an_address_begins_so_many_sessions_and_others_are_not_held_up(small, mo
     assert begin("t1", "2001:db8::1") == 200
 
 
+def test_the_page_is_made_for_so_many_names_and_no_more(small, monkeypatch):
+    """Whoever asks by names of their own invention has the server work for each."""
+    monkeypatch.setitem(crowd.ROOMS, "public", crowd.Room(pages=crowd.Pace(second=0.01, burst=3)))
+    server = small(kind="public")
+    asked = [httpx.get(server.url, headers={"host": f"lab{n}.example"}).status_code for n in (0, 1, 2, 3, 0, 4)]
+    assert asked == [200, 200, 200, 429, 200, 429]
+
+
 def test_a_laptop_is_not_held_up_by_its_own_programs(small):
     server = small()
     with httpx.Client() as client:

@@ -25,7 +25,7 @@ from starlette.requests import Request
 
 from reglab import compat
 from reglab.errors import PROBLEMS, BusyError, ConfigError, DataError, ForbiddenError, UnknownRunError
-from reglab.runs.owner import Visitor
+from reglab.runs.owner import LEAST, MOST, Visitor
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
 from reglab.ui.shell import bodies
@@ -34,6 +34,7 @@ from reglab.ui.shell.crowd import Crowd
 
 KEY, ADMIN = "x-reglab-key", "x-reglab-admin"
 WORTH_ZIPPING = 2_000  # bytes
+NO_KEY = f"X-Reglab-Key must have {LEAST} to {MOST} characters, so that nobody guesses it: leave it out of /train to get one."
 NO_PICTURE = "There is no picture: send a PNG, JPEG or WebP file as the body, or as the file of a form."
 FAULT = "Something went wrong here, and what it was is in the log of the server: try again, or ask for something else."
 STATUS = (
@@ -130,8 +131,10 @@ class Light:
     async def _answer(self, function: Callable[[Asked], Any], scope: Scope, body: Any) -> bytes:
         """By a thread."""
         key, address = header(scope, KEY), scope["client"][0]
-        if function is train:
-            key = key or secrets.token_urlsafe(24)
+        if key and not LEAST <= len(key) <= MOST:
+            raise Refusal(400, NO_KEY, is_unread=False)
+        if function is train and not key:
+            key = secrets.token_urlsafe(24)
         visitor = Visitor(key, address, header(scope, ADMIN))
         told = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=10)
         query = {name: values[-1] for name, values in told.items()}

@@ -47,12 +47,18 @@ class Room:
     """New sessions of Gradio; a program that keeps none begins one with every call."""
     calls: Pace | None = None
     """Requests of programs on the light routes."""
+    events: Pace | None = None
+    """What a page sends: its looks at runs, clicks and what is typed."""
+    pages: Pace | None = None
+    """Pages for a name that the lab has not been asked by lately."""
 
 
 ROOMS: dict[Kind, Room] = {
     "laptop": Room(),
-    "class": Room(sessions=Pace(10, 200), calls=Pace(200, 1_000)),
-    "public": Room(streams_each=64, sessions=Pace(2, 60), calls=Pace(20, 100)),
+    "class": Room(sessions=Pace(10, 200), calls=Pace(200, 1_000), events=Pace(300, 2_000), pages=Pace(1, 40)),
+    "public": Room(
+        streams_each=64, sessions=Pace(2, 60), calls=Pace(20, 100), events=Pace(30, 300), pages=Pace(0.2, 20)
+    ),
 }
 
 

@@ -13,10 +13,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from reglab.ui.shell.asgi import App, Message, Receive, Scope, Send, header
+from reglab.ui.shell.crowd import Crowd
 
-SAME = {"/": b"", "/config": b"", "/gradio_api/info": b"all_endpoints=True"}
+SAME = {"/": b"", "/config": b"", "/gradio_api/openapi.json": b"", "/gradio_api/info": b"all_endpoints=True"}
 """Path -> the only query that makes a difference there."""
-MOST = 16  # addresses by three paths; more than that nobody asks a lab by
+MOST = 16  # addresses by four paths; more than that nobody asks a lab by
 ADDRESS = (b"host", b"x-forwarded-host", b"x-forwarded-proto")
 
 
@@ -31,10 +32,10 @@ class Kept:
 
 
 class Pages:
-    """Those that were asked for."""
+    """Those that were asked for. Whoever asks by ever new addresses has them made at their pace, and no faster."""
 
-    def __init__(self, inside: App) -> None:
-        self.inside = inside
+    def __init__(self, inside: App, crowd: Crowd) -> None:
+        self.inside, self.crowd = inside, crowd
         self._kept: OrderedDict[tuple[object, ...], asyncio.Task[Kept | None]] = OrderedDict()
 
     def has(self, scope: Scope) -> bool:
@@ -42,11 +43,12 @@ class Pages:
         return scope["path"] in SAME and scope["method"] in ("GET", "HEAD")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one of them."""
+        """Answer one of them. Raises `Refusal`."""
         query = SAME[scope["path"]] if SAME[scope["path"]] in scope["query_string"] else b""
         address = [(name, value) for name, value in scope["headers"] if name in ADDRESS]
         key = (scope["path"], query, scope["scheme"], *sorted(address))
         if key not in self._kept:
+            self.crowd.check_pace("pages", scope["client"][0], self.crowd.room.pages)
             # A task of its own, so that whoever asked first may go away meanwhile.
             self._kept[key] = asyncio.create_task(self._made(scope, query, address))
             if len(self._kept) > MOST:

@@ -32,7 +32,8 @@ class Shell:
     def __init__(self, inside: App, lab: Lab, *, root_path: str = "", tools: App | None = None) -> None:
         """`tools`: what answers language models, where that is asked for."""
         self.inside, self.deployment, self.root_path, self.tools = inside, lab.deployment, root_path.rstrip("/"), tools
-        self.crowd, self.pages, self.policy = Crowd(lab.deployment), Pages(inside), policy(lab.deployment)
+        self.crowd, self.policy = Crowd(lab.deployment), policy(lab.deployment)
+        self.pages = Pages(inside, self.crowd)
         self.light = Light(lab, self.crowd)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +92,7 @@ class Shell:
 
     def _checked(self, path: str, address: str, body: bytes) -> bytes:
         """What a program or the page sends to Gradio, without addresses of files. Raises `Refusal`."""
+        self.crowd.check_pace("events", address, self.crowd.room.events)
         told = bodies.as_json(body)
         session = told.get("session_hash") if isinstance(told, dict) else None
         if path.startswith(routes.EVENTS):
