@@ -57,6 +57,7 @@ class Mirror:
         self._there: set[str] = set()  # paths of the copies
         self._known: dict[str, str] = {}  # what is copied, as it was then
         self._unfit: dict[str, str] = {}  # what could not be
+        self._looked: dict[str, int] = {}  # when the folder of a run was changed, as of the last look
         self._deleted: dict[str, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True, name="reglab-mirror")
@@ -169,11 +170,15 @@ class Mirror:
         """Copy what has ended or changed since the last time, and note what was deleted. Raises what `Copies` raises."""
         runs = self.store.runs()
         self._copy_experiments()
-        new = {run: stamp_of(files_of(run)) for run in runs if (run.path / MANIFEST).exists() and not run.is_locked()}
-        seen = self._known | self._unfit
-        new = {run: stamp for run, stamp in new.items() if stamp != seen.get(run.id)}
+        # Whatever becomes of a run, a file of it is made or renamed in the end, and its folder has another time.
+        times = {run: changed(run.path) for run in runs}
+        fresh = [run for run, when in times.items() if self._looked.get(run.id) != when]
+        ended = [run for run in fresh if (run.path / MANIFEST).exists() and not run.is_locked()]
+        seen, stamps = self._known | self._unfit, {run: stamp_of(files_of(run)) for run in ended}
+        new = {run: stamp for run, stamp in stamps.items() if stamp != seen.get(run.id)}
         for first in range(0, len(new), AT_ONCE):
             self._copy_runs(dict(list(new.items())[first : first + AT_ONCE]))
+        self._looked |= {run.id: times[run] for run in ended}
         if (self.store.root / KNOWN).exists():  # else the folder itself is gone, which deletes no run
             self._note_deleted({run.id for run in runs})
 
@@ -247,8 +252,19 @@ def is_ours(path: str, size: int) -> bool:
 
 
 def files_of(run: Run) -> list[Path]:
-    """All files of a run that last: no locks, no temporary files, no wish to stop it."""
-    return sorted(file for file in run.path.iterdir() if BESIDE.fullmatch(file.name) and file.name != "stop")
+    """All files of a run that last: no locks, no temporary files, no wish to stop it. None of one that is gone."""
+    try:
+        return sorted(file for file in run.path.iterdir() if BESIDE.fullmatch(file.name) and file.name != "stop")
+    except FileNotFoundError:
+        return []
+
+
+def changed(folder: Path) -> int:
+    """When a file was last made in it, renamed or removed; 0 where it is gone."""
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def stamp_of(files: Sequence[Path]) -> str:
