@@ -7,7 +7,7 @@ It is read from the environment once, when the app starts, and is a value from t
     REGLAB_ADMIN_KEY    whoever knows it may do everything; one is made up for a laptop or a class that has none
     REGLAB_PROXIES      how many proxies in front of the app can be trusted to say where a request comes from
     REGLAB_HOSTS        the names that the app is known by, with commas between them, and no others
-    REGLAB_MIRROR       where finished runs are kept: hf://datasets/NAME, or a folder
+    REGLAB_MIRROR       where runs are kept: a folder, hf://buckets/USER/NAME, or hf://datasets/USER/NAME
     REGLAB_MCP=1        the endpoints are tools for language models as well
 
 Of the limits of a class and of the public a host may set these otherwise; 0 is no limit:
