@@ -8,7 +8,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: setup check test slow keras bench docs lock ci
+.PHONY: setup check test slow keras bench docs lock audit ci
 
 setup: ## a virtual environment with the versions that CI has, and the hooks of git
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ docs: ## generated parts of the documents, and the map
 
 lock: ## the newest versions that are allowed into requirements.lock; needs uv
 	.ci/lock --upgrade
+
+audit: ## known vulnerabilities of the versions in the lock: 0 none that is not answered, 1 some, 75 nobody could be asked
+	$(BIN)/python .ci/audit
 
 ci: ## everything, from a clean clone to the last test
 	.ci/run

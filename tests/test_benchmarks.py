@@ -74,6 +74,15 @@ def test_startup_prints_a_table_of_what_it_measured():
     assert all(verdict in ("met", "**not met**", "") for what, _, _, _, verdict in rows[2:] if what in figures)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to be polite with")
+def test_sigterm_tells_how_long_a_server_takes_to_end():
+    printed = benchmark("sigterm.py", "--tries", 1, "--dataset", "digits")
+    assert "stopped, stopped ended after" in printed
+    saved, gone = (float(line.split("|")[3].split()[0]) for line in printed.splitlines() if line.endswith("met |"))
+    assert 0 < saved < gone
+
+
 # ---- effects.py --------------------------------------------------------------------------------------------------
 def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
