@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
 
@@ -88,7 +88,7 @@ def tools_server(lab: Lab) -> Server[Any, Any]:
     async def call_tool(name: str, arguments: dict[str, Any]) -> list[types.TextContent]:
         if name not in endpoints():
             raise ValueError(f"There is no tool {name[:80]!r}: take {', '.join(endpoints())}.")
-        request = server.request_context.request
+        request = cast("Request", server.request_context.request)  # over HTTP there always is one
         call, visitor = endpoints()[name][-1], visitor_of(request, name, arguments)
         try:
             with compat.gradio.answering(request):
