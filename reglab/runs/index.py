@@ -28,15 +28,17 @@ _lock = threading.Lock()
 
 def summaries(store: Store) -> list[dict[str, Any]]:
     """`Run.summary()` of every run that the store shows, newest first."""
-    return [s for s in _summaries(store.whole) if store.shows(Run(store.root / s["run"]))]
-
-
-def _summaries(store: Store) -> list[dict[str, Any]]:
+    shows, store = store.shows, store.whole  # what is remembered of all is remembered once, whoever looks
     with _lock:
         known = _memory.get(store) or _read(store)
     told, kept, news = [], {}, False
     for run in store.runs():
-        stamp, before = _stamp(run), known.get(run.id)
+        before = known.get(run.id)
+        if not shows(run):
+            if before:
+                kept[run.id] = before
+            continue
+        stamp = _stamp(run)
         if before is None or before["stamp"] != stamp:
             summary = store.view(run).summary()
             before = {"stamp": stamp, "summary": summary}
