@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from reglab.runs.owner import FILE, HERE, Visitor, hashed, is_owned_by, owner_of
 from reglab.runs.recording import seal
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.runs.trash import KEPT
 from reglab.ui.services.access import Access
 from reglab.ui.services.lab import Lab
 
@@ -247,6 +249,15 @@ def test_only_the_owner_and_the_host_bring_back_what_was_deleted(open_lab, anns)
     host.runs.delete(anns)
     ann.runs.empty_trash()
     assert not list((anns.path.parent / ".trash").iterdir())
+
+
+def test_whoever_starts_a_run_empties_the_trash_of_what_is_over(open_lab, anns):
+    lab = open_lab(PUBLIC)
+    lab.seen_by(ANN).runs.delete(anns)
+    [grave] = (anns.path.parent / ".trash").iterdir()
+    os.utime(grave, (grave.stat().st_mtime - KEPT - 1,) * 2)
+    lab.seen_by(BOB).training.start(Experiment.run(tiny_config(**SLOW)))
+    assert not grave.exists()
 
 
 def test_a_shared_lab_shares_no_trash(open_lab, anns):

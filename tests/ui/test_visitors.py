@@ -169,6 +169,11 @@ def test_what_a_stranger_calls_does_to_a_run_what_it_does_for_whose_it_is_alone(
         bob.pressed("delete", run.id)
         bob.pressed("rename", run.id, **{"run-name": "bob's now"})
         assert "There is no checkpoint or run" in bob.pressed("download", run.id)
+    for file in ("config.json", "last.safetensors", "owner"):
+        for key in (ann, bob):
+            assert key.http.get(f"/gradio_api/file={run.path / file}").status_code in (403, 404), (
+                "no way around the page"
+            )
     assert not going.should_stop() and going.status() == "running" and run.name == SECRET
 
     ann.pressed("rename", run.id, **{"run-name": "ann's still"})

@@ -14,6 +14,7 @@ from reglab.jobs.turns import seat_of
 from reglab.runs import index
 from reglab.runs.owner import HERE, LEAST, MOST, Visitor, hashed
 from reglab.runs.run import Run
+from reglab.runs.trash import Trash
 from reglab.runs.view import RunView
 from reglab.teaching.links import offered
 from reglab.ui.services.access import Access
@@ -72,6 +73,7 @@ class Training:
         for config in {(c.dataset, c.model, c.pretrained): c for c in configs}.values():
             # The network of a run that is forked has been trained here already.
             self.datasets.ready(config if experiment.parent else offered(config.model_dump()))
+        Trash(self.stores.own).empty()
         return queue.train(experiment, self.jobs, self.seat, self.stores.mine)
 
     # ---- stopping, and going on
