@@ -157,6 +157,9 @@ class Deployment:
         key = environment.get("REGLAB_ADMIN_KEY", "")
         if key and len(key) < 16:
             raise ConfigError("REGLAB_ADMIN_KEY is too short to be a secret: take at least 16 characters.")
+        if len(key) > 200 or not (key.isascii() and key.isprintable() and key == key.strip()):
+            why = "REGLAB_ADMIN_KEY cannot travel with a request"
+            raise ConfigError(f"{why}: take at most 200 letters, digits and signs of ASCII, with no space at its ends.")
         return cls(
             kind=kind,  # type: ignore[arg-type]  # which get_args has just checked
             is_shared=environment.get("REGLAB_SHARED", "") not in ("", "0"),

@@ -36,6 +36,9 @@ def test_a_limit_that_is_no_number_is_refused_by_its_name(said):
         ("REGLAB_PROXIES", "many"),
         ("REGLAB_PROXIES", "9"),
         ("REGLAB_ADMIN_KEY", "short"),
+        ("REGLAB_ADMIN_KEY", "ключ, которого хватит"),
+        ("REGLAB_ADMIN_KEY", "a key with a line's end\n"),
+        ("REGLAB_ADMIN_KEY", "x" * 201),
     ],
 )
 def test_other_variables_are_refused_by_their_names(variable, said):

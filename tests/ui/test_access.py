@@ -17,6 +17,7 @@ from reglab.deployment import Deployment
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
+from reglab.experiments.publications import PUBLICATIONS
 from reglab.experiments.sweep import sweep
 from reglab.publishing.hub import gather
 from reglab.runs.owner import FILE, HERE, Visitor, hashed, is_owned_by, owner_of, write_owner
@@ -209,6 +210,19 @@ def test_a_sweep_that_others_have_finished_is_still_to_be_trained(open_lab):
     assert bob.results.price(plan).runs == 2
     with pytest.raises(RunError, match="somebody else's"):
         bob.training.stop_group(plan.group)
+
+
+def test_a_verdict_counts_nobody_elses_runs(open_lab):
+    paper, lab = PUBLICATIONS["label_smoothing"], open_lab(SHARED)
+    ann, bob, host = (lab.seen_by(visitor) for visitor in (ANN, BOB, HOST))
+    plan = paper.experiment("budget")
+    run = ann.stores.mine.create(plan.configs[0], group=plan.group)
+    assert ann.results.of_recipe(paper, "budget") == [run]
+    for other in (bob, host):
+        assert (
+            other.results.of_recipe(paper, "budget") == []
+            and other.results.reproduction(paper, "budget").told["runs"] == 0
+        )
 
 
 def test_on_a_laptop_two_browsers_are_one_person(open_lab):

@@ -43,8 +43,9 @@ def test_in_public_each_browser_has_its_own_runs_and_the_host_has_all(another_se
     ann, bob = visitors().open(server), visitors().open(server)
     assert re.fullmatch("[0-9a-f]{32}", key_of(ann)) and key_of(ann) != key_of(bob)
     ann.digits(train_size=60, epochs=300)
+    expect(ann.page.locator("#header")).to_contain_text("idle")  # the machine has been looked at
     ann.train.click()
-    wait_until(lambda: any(len(run.history()) > 1 for run in server.runs()), "does not begin", more=server.log)
+    wait_until(lambda: any(len(run.history()) > 1 for run in server.runs()), "does not begin", more=ann.text)
     going = server.runs()
     assert {owner_of(run.path) for run in going} == {hashed(key_of(ann))}, "whoever pressed Train owns it"
     named = put(server, trained, "20260101-000000-aaaaaa", key_of(ann), "ann's run")

@@ -160,7 +160,8 @@ def test_what_a_stranger_calls_does_to_a_run_what_it_does_for_whose_it_is_alone(
     server, run = public()
     ann, bob = Program(server, ANN), Program(server, BOB)
     config = {"dataset": "digits", "train_size": 60, "val_size": 60, "epochs": 400}
-    ann.named("train", config)
+    answer = ann.named("train", config)
+    assert '"success":true' in answer, answer
     [going] = [other for other in server.runs() if other != run]
     wait_until(lambda: len(going.history()) > 1, "does not begin", more=server.log)
     for _ in range(2):

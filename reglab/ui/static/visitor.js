@@ -1,8 +1,7 @@
 // Whose page this is: a random key, made once in each browser, goes along with whatever the page asks of its own server, which
 // keeps a hash of it beside the runs that it starts. Loaded in the head, after storage.js and before Gradio's own code.
 (() => {
-  const NAME = "reglab-key", HOST = "reglab-admin", PLAIN = /^[\x21-\x7e]{1,200}$/;
-
+  const NAME = "reglab-key", HOST = "reglab-admin", PLAIN = /^[\x20-\x7e]{1,200}$/;
   let mine = "", host = "";
 
   function keep(where, name, text) {
