@@ -103,8 +103,10 @@ class Program:
         return self.call(first, filled, **typed)
 
     def asked(self, endpoint: int, data: list[Any], clicked: Any = None) -> str:
-        self.sessions += 1  # a page of its own each time, which knows nothing of the calls before
-        session = f"session-{self.sessions}-{id(self)}"
+        # A page of its own each time, which knows nothing of the calls before, at an address of its own.
+        self.sessions += 1
+        session, address = f"session-{self.sessions}-{id(self)}", f"10.0.{self.sessions // 200}.{self.sessions % 200}"
+        self.http.headers["X-Forwarded-For"] = address
         sent = {"fn_index": endpoint, "data": data, "session_hash": session, "event_data": clicked}
         joined = self.http.post("/gradio_api/queue/join", json=sent)
         if joined.status_code != 200:
@@ -131,7 +133,7 @@ def public(another_server, trained) -> Callable[..., tuple[Server, Run]]:
     """Starts a server of the public, and puts a finished run of ann's on it."""
 
     def start(**changes: str) -> tuple[Server, Run]:
-        server = another_server(cifar10=False, REGLAB_DEPLOYMENT="public", **changes).start()
+        server = another_server(cifar10=False, REGLAB_DEPLOYMENT="public", REGLAB_PROXIES="1", **changes).start()
         run = Run(shutil.copytree(trained["path"], server.store.root / "20260101-000000-aaaaaa"))
         write_owner(run.path, ANN)
         run.rename(SECRET)
