@@ -13,6 +13,7 @@ from pages import a_one
 from servers import wait_until
 
 from reglab.config import RunConfig
+from reglab.deployment import Deployment
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 from reglab.ui.shell import tools
@@ -24,6 +25,12 @@ def test_without_the_package_the_start_ends_in_a_sentence(here, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mcp.server.streamable_http_manager", None)
     with pytest.raises(ConfigError, match=r"^REGLAB_MCP is set, and the package mcp is not installed: .*\.$"):
         tools.tools_app(here)
+
+
+def test_a_variable_switches_them_on_and_nothing_else_does():
+    assert Deployment.here({"REGLAB_MCP": "1"}).has_tools
+    for off in ({}, {"REGLAB_MCP": "0"}, {"REGLAB_MCP": ""}, {"GRADIO_MCP_SERVER": "True"}):
+        assert not Deployment.here(off).has_tools
 
 
 def test_what_a_config_may_say_is_told_by_the_classes():
