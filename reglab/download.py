@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reglab import compat
-from reglab.errors import DataError
+from reglab.errors import DataError, is_full
 from reglab.redaction import without_paths
 
 Progress = Callable[[str, int, int], None]
@@ -150,5 +150,10 @@ def why(error: BaseException) -> str:
     status = compat.huggingface_hub.status_of(error)
     if status is not None:
         return f"the Hub answered {status}"
+    seen: BaseException | None = error
+    while seen is not None:  # the Hub's client wraps what the system said
+        if is_full(seen):
+            return "the disk is full"
+        seen = seen.__cause__ or seen.__context__
     words = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
     return without_paths(words.splitlines()[0])[:120].rstrip(".: ")

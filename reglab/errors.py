@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 MARKED = re.compile("\x02(-*)([\\w.]+)\x03")  # a setting inside a sentence; nobody can type these two characters
 
@@ -63,6 +65,43 @@ class ForbiddenError(RunError):
 
 class BusyError(ConfigError):
     """It can be had, but not now: the queue is full, or whoever asks has had enough for the moment."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk has no room, this user may take no more of it, or a file may grow no farther."""
+
+
+class DiskFull(RunError, OSError):
+    """There is no room on the disk: whoever handles either of the two handles this."""
+
+    def __init__(
+        self, sentence: str = "The disk is full: delete some runs or free some space there, then try again."
+    ) -> None:
+        super().__init__(sentence)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk being full is what went wrong."""
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in FULL)
+
+
+def cause(error: OSError) -> str:
+    """What the system says went wrong, in a few words to stand in brackets."""
+    return "the disk is full" if is_full(error) else error.strerror or str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def full_in_words() -> Iterator[None]:
+    """What is written here fails with `DiskFull` where there is no room, which is a sentence for the person at the screen."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error) and not isinstance(error, DiskFull):
+            raise DiskFull from error
+        raise
 
 
 PROBLEMS = (ConfigError, DataError, RunError)

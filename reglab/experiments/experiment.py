@@ -28,7 +28,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reglab.config import RunConfig, init_before
-from reglab.errors import ConfigError, RunError
+from reglab.errors import ConfigError, RunError, cause
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
 from reglab.runs.names import fitted
@@ -186,7 +186,7 @@ class Experiment(BaseModel):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"The run folder cannot be made ({error.strerror}):"
+                f"The run folder cannot be made ({cause(error)}):"
                 " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
             ) from None
         with FileLock(folder / ".lock"):

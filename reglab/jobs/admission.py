@@ -29,6 +29,7 @@ from reglab.jobs.pace import Pace, memory
 from reglab.jobs.turns import address_of
 from reglab.models import ModelSpec, pretrained
 from reglab.models.effort import Effort, effort
+from reglab.runs.room import LEAST
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.timed import kind, timed
@@ -36,6 +37,7 @@ from reglab.runs.view import RunView
 
 HOUR = 3_600.0
 STEP = 0.125  # of the width
+COPIES = 5  # of its weights in a run's folder: the best, the best at the last snapshot, and there the last with AdamW's two means
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,12 @@ class Admission:
             else:
                 told.append(pace.seconds(c, self._effort(c)) if pace else 0.0)
         return told
+
+    def bytes_on_disk(self, seat: str, configs: Sequence[RunConfig]) -> list[int]:
+        """What the folder of each of these runs will take, about; of the host's, who has no quota, nothing is counted."""
+        if not seat or not (self.limits.disk or self.limits.disk_each):
+            return [LEAST] * len(configs)
+        return [LEAST + (0 if c.on_features else COPIES * 4 * self._effort(c).parameters) for c in configs]
 
     # ---- what is too much
     def _check_size(self, c: RunConfig) -> None:
@@ -248,7 +256,8 @@ class Admission:
             hour = f" and {self.limits.hour_minutes:g} an hour{left}"
         takes = ""
         if all(seconds := self.seconds(configs)):
-            what = "this one takes" if len(configs) == 1 else f"these {len(configs)} take together"
+            n = len(configs)
+            what = "this one takes" if n == 1 else "both together take" if n == 2 else f"these {n} together take"
             takes = f"; {what} {in_words(sum(seconds))}"
         return f"Up to {self.limits.run_minutes:g} minutes a run{hour}{takes}."
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-
 from reglab import compat
-from reglab.errors import ConfigError, DataError, RunError
+from reglab.errors import ConfigError, DataError, DiskFull, RunError, is_full
 from reglab.redaction import without_paths
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The disk has no room, this user may take no more of it, or a file may grow no farther."""
+FULL = "The disk is full: free some space, then resume."
 
 
 def in_words(error: Exception) -> str:
     """What happened, and what helps; what nobody foresaw is called a fault of this program."""
-    if isinstance(error, (ConfigError, DataError, RunError)):
+    if isinstance(error, (ConfigError, DataError, RunError)) and not isinstance(error, DiskFull):
         return str(error)
     if lacks_memory(error):
         return "Out of memory: use a smaller batch size, fewer images or a smaller network, then resume."
-    if isinstance(error, OSError) and error.errno in FULL:
-        return f"The disk is full ({error.strerror}): free some space, then resume."
+    if is_full(error):
+        return FULL
     if isinstance(error, OSError):
         why = without_paths(error.strerror or str(error))
         return f"The run could not be written ({why}): look after the disk that it is on, then resume."

@@ -26,7 +26,9 @@ from reglab.errors import ConfigError, DataError
 from reglab.jobs.processes import child_environment
 from reglab.models import pretrained
 from reglab.redaction import redact_output
+from reglab.runs.room import has_room
 
+TWICE = 2  # what is downloaded is kept beside what is made of it
 State = Literal["idle", "running", "ready", "failed"]
 
 
@@ -55,13 +57,14 @@ class Fetch:
     """One data set, or the weights of one network, on its way to this machine.
 
     Stopped after `idle_seconds` without a step forward, or after `total_seconds`. A fetch that failed can be
-    started again; files that came through whole are not downloaded twice.
+    started again; files that came through whole are not downloaded twice. It doesn't begin where less than `floor` bytes
+    of the disk would stay free.
     """
 
-    def __init__(self, key: str, idle_seconds: float = 60, total_seconds: float = 900):
+    def __init__(self, key: str, idle_seconds: float = 60, total_seconds: float = 900, floor: int = 0):
         self.source = remote(key)
         self._instead = pretrained.instead() if pretrained.is_timm(key) else data.INSTEAD
-        self.idle_seconds, self.total_seconds = idle_seconds, total_seconds
+        self.idle_seconds, self.total_seconds, self._floor = idle_seconds, total_seconds, floor
         self.command = [sys.executable, "-m", "reglab.jobs.fetch", key]
         self.status = self._begun("idle", f"{self.source.title} is not on its way.")
         self._process: subprocess.Popen[str] | None = None
@@ -96,6 +99,12 @@ class Fetch:
         """Begin, or begin again; does nothing while it runs."""
         with self._lock:
             if self.state == "running":
+                return
+            needed = TWICE * self.source.megabytes * 1_000_000
+            if not has_room(data.cache_folder(), needed, self._floor):
+                why = "too little of the disk is free" if self._floor else "the disk is full"
+                sentence = f"{self.source.title} could not be fetched ({why}): {self._instead}, or try again."
+                self.status = self._begun("failed", sentence)
                 return
             self._process = subprocess.Popen(
                 self.command,

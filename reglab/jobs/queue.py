@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,8 +25,9 @@ from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.pace import Pace, measured
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
-from reglab.jobs.turns import address_of, in_turn, serve
+from reglab.jobs.turns import address_of, in_turn, key_of, serve
 from reglab.runs.recording import conclude
+from reglab.runs.room import Room
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
@@ -79,6 +80,7 @@ class Jobs:
         self.store, self.limits = store, limits
         self._places = where or here.places(store.root)
         self.admission = Admission(limits, store, self.view, self.pace)
+        self.room = Room(store, limits, lambda run: self.view(run).is_live)
         self._looker = IsolatedProcess()  # at the machine
         self._lock = threading.RLock()
         self._queue: list[Job] = []
@@ -167,6 +169,7 @@ class Jobs:
         """
         device = self._device(runs[0].config)
         seconds = self.admission.check_resumed(owner, runs)
+        self.room.make(owner=key_of(owner), is_host=not owner, keep=runs)
         with self._lock:
             self.admit(owner)
             for run in runs:
@@ -178,12 +181,12 @@ class Jobs:
             self.admission.charge(owner, seconds)
             self._enqueue([runs], device, owner, seconds=seconds)
 
-    def admit(self, owner: str, configs: Sequence[RunConfig] = ()) -> None:
-        """Whether this visitor may ask for more, and for these runs.
+    def admit(self, owner: str, configs: Sequence[RunConfig] = (), keep: Collection[Run] = ()) -> None:
+        """Whether this visitor may ask for more, and for these runs; old ones but `keep` may have to make room for them.
 
         Raises:
             ConfigError: The queue, or this visitor's part of it, is full, or this is more than they may ask for.
-            RunError: The server is shutting down.
+            RunError: The server is shutting down, or there is no room on the disk.
         """
         with self._lock:
             waiting = {(address_of(job.owner), job.batch) for job in self._queue}
@@ -199,6 +202,8 @@ class Jobs:
         if configs and owner:
             self.machine(timeout=60)  # whose pace decides
             self.admission.check(owner, configs)
+        if configs:
+            self.room.make(sum(self.admission.bytes_on_disk(owner, configs)), key_of(owner), not owner, keep)
 
     def check(self, owner: str, configs: Sequence[RunConfig]) -> None:
         """Whether each of these runs is one that this visitor may have, whatever waits now. Raises `ConfigError`."""
@@ -219,6 +224,7 @@ class Jobs:
         for runs in jobs:
             for run in runs:
                 run.reopen()
+        for runs in jobs:
             bounds = self.admission.bounds(owner)
             takes = sum(seconds.get(run, 0.0) for run in runs)
             self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds, takes))

@@ -9,16 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reglab.errors import full_in_words
+
+RESERVE, RESERVED = ".reserve", 2**16  # bytes
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write, sync, rename, sync the folder: after a crash there is the old file or the new one.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written to. Nothing is left behind then.
+        DiskFull: There is no room. Nothing is left behind then.
+        OSError: The folder cannot be written to; the same.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with open(temporary, "wb") as out:
+        with full_in_words(), open(temporary, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
@@ -75,3 +80,14 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def hold_reserve(folder: Path) -> None:
+    """Keep some room in a folder, of random bytes since a disk may store zeros in none. Raises `DiskFull` and `OSError`."""
+    if not (folder / RESERVE).exists():
+        write_bytes(folder / RESERVE, os.urandom(RESERVED))
+
+
+def free_reserve(folder: Path) -> None:
+    """Give that room back, for a last word when there is no other."""
+    (folder / RESERVE).unlink(missing_ok=True)

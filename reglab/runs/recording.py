@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from reglab.runs.clock import Clock
-from reglab.runs.files import keep_beside, write_bytes, write_json
+from reglab.runs.files import free_reserve, keep_beside, write_bytes, write_json
 from reglab.runs.lines import append
 from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, RIGHT, Run
 from reglab.runs.tensors import checksum, tensor_bytes
@@ -60,6 +61,8 @@ def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Ite
             if isinstance(event, (Finished, Stopped, Failed)):
                 clock.write(final=True)
                 seal(run)
+                if isinstance(event, Finished):
+                    free_reserve(run.path)
             elif isinstance(event, Paused):
                 clock.pause()
             yield event
@@ -105,15 +108,16 @@ def write_machine(run: Run, event: Started) -> None:
 
 
 def conclude(run: Run, event: Failed | Stopped) -> None:
-    """End a run from outside its training. A full disk is no reason to raise: the run then counts as interrupted.
+    """End a run from outside its training. Where the disk is full, the run's reserve makes room for this last word.
 
-    Whoever trained it may have been killed in the middle of a line, which is left as it is.
+    What cannot be written at all is no reason to raise: the run then counts as interrupted. Whoever trained it may have been
+    killed in the middle of a line, which is left as it is.
     """
-    try:
+    if isinstance(event, Failed):
+        free_reserve(run.path)
+    with contextlib.suppress(OSError):
         append(run.path / "metrics.jsonl", event.to_json())
         seal(run)
-    except OSError:
-        pass
 
 
 def stopped_here(run: Run, reason: str | None = None) -> Stopped:

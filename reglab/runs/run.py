@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import Timeout
 
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError
+from reglab.errors import ConfigError, RunError, full_in_words
 from reglab.runs import names, right
-from reglab.runs.files import read_json, write_bytes
+from reglab.runs.files import hold_reserve, read_json, write_bytes
 from reglab.runs.lines import FARTHEST, newest, read_from
 from reglab.runs.lock import hold, is_held
 from reglab.runs.tensors import Damaged, checksum, read_tensors
@@ -248,7 +248,13 @@ class Run:
         raise RunError(f"The best weights of run {self.name} are not those of its snapshot.")
 
     def reopen(self) -> None:
-        """Take back the last word of a run that is about to go on, so that nobody reads it as ended meanwhile."""
+        """Take back the last word of a run that is about to go on, so that nobody reads it as ended meanwhile.
+
+        Raises:
+            DiskFull: There is no room for it to go on.
+            OSError: The folder cannot be written to.
+        """
+        hold_reserve(self.path)
         (self.path / "stop").unlink(missing_ok=True)
         lines = self.lines()[0]
         if lines and lines[-1].get("event") in (Stopped.name, Failed.name):
@@ -288,7 +294,8 @@ class Run:
 
     def ask_to_stop(self) -> None:
         """Whoever trains it, in whatever process, looks for this file before every step."""
-        (self.path / "stop").touch()
+        with full_in_words():
+            (self.path / "stop").touch()
 
     def should_stop(self) -> bool:
         """Whether somebody has asked it to."""
@@ -311,9 +318,9 @@ class Run:
         shutil.rmtree(doomed, ignore_errors=True)
 
     def zip(self, folder: Path) -> Path:
-        """The whole run as one file, without what is only needed to go on."""
+        """The whole run as one file, without what is only needed to go on. Raises `DiskFull`."""
         target = folder / f"{self.id}.zip"
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        with full_in_words(), zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(self.path.iterdir()):
                 if file.name in (*LISTED, "manifest.json", "README.md") and file.name not in TO_GO_ON:
                     archive.write(file, f"{self.id}/{file.name}")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from reglab import ROOT, __version__
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError, UnknownRunError
+from reglab.errors import ConfigError, RunError, UnknownRunError, cause
 from reglab.runs import names
-from reglab.runs.files import write_json
+from reglab.runs.files import hold_reserve, write_json
 from reglab.runs.owner import write_owner
 from reglab.runs.run import FORMAT, Run
 from reglab.runs.view import RunView, Views
@@ -77,12 +77,13 @@ class Store:
             run.path.mkdir(parents=True)
             write_owner(run.path, self._key)  # before anybody can take it for a run, and one of nobody
             write_json(run.path / "config.json", described)
+            hold_reserve(run.path)
             if name:
                 run.rename(name)
         except OSError as error:
             shutil.rmtree(run.path, ignore_errors=True)
             raise ConfigError(
-                f"The run folder cannot be made ({error.strerror}):"
+                f"The run folder cannot be made ({cause(error)}):"
                 " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
             ) from None
         return run

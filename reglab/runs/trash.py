@@ -19,7 +19,7 @@ import shutil
 import time
 from pathlib import Path
 
-from reglab.errors import RunError
+from reglab.errors import RunError, cause, is_full
 from reglab.runs.run import Run
 from reglab.runs.store import ID, Store, unknown
 
@@ -48,7 +48,10 @@ class Trash:
         except FileNotFoundError:
             raise unknown(run.id, self.store.root) from None
         except OSError as error:
-            raise RunError(f"Run {run.name} cannot be deleted ({error.strerror}): see who may write there.") from None
+            if is_full(error):  # not even the trash can be made: then there is no other way to have room again
+                run.delete()
+                return
+            raise RunError(f"Run {run.name} cannot be deleted ({cause(error)}): see who may write there.") from None
         self.empty()
 
     def runs(self) -> list[Run]:

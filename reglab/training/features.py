@@ -20,7 +20,7 @@ import numpy as np
 
 from reglab import compat, machine, models
 from reglab.data import Split, cache_folder
-from reglab.errors import DataError
+from reglab.errors import DataError, cause
 from reglab.models import pretrained
 from reglab.training.events import Event, Preparing, Stopped
 
@@ -196,7 +196,7 @@ class Shelf:
             os.replace(temporary, self.folder / name)
         except OSError as error:
             raise DataError(
-                f"The features cannot be kept in the cache ({error.strerror}): free some space there, or name another"
+                f"The features cannot be kept in the cache ({cause(error)}): free some space there, or name another"
                 " folder in REGLAB_CACHE."
             ) from None
         self._read.add(name)

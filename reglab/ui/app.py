@@ -80,7 +80,9 @@ def build(lab: Lab) -> gr.Blocks:
                 with gr.Tab(tab.title, id=tab.key) as place:
                     made = tab(lab, page)
                 place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
-        blocks.load(train.load, page.visitor, train.loaded, **QUIET)
+        opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
+        if lab.training.is_limited:
+            opened.then(train.allow, *train.allowing, **QUIET)
         train.minutes.ask(blocks)
         blocks.load(None, js=NAMED)
         blocks.load(None, js=TIMES)
@@ -148,6 +150,8 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
         not lab.deployment.has_zero_gpu
     ):  # whose processes are forks of this one; nobody knows what its driver looks into
         sandbox.hide()
+    for line in lab.deployment.limits.told():
+        print(line, flush=True)
     lab.warm()
     atexit.register(lab.close)
     if threading.current_thread() is threading.main_thread():

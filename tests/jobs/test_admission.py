@@ -203,7 +203,7 @@ def test_the_page_is_told_in_one_line(admission, store):
     assert admission.told(HERE, [quick]) == "Up to 10 minutes a run and 30 an hour; this one takes less than a minute."
     assert admission.told("", [quick]) == "", "the host is told nothing"
     pair = [quick, quick.model_copy(update={"seed": 1})]
-    assert admission.told(HERE, pair).endswith("; these 2 take together less than a minute.")
+    assert admission.told(HERE, pair).endswith("; both together take less than a minute.")
     run = store.create(quick)
     admission.charge(HERE, {run: 720.0})
     assert "an hour, of which 30 are left" not in admission.told(HERE, [quick])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reglab.cli.options import json_option, load_with_progress, matching, runs_option, stop_on_signals, store_of
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, DataError
+from reglab.errors import ConfigError, DataError, cause
 
 if TYPE_CHECKING:
     from reglab.teaching.sheet import Finding, Sheet
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             args.csv.write_text(sheet.to_csv(rows), encoding=SPREADSHEET)
         except OSError as error:
-            raise ConfigError(f"{args.csv} cannot be written ({error.strerror}): name another file.") from None
+            raise ConfigError(f"{args.csv} cannot be written ({cause(error)}): name another file.") from None
     fine = all(row["fine"] for row in rows)
     if args.json:
         for row, findings in zip(rows, told.values(), strict=True):

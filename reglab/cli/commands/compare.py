@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from reglab.cli.options import json_option, runs_option, store_of
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, cause
 
 ABOUT = "put runs side by side and say whether the difference is real"
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 path.write_bytes(content)
             except OSError as error:
-                raise ConfigError(f"{path} cannot be written ({error.strerror}): name another file.") from None
+                raise ConfigError(f"{path} cannot be written ({cause(error)}): name another file.") from None
     if args.json:
         print(json.dumps(report.to_json(told, args.metric)))
         return 0

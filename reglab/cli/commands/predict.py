@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reglab.cli.options import checkpoint, json_option, matching, runs_option
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, cause
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,4 +85,4 @@ def _draw(seen: np.ndarray, answer: Answer, file: str) -> None:
     try:
         with_scale(overlay(seen, answer.cam), f"speaks for {answer.label}: nothing .. most").save(file, "PNG")
     except OSError as error:
-        raise ConfigError(f"{file} cannot be written ({error.strerror}): choose another place.") from None
+        raise ConfigError(f"{file} cannot be written ({cause(error)}): choose another place.") from None

@@ -29,14 +29,15 @@ def train(experiment: Experiment, jobs: Jobs, owner: str = "", store: Store | No
             run = made.get(config.model_dump_json())
             return run is None or is_left(run, jobs.status(run), experiment.prune)
 
-        jobs.admit(owner, [config for config in experiment.configs if is_new(config)])
-        runs = experiment.folders_while_locked(store)
-        left = [run for run in runs if is_left(run, jobs.status(run), experiment.prune)]
+        jobs.admit(owner, [config for config in experiment.configs if is_new(config)], keep=list(made.values()))
+        runs: list[Run] = []
         try:
+            runs = experiment.folders_while_locked(store)
+            left = [run for run in runs if is_left(run, jobs.status(run), experiment.prune)]
             submit = jobs.submit if experiment.is_one_job else jobs.submit_each
             submit(left, owner=owner, prune=experiment.prune)
         except (ConfigError, RunError):
-            for run in runs:
+            for run in {*runs, *experiment.made(store).values()}:
                 if run.id not in before:
                     run.delete()
             raise

@@ -13,8 +13,12 @@ from reglab.models import pretrained
 class Datasets:
     """The downloads of one server, one for each data set or network, however many visitors wait for it."""
 
-    def __init__(self) -> None:
-        self.fetches = {key: Fetch(key) for key in (*data.SOURCES, *pretrained.OFFERED) if fetch.remote(key).repo}
+    def __init__(self, floor: int = 0) -> None:
+        """`floor`: bytes of the disk that stay free."""
+        self._floor = floor
+        self.fetches = {
+            key: Fetch(key, floor=floor) for key in (*data.SOURCES, *pretrained.OFFERED) if fetch.remote(key).repo
+        }
 
     def warm(self) -> None:
         """CIFAR-10 in the background, if it is not here yet."""
@@ -64,10 +68,12 @@ class Datasets:
         for key, instead in ((config.dataset, data.INSTEAD), (config.model if config.pretrained else "", "")):
             if not key or fetch.is_local(key):
                 continue
-            going = self.fetches.setdefault(key, Fetch(key))
+            going = self.fetches.setdefault(key, Fetch(key, floor=self._floor))
             if going.state == "failed":
                 raise DataError(going.sentence)
             going.start()
+            if going.state == "failed":
+                raise DataError(going.sentence)
             raise DataError(f"{going.sentence} Wait until it is here, or {instead or pretrained.instead()}.")
 
     def ready_to_look(self, config: RunConfig) -> None:

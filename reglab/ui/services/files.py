@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reglab.errors import PROBLEMS, ConfigError
+from reglab.errors import PROBLEMS, ConfigError, full_in_words
 from reglab.experiments import report
 from reglab.runs.run import Run
 from reglab.teaching import sheet
@@ -46,19 +46,21 @@ class Files:
         Raises `RunError` where they may not. The networks that ship are for all.
         """
         self.runs.check_taken(run)
-        target = run.zip(self._fresh())
+        with full_in_words():
+            target = run.zip(self._fresh())
         if not (run.path / "README.md").exists():
             with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
                 card = self.predictions.card(run)
-                with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+                with full_in_words(), zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
                     archive.writestr(f"{run.id}/README.md", card)
         return target
 
     def comparison(self, kind: str, runs: Sequence[Run], metric: str, axis: str) -> Path:
         """A file of that kind (html, png, csv or json). Raises `ConfigError` or `RunError`."""
         content = report.file(kind, self.results.comparison(runs), metric, axis)
-        target = self._fresh() / f"comparison.{kind}"
-        target.write_bytes(content)
+        with full_in_words():
+            target = self._fresh() / f"comparison.{kind}"
+            target.write_bytes(content)
         return target
 
     def sheet(self, runs: Sequence[Run], tries: Mapping[str, tuple[Any, Any]], name: str) -> Path:
@@ -71,8 +73,9 @@ class Files:
             raise ConfigError("There is no run of yours on the screen: press Train, and wait until it is finished.")
         mine = max(own, key=lambda run: (run.id in tries, len(run.config.regularizers)))
         told = sheet.make(mine, name, *tries.get(mine.id, (None, None)))
-        target = self._fresh() / told.file_name
-        target.write_text(told.to_json(), "utf-8")
+        with full_in_words():
+            target = self._fresh() / told.file_name
+            target.write_text(told.to_json(), "utf-8")
         return target
 
     def _fresh(self) -> Path:

@@ -33,7 +33,7 @@ class Lab:
         own = runs or runs_store()
         self.stores = Stores(own, shipped or checkpoints_store(), own).seen_by(HERE, self.access)
         self.keeping = Keeping(own, self.deployment)
-        self.datasets = Datasets()
+        self.datasets = Datasets(self.deployment.limits.disk_floor)
         self.training = Training(self.stores, self.datasets, self.access)
         self.runs = Runs(HERE, self.access, self.stores, self.training)
         self.results = Results(self.stores, self.training)

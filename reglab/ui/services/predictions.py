@@ -16,9 +16,10 @@ from reglab.analysis.pictures import View
 from reglab.analysis.predict import Answer
 from reglab.analysis.preview import Look
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError
+from reglab.errors import BusyError, ConfigError, RunError
 from reglab.jobs.decoder import Decoder
 from reglab.jobs.isolation import IsolatedProcess, Lanes
+from reglab.jobs.turns import address_of
 from reglab.models import pretrained
 from reglab.publishing import model_card
 from reglab.runs.run import Run
@@ -43,7 +44,7 @@ class Predictions:
         self.lanes = Lanes("predictions", "preview", "inside", "errors", "cards", "timm", memory=MEMORY)
         self.decoder = Decoder()  # pictures are opened in none of these
         self.evaluations = IsolatedProcess()
-        self.evaluating: set[str] = set()
+        self.evaluating: dict[str, str] = {}  # the id of a run -> the address of whoever asked
         self._evaluating = threading.Lock()
         self._looks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._looking = threading.Lock()
@@ -141,15 +142,21 @@ class Predictions:
             self.datasets.ready(run.config)
         else:
             self.datasets.ready_to_look(run.config)
+        limits, address = self.runs.access.deployment.limits, address_of(self.runs.training.seat)
+        most = limits.run_minutes if address else None  # of the host nothing is limited
         with self._evaluating:
             if run.id in self.evaluating:
                 raise RunError(f"Run {run.name} is being evaluated already: wait for that.")
-            self.evaluating.add(run.id)
+            if most and address in self.evaluating.values():
+                raise BusyError(
+                    "An evaluation of yours is under way already: wait for it, and ask for the next one then."
+                )
+            self.evaluating[run.id] = address
         try:
-            self.evaluations.call(evaluate.evaluate, run, timeout=EVALUATING)
+            self.evaluations.call(evaluate.evaluate, run, timeout=60 * most if most else EVALUATING)
         finally:
             with self._evaluating:
-                self.evaluating.discard(run.id)
+                del self.evaluating[run.id]
                 if not self.evaluating:
                     self.evaluations.close()  # it has done its work and need not sit in memory
         if not mistakes.is_ready(run):

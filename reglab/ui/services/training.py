@@ -51,6 +51,16 @@ class Training:
         """Stop the workers, with a snapshot each."""
         self.jobs.close()
 
+    # ---- what is allowed
+    @property
+    def is_limited(self) -> bool:
+        """Whether visitors are told of their minutes here. On ZeroGPU those are minutes of a quota that others count."""
+        return bool(self.jobs.limits.run_minutes) and not self.access.deployment.has_zero_gpu
+
+    def allowed(self, experiment: Experiment) -> str:
+        """What this visitor may ask for, and what this takes of it, in one line; nothing for the host."""
+        return self.jobs.admission.told(self.seat, experiment.configs) if self.is_limited else ""
+
     # ---- starting
     def start(self, experiment: Experiment) -> list[Run]:
         """Queue what is left of an experiment: the only way to start anything. Returns all its runs.

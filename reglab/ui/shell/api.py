@@ -24,7 +24,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from reglab import compat
-from reglab.errors import PROBLEMS, BusyError, ConfigError, DataError, ForbiddenError, UnknownRunError
+from reglab.errors import PROBLEMS, BusyError, ConfigError, DataError, DiskFull, ForbiddenError, UnknownRunError
 from reglab.runs.owner import LEAST, MOST, Visitor
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
@@ -38,7 +38,7 @@ NO_KEY = f"X-Reglab-Key must have {LEAST} to {MOST} characters, so that nobody g
 NO_PICTURE = "There is no picture: send a PNG, JPEG or WebP file as the body, or as the file of a form."
 FAULT = "Something went wrong here, and what it was is in the log of the server: try again, or ask for something else."
 STATUS = (
-    (UnknownRunError, 404), (ForbiddenError, 403), (BusyError, 429), (ConfigError, 400), (DataError, 503), (Exception, 409)
+    (DiskFull, 507), (UnknownRunError, 404), (ForbiddenError, 403), (BusyError, 429), (ConfigError, 400), (DataError, 503), (Exception, 409)
 )  # fmt: skip
 """What is raised -> the status that says so; the first that fits."""
 AGAIN = {429: 30, 503: 10}  # seconds
@@ -119,6 +119,7 @@ class Light:
         self.crowd.check_pace("calls", scope["client"][0], self.crowd.room.calls)
         with self.crowd.one_of("calls", self.crowd.room.waiting):
             if function is predict:
+                bodies.check_room(self.lab.deployment.limits.disk_floor)
                 with self.crowd.one_of("uploads", self.crowd.room.uploads), tempfile.TemporaryDirectory() as folder:
                     answer = await self._answer(function, scope, await picture(scope, receive, Path(folder)))
             elif scope["method"] == "POST":

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from reglab.runs.room import has_room, too_full
 from reglab.ui.shell.asgi import Message, Receive, Refusal, Scope, header
 
 MOST_JSON = 2**20
@@ -57,6 +61,12 @@ class Arriving:
         while not self._is_complete:
             pieces.append((await self.receive()).get("body", b""))
         return b"".join(pieces)
+
+
+def check_room(floor: int) -> None:
+    """Raises `Refusal` where a file would leave the disk with less than that many bytes."""
+    if not has_room(Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()), MOST_FILE, floor):
+        raise Refusal(507, too_full(floor))
 
 
 def as_json(body: bytes) -> Any:

@@ -70,6 +70,7 @@ class Shell:
                 await self.inside(scope, receive, answer)
         elif path == routes.UPLOAD:
             with self.crowd.one_of("uploads", self.crowd.room.uploads):
+                bodies.check_room(self.deployment.limits.disk_floor)
                 most = bodies.MOST_FILE + bodies.MOST_AROUND
                 arriving = bodies.Arriving(scope, receive, most, bodies.FILE_TIME)
                 form = bodies.Form(scope, arriving.receive)

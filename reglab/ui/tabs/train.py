@@ -31,7 +31,7 @@ from reglab.ui.services.minutes import Minutes
 from reglab.ui.views import curves
 from reglab.ui.views.brought import WORDS, brought_html
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import advice_html, machine_html, recipe_html, weights_html
+from reglab.ui.views.setup import advice_html, allowed_html, machine_html, recipe_html, weights_html
 
 SEARCH = (
     '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
@@ -105,6 +105,7 @@ class TrainTab:
         with gr.Column(elem_id="go"):
             self.page.plain.render()
             self.minutes = MinutesLine(Minutes(self.lab.training))
+            self.allowed = gr.HTML("", elem_id="allowed", visible=self.lab.training.is_limited)
             with gr.Row():
                 self.page.start.render()
                 self.page.stop.render()
@@ -155,6 +156,9 @@ class TrainTab:
             trigger_mode="always_last",
             **QUIET,
         )
+        if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
+            changes = [*(c.change for c in self.inputs), *(switch.change for switch in page.beside)]
+            gr.on(changes, self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
         recipe_sets = [*[by_name[name] for name in self.toggles], self.about, page.notice]
         for recipe, button in self.recipes:
             button.click(partial(self.use, recipe), [page.assignment, dataset, model], recipe_sets, **QUIET)
@@ -191,6 +195,11 @@ class TrainTab:
         )
         for other in (self.curves, self.sharing):
             other.select(lambda: False, None, self.looking, **watching)
+
+    @property
+    def allowing(self) -> tuple[list[Any], gr.HTML]:
+        """What `allow` reads and fills."""
+        return [*self.page.beside, *self.inputs], self.allowed
 
     @property
     def loaded(self) -> list[Any]:
@@ -274,6 +283,14 @@ class TrainTab:
         timm = pretrained.is_timm(asked["model"] or "")
         said = advice_html(cards.advice(asked["regularizers"]))
         return command, said, gr.update(visible=timm), weights_html(asked) if timm else "", shared, remarks, refused
+
+    def allow(self, compare: bool, scratch: bool, *values: Any) -> str:
+        """What a visitor may ask for here, and what this takes of it; nothing where the controls say no run."""
+        try:
+            config = RunConfig.parse(self.controls.config_values(values))
+            return allowed_html(self.lab.training.allowed(Experiment.pair(config, plain=compare, scratch=scratch)))
+        except PROBLEMS:
+            return ""  # what is wrong stands beside its control
 
     @property
     def in_sight(self) -> set[str]:

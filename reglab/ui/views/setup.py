@@ -29,6 +29,11 @@ def kept_html(forgetful: str, is_kept: bool) -> str:
     return render("kept.html", forgetful=forgetful, is_kept=is_kept)
 
 
+def allowed_html(line: str) -> str:
+    """What a visitor may ask for, in one quiet line; nothing where nothing is limited."""
+    return render("paragraph.html", text=line) if line else ""
+
+
 def recipe_html(recipe: Preset) -> str:
     """A recipe in one line, as a paragraph."""
     return render("paragraph.html", kind="", text=f"{recipe.title}: {recipe.about}.")
