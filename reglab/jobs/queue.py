@@ -26,6 +26,7 @@ from reglab.jobs.pace import Pace, measured
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
 from reglab.jobs.turns import address_of, in_turn, key_of, serve
+from reglab.redaction import without_paths
 from reglab.runs.recording import conclude
 from reglab.runs.room import Room
 from reglab.runs.run import Run
@@ -108,7 +109,7 @@ class Jobs:
             self._pace = seen.pop("pace", None)
             self._machine = seen
         except Exception as error:
-            self._machine = {"device": "cpu", "name": "", "error": str(error)}
+            self._machine = {"device": "cpu", "name": "", "error": without_paths(str(error))}
         self._looked.set()
         self._looker.close()  # it has done its work and need not sit in memory
 
