@@ -374,7 +374,7 @@ def test_failures_are_told_once_and_tried_again_until_it_works(kept, run, store,
         nonlocal left
         left -= 1
         if left >= 0:
-            raise OSError(28, "No space left on device")
+            raise OSError(5, "Input/output error")
         plain(files, removed)
 
     monkeypatch.setattr(kept, "write", write)
@@ -382,12 +382,12 @@ def test_failures_are_told_once_and_tried_again_until_it_works(kept, run, store,
     mirror = Mirror(store, kept)
     mirror.start()
     until(lambda: mirror.problem)
-    assert mirror.problem == "No space left on device"
+    assert mirror.problem == "Input/output error"
     until(lambda: f"runs/{run.id}/manifest.json" in kept.files())
     until(lambda: not mirror.problem)
     mirror.close()
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "(No space left on device): trying again; training goes on." in told
+    assert told.count("\n") == 1 and "(Input/output error): trying again; training goes on." in told
 
 
 def test_what_the_end_of_a_server_stops_is_copied_before_it_is_gone(kept, finished, store):
