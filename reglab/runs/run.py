@@ -304,7 +304,11 @@ class Run:
     def check_unused(self) -> None:
         """Raises `RunError` while it is being trained."""
         if self.is_locked():
-            raise RunError(f"Run {self.name} is being trained: stop it before deleting it.")
+            raise self.in_use()
+
+    def in_use(self) -> RunError:
+        """What to raise where it cannot be deleted because somebody trains it."""
+        return RunError(f"Run {self.name} is being trained: stop it before deleting it.")
 
     def delete(self) -> None:
         """Remove the folder for good; `trash.py` keeps it for a day.

@@ -8,9 +8,11 @@ import pytest
 import torch
 from conftest import tiny_config
 
+from reglab.jobs import worker
 from reglab.jobs.worker import work
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.training.events import Preparing, Stopped
 
 REPRODUCIBLE = ("metrics.jsonl", "model.safetensors", "right.json")
 
@@ -78,3 +80,25 @@ def test_a_run_that_fails_in_a_slice_has_its_last_word(store):
     bad, good = store.create(config(optimizer="sgd", lr=1e6)), store.create(config(epochs=1))
     in_slices([bad, good], 0.0)
     assert [bad.status(), good.status()] == ["failed", "finished"]
+
+
+def test_features_that_take_several_slices_get_on_in_each(store, monkeypatch):
+    kept: list[int] = []
+    plain = worker.trained
+
+    def with_features(config, split, resume, stop):
+        yield Preparing(what="features", done=len(kept), total=4)
+        while len(kept) < 4:
+            if stop():
+                yield Stopped(epoch=0, step=0)
+                return
+            kept.append(1)
+            yield Preparing(what="features", done=len(kept), total=4)
+        yield from plain(config, split, resume, stop)
+
+    monkeypatch.setattr(worker, "trained", with_features)
+    run = store.create(config(train_size=32, epochs=1))
+    work([run], deadline=0.0)
+    assert len(kept) == 1 and run.status() == "interrupted" and run.last_timing()["done"] == 1
+    in_slices([run], 0.0, most=30)
+    assert run.status() == "finished"

@@ -7,16 +7,20 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 from conftest import ROOT, environment, tiny_config
 from emulated import Scheduler, queue_timeout, quota, scheduler
+from PIL import Image
 from servers import Server, wait_until
 
 from reglab import compat
+from reglab.errors import RunError
 from reglab.jobs.places import zero_gpu
 from reglab.jobs.queue import Job
 from reglab.jobs.worker import work
@@ -265,8 +269,17 @@ def test_the_app_starts_as_zero_gpu_wants_it_and_trains_at_the_expense_of_whoeve
             wait_until(lambda run=run: run.status() not in ("interrupted", "running"), "no end", more=server.log)
             assert run.status() == "finished", run.summary()
         assert {asked.get("token") for asked in platform.scheduled()} == {token("ann"), token("bob")}
+        picture = BytesIO()
+        Image.new("RGB", (40, 40), "red").save(picture, "PNG")
+        shown = Request(f"{server.url}/api/predict?run=basic_cnn-plain", picture.getvalue(), headers)
+        with urlopen(shown) as answer:  # by a process of its own, which sees no GPU
+            assert answer.status == 200 and json.load(answer)
+
+        long = server.store.open(client.predict({**asked, "epochs": 1_000}, api_name="/train"))
+        wait_until(long.history, "it does not begin", more=server.log)
         server.process.terminate()
-        server.process.wait(20)
+        server.process.wait(30)
+        assert long.status() == "stopped" and long.resume() is not None
     finally:
         server.close()
 
@@ -313,3 +326,37 @@ def test_the_seconds_asked_for_are_those_that_are_left(store):
         '{"epoch": 3, "batch": 1, "batches": 9, "seconds": 30, "seconds_left": 1.0}\n'
     )
     assert zero_gpu.seconds_for([run], 0.0) == zero_gpu.SHORTEST
+
+
+class Between:
+    """A place in which a job is between two slices until it is `over`: nobody holds the locks of its runs."""
+
+    at_once, is_stalled = 1, False
+
+    def __init__(self) -> None:
+        self.over = self.ended = threading.Event()
+
+    def worker(self, _):
+        return self
+
+    def see_through(self):
+        self.over.wait(30)
+
+    def asked_to_stop(self):
+        pass
+
+    halt = asked_to_stop
+
+
+def test_between_two_slices_a_run_is_not_deleted(here, monkeypatch):
+    jobs, place = here.training.jobs, Between()
+    monkeypatch.setattr(jobs, "_places", {"cpu": place})
+    run = here.stores.own.create(config(device="cpu"))
+    jobs.submit([run])
+    assert not run.is_locked()
+    with pytest.raises(RunError, match="is being trained: stop it"):
+        here.runs.delete(run)
+    place.over.set()
+    wait_until(lambda: jobs.counts() == (0, 0), "the job does not end")
+    here.runs.delete(run)
+    assert not run.path.exists()

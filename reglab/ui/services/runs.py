@@ -38,8 +38,11 @@ class Runs:
     def delete(self, run: Run) -> None:
         """Put it into the trash; one that waits leaves the queue first. Raises `RunError` while it is being trained."""
         self.access.check(self.visitor, run)
-        if self.training.jobs.status(run) == "queued":
+        status = self.training.jobs.status(run)
+        if status == "queued":
             self.training.jobs.stop(run)
+        elif status in ("running", "stalled"):  # between two slices of ZeroGPU nobody holds its lock
+            raise run.in_use()
         self.trash.put(run)
 
     def deleted(self) -> list[Run]:
