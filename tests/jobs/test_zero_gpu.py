@@ -61,6 +61,10 @@ def in_request(token, function):
     each.start()
     each.join()
 
+def epochs(run):  # read as bytes: a lock that Python 3.11 has around what is cached would be held in a process forked off meanwhile
+    metrics = run.path / "metrics.jsonl"
+    return metrics.read_bytes().count(b'"event": "epoch"') if metrics.exists() else 0
+
 def wait(until=lambda: False):
     end = time.monotonic() + 60
     while any(jobs.counts()) and time.monotonic() < end and not until():
@@ -76,7 +80,7 @@ for token, ids in {pressed!r}:
         wait()
 if {stop_when}:
     runs = store.runs()
-    wait(lambda: all(run.history() for run in runs) and jobs.counts()[0] == {stop_when})
+    wait(lambda: all(map(epochs, runs)) and jobs.counts()[0] == {stop_when})
     jobs.stop_all(runs)
 wait()
 print(json.dumps(jobs.machine()))
@@ -186,7 +190,7 @@ KILLED = (
 import multiprocessing
 run = store.open({run!r})
 in_request({token!r}, lambda: jobs.submit([run]))
-wait(lambda: len(run.history()) > 2)
+wait(lambda: epochs(run) > 2)
 multiprocessing.active_children()[0].kill()
 wait()
 told = dict(status=run.status(), reason=run.summary().get("reason"), can_go_on=run.resume() is not None)
