@@ -150,6 +150,7 @@ def test_a_pair_is_trained_in_slices_that_its_visitor_pays_for(platform, store, 
     as_in_one_go(pair, tmp_path / "whole")
 
 
+@pytest.mark.slow
 @needs_spaces
 def test_jobs_of_several_visitors_go_on_at_once_each_at_its_own_expense(platform, store, tmp_path):
     runs = [store.create(config(epochs=1_000, seed=seed)) for seed in range(3)]
@@ -212,6 +213,7 @@ def test_who_has_fewer_seconds_left_than_a_slice_takes_gets_a_slice_of_these(pla
     assert [int(asked["durationSeconds"]) for asked in platform.scheduled()] == [40 * factor, 30]
 
 
+@pytest.mark.slow
 @needs_spaces
 def test_a_gpu_that_is_taken_back_in_the_middle_costs_no_more_than_the_last_snapshot(platform, store, tmp_path):
     run = store.create(config(epochs=12))
@@ -257,7 +259,7 @@ def test_outside_of_a_slice_nothing_takes_the_emulation_for_a_gpu(platform, tmp_
 def test_the_app_starts_as_zero_gpu_wants_it_and_trains_at_the_expense_of_whoever_calls(platform, tmp_path):
     from gradio_client import Client
 
-    server = Server(tmp_path / "space", cifar10=False, **platform.environment(tmp_path), SPACE_ID="somebody/lab")
+    server = Server(tmp_path / "space", cifar10=False, **platform.environment(tmp_path), REGLAB_DEPLOYMENT="laptop")
     try:
         server.start(("tests/emulated.py",))
         assert [path for path, _ in platform.asked] == ["/startup-report"]
