@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         began = time.perf_counter()
         try:
             with tempfile.TemporaryDirectory() as folder:
-                figures = function(How(Path(folder), short=args.short))
+                figures = function(How(Path(folder), short=args.short, most=args.most))
         except NotHere as lacks:
             print(f"{name}: not done, this {lacks}.", flush=True)
             continue
@@ -76,6 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="They are: " + ", ".join(FAULTS))
     parser.add_argument("--only", type=names, help="names, with commas between them")
     parser.add_argument("--short", action="store_true", help="each a few times, and nothing is written")
+    parser.add_argument("--most", type=int, default=How.most, metavar="N", help="each at most so many times")
     parser.add_argument("--table", action="store_true", help="print what was measured as Markdown")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     return parser.parse_args(arguments)

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
 from servers import Server, wait_until
 
 SOON = 5.0  # seconds, once the new server answers
-LONG = {"dataset": "digits", "train_size": 1_000, "val_size": 200, "epochs": 1_000, "batch_size": 16, "device": "cpu"}
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def killed(how: How) -> Figures:
     with serving(how.folder / "server") as server, chromium() as browser:
         visitor = Visitor(browser)
         lab = visitor.open(server)
-        lab.digits(train_size=1_000, val_size=200, epochs=1_000)
+        lab.digits(train_size=600, epochs=1_000)
         lab.page.locator("#compare input").set_checked(False)
         lab.train.click()
         lab.expect_points(2)
