@@ -30,6 +30,7 @@ import networks
 import reading
 import transfer
 
+SIDES = ("light routes", "Gradio's endpoints")
 TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
 
 
@@ -43,6 +44,17 @@ def benchmark(script: str, *arguments: object) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_polling_keeps_what_it_has_measured_and_measures_the_rest(tmp_path):
+    kept = tmp_path / "polling.json"
+    kept.write_text(json.dumps({"measured": {side: {"polls": {"p95": 0.1}, "page": {"p95": 0.2}} for side in SIDES}}))
+    printed = benchmark("polling.py", "--quick", "--only", "memory", "--json", kept)
+    for figures in json.loads(kept.read_text())["measured"].values():
+        assert figures["polls"] == {"p95": 0.1} and figures["memory"]["polls"] == 360
+        assert figures["memory"]["MiB after the polls too"] < 60
+    assert all(side in printed for side in SIDES)
 
 
 @pytest.mark.slow

@@ -48,6 +48,12 @@ def serve_by(prepare: Callable[[Any], None]) -> None:
     http_server.Server = Server  # type: ignore[misc]
 
 
+def endpoints(app: Any) -> frozenset[int | str]:
+    """What can be called: the numbers of all functions of the page, and the names of those that have one. Gradio 6.31.0."""
+    functions = app.get_blocks().fns
+    return frozenset(functions) | {function.api_name for function in functions.values() if function.api_name}
+
+
 def remember_little(app: Any, sessions: int, is_open: Callable[[str], bool]) -> None:
     """Bound what Gradio keeps for every session key that it is sent, and for every event: 0.87 MB and 0.1 s each before.
 

@@ -11,25 +11,24 @@ MOST_HEAD = 32 * 2**10  # bytes
 IDLE_TIME = 5  # seconds that a connection stays open between two requests
 
 
-def fit_for_strangers(config: Any, connections: int) -> None:
-    """Change a `uvicorn.Config` that has not been loaded yet.
+def fit_for_strangers(config: Any, connections: int, full: Any) -> None:
+    """Change a `uvicorn.Config` that has not been loaded yet. `full`: the app that answers where there are too many connections.
 
     No addresses out of `X-Forwarded-For` (uvicorn believes whatever comes from this machine), no name and version of the
     server, no WebSockets, bounds on connections and heads, and two time-outs that it lacks: for a head that comes in drop by
-    drop, and for an answer that nobody takes. `Config`, and `H11Protocol` with `connections`, `cycle`, `conn` and `loop`,
+    drop, and for an answer that nobody takes. `Config`, and `H11Protocol` with `app`, `connections`, `cycle` and `loop`,
     uvicorn 0.54.0.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill a disk with its warnings
     config.proxy_headers = False
     config.server_header = False
     config.ws = "none"
-    config.http = _patient(connections)
-    config.limit_concurrency = connections
+    config.http = _patient(connections, full)
     config.timeout_keep_alive = IDLE_TIME
     config.h11_max_incomplete_event_size = MOST_HEAD
 
 
-def _patient(connections: int) -> type:
+def _patient(connections: int, full: Any) -> type:
     """The protocol for HTTP, patient for so long and not longer."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -39,11 +38,11 @@ def _patient(connections: int) -> type:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            if (
-                len(self.connections) > 2 * connections
-            ):  # those above the limit itself are told so; these are too many for that
+            if len(self.connections) > 2 * connections:  # too many even to be told so
                 transport.abort()
                 return
+            if len(self.connections) > connections:
+                self.app = full
             self._watch()
 
         def data_received(self, data: bytes) -> None:

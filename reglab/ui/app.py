@@ -30,7 +30,7 @@ from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
 from reglab.ui.shell.asgi import App
 from reglab.ui.shell.bodies import MOST_FILE
-from reglab.ui.shell.crowd import SESSIONS, connections
+from reglab.ui.shell.crowd import SESSIONS, connections, full
 from reglab.ui.shell.shell import Shell
 from reglab.ui.shell.tools import tools_app
 from reglab.ui.tabs.compare import CompareTab
@@ -132,7 +132,9 @@ def end_on_signals(lab: Lab) -> None:
 
 def surround(app: Any, lab: Lab, tools: App | None = None) -> Shell:
     """The shell around Gradio's app, which is to remember little of those who ask."""
-    shell = Shell(app.middleware_stack, lab, root_path=app.root_path, tools=tools)
+    shell = Shell(
+        app.middleware_stack, lab, root_path=app.root_path, tools=tools, endpoints=compat.gradio.endpoints(app)
+    )
     compat.gradio.remember_little(app, SESSIONS, shell.crowd.is_open)
     return shell
 
@@ -159,7 +161,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     page = build(lab)
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     compat.gradio.let_idle_queue_sleep(page)
-    compat.gradio.serve_by(partial(compat.uvicorn.fit_for_strangers, connections=connections()))
+    compat.gradio.serve_by(partial(compat.uvicorn.fit_for_strangers, connections=connections(), full=full))
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
     return page.launch(
         theme=theme(),

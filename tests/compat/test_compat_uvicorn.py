@@ -10,10 +10,10 @@ from reglab import compat
 def test_a_config_takes_all_that_a_server_for_strangers_is_given():
     config = uvicorn.Config(lambda scope: None, interface="asgi3")
     before = vars(config).copy()
-    compat.uvicorn.fit_for_strangers(config, 100)
+    compat.uvicorn.fit_for_strangers(config, 100, None)
     changed = {name for name, value in vars(config).items() if before.get(name, before) != value}
     assert changed == {
-        "proxy_headers", "server_header", "ws", "http", "limit_concurrency", "h11_max_incomplete_event_size"
+        "proxy_headers", "server_header", "ws", "http", "h11_max_incomplete_event_size"
     }  # fmt: skip
     assert config.timeout_keep_alive == compat.uvicorn.IDLE_TIME
     config.load()

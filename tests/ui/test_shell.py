@@ -179,7 +179,16 @@ def pieces(total: int, piece: bytes = b"a" * 64 * 1024) -> Iterator[bytes]:
         yield piece
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/call/train", "/gradio_api/run/predict"])
+TAKING = ("queue/join", "call/train", "call/v2/train", "run/predict", "api/train", "cancel", "reset")
+
+
+@pytest.mark.parametrize("path", [*(f"/gradio_api/{path}" for path in TAKING), "/api/train", "/api/stop"])
+def test_no_route_takes_more_than_its_share(server, path):
+    answer = httpx.post(server.url + path, content=pieces(3 * MIB), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/call/v2/train"])
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
 def test_200_mb_of_json_are_refused_and_cost_nothing(server, path, declared):
     before, size = memory(server), 200 * MIB
@@ -209,6 +218,19 @@ def test_a_form_is_files_and_little_else(server):
     assert small.status_code == 200 and len(small.json()) == 1
     for wrong in ({"content-type": "application/json"}, {}):
         assert httpx.post(f"{server.url}/gradio_api/upload", content=b"{}", headers=wrong).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        *(("queue/join", number) for number in (99_999, -1, None, "1")),
+        *((path, None) for path in ("call/nothing", "call/v2/nothing", "run/nothing")),
+        ("run/predict", 99_999),
+    ],
+)
+def test_what_calls_nothing_that_there_is_is_refused_and_leaves_no_traceback(server, path, number):
+    answer = asked(server, "POST", f"/gradio_api/{path}", {**EVENT, "fn_index": number})
+    assert answer.status == 404 and SENTENCE.fullmatch(json.loads(answer.text)["error"])
 
 
 def test_what_is_no_json_and_what_names_no_session_is_refused(server):

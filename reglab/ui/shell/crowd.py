@@ -12,10 +12,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from reglab.deployment import Deployment, Kind
-from reglab.ui.shell.asgi import Refusal
+from reglab.jobs.turns import network_of
+from reglab.ui.shell.asgi import Receive, Refusal, Scope, Send, refuse
 
 SESSIONS = 300  # of Gradio, which are remembered; the page of a visitor is one
 MOST_CONNECTIONS = 1_000
@@ -72,11 +73,17 @@ def connections() -> int:
     return min(MOST_CONNECTIONS, max(32, soft // 2)) if soft > 0 else MOST_CONNECTIONS
 
 
+async def full(scope: Scope, receive: Receive, send: Send) -> None:
+    """What one connection too many is answered."""
+    if scope["type"] == "http":
+        await refuse(Refusal(503, FULL, again=5), scope, receive, send)
+
+
 class Crowd:
     """Everybody who is being answered now, and how often each address has asked lately."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.room = ROOMS[deployment.kind]
+        self.room, self._is_public = ROOMS[deployment.kind], deployment.kind == "public"
         self._open: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
@@ -86,8 +93,9 @@ class Crowd:
     @contextmanager
     def stream(self, address: str, session: str) -> Iterator[None]:
         """While an answer goes on. Raises `Refusal`."""
-        who = network(address)
-        if self._streams.total() >= self.room.streams or self._streams[who] >= self.room.streams_each:
+        who = self._who(address)
+        is_too_many = bool(who) and self._streams[who] >= self.room.streams_each
+        if is_too_many or self._streams.total() >= self.room.streams:
             raise Refusal(503, FULL, again=5)
         with _counted(self._streams, who), _counted(self._open, session):
             yield
@@ -117,9 +125,10 @@ class Crowd:
 
     def check_pace(self, what: str, address: str, pace: Pace | None) -> None:
         """Raises `Refusal` for an address that asks too often."""
-        if pace is None:
+        who = self._who(address)
+        if pace is None or not who:
             return
-        key, now = (what, network(address)), time.monotonic()
+        key, now = (what, who), time.monotonic()
         spent, then = self._spent.pop(key, (0.0, now))
         spent = max(0.0, spent - (now - then) * pace.second)
         if spent + 1 > pace.burst:
@@ -128,6 +137,19 @@ class Crowd:
         self._spent[key] = (spent + 1, now)
         if len(self._spent) > KNOWN:
             self._spent.popitem(last=False)
+
+    def _who(self, address: str) -> str:
+        """Whose address it is; nobody's where it must be that of a proxy.
+
+        In public no stranger has an address of a private network. A proxy that the host did not name (`REGLAB_PROXIES`) has,
+        and all visitors behind it would share what one of them may have.
+        """
+        try:
+            if self._is_public and not ip_address(address).is_global:
+                return ""
+        except ValueError:
+            return ""
+        return network_of(address)
 
 
 @contextmanager
@@ -139,11 +161,3 @@ def _counted(counter: Counter[str], key: str) -> Iterator[None]:
         counter[key] -= 1
         if counter[key] <= 0:
             del counter[key]
-
-
-def network(address: str) -> str:
-    """Whose address it is: with IPv6 everybody has 2**64 of them."""
-    try:
-        return str(ip_network(f"{address}/64", strict=False)) if ip_address(address).version == 6 else address
-    except ValueError:
-        return address

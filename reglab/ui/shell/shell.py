@@ -7,6 +7,8 @@ room, what is sent along, and what the answer tells the browser.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from typing import Any
 
 from reglab.ui.services.lab import Lab
 from reglab.ui.shell import bodies, routes
@@ -23,14 +25,24 @@ UNHEARD = (b"origin", b"x-gradio-server")
 """Headers that Gradio would follow: to allow a page of another site, and to call itself by another address."""
 MOST_HEADERS = 100
 TOO_MANY_HEADERS = f"That has too many headers: send at most {MOST_HEADERS}."
+NO_ENDPOINT = "There is no such endpoint: /api/ and /gradio_api/info list those that there are."
 NO_SESSION = "session_hash must be a text of at most 64 letters, digits, - and _: Gradio's clients make one up."
 
 
 class Shell:
     """Around the app that is inside it."""
 
-    def __init__(self, inside: App, lab: Lab, *, root_path: str = "", tools: App | None = None) -> None:
-        """`tools`: what answers language models, where that is asked for."""
+    def __init__(
+        self,
+        inside: App,
+        lab: Lab,
+        *,
+        root_path: str = "",
+        tools: App | None = None,
+        endpoints: Collection[int | str] = (),
+    ) -> None:
+        """`tools`: what answers language models, where that is asked for. `endpoints`: numbers and names of what Gradio calls."""
+        self.endpoints = endpoints
         self.inside, self.deployment, self.root_path, self.tools = inside, lab.deployment, root_path.rstrip("/"), tools
         self.crowd, self.policy = Crowd(lab.deployment), policy(lab.deployment)
         self.pages = Pages(inside, self.crowd)
@@ -65,7 +77,7 @@ class Shell:
             await self.pages(scope, receive, answer)
         elif routes.LIGHT.fullmatch(path):
             await self.light({**scope, "path": path}, answer.guarding(receive), answer)
-        elif routes.STREAMS.fullmatch(path):
+        elif scope["method"] == "GET" and routes.STREAMS.fullmatch(path):
             with self.crowd.stream(address, session_of(path, scope)):
                 await self.inside(scope, receive, answer)
         elif path == routes.UPLOAD:
@@ -95,13 +107,23 @@ class Shell:
         """What a program or the page sends to Gradio, without addresses of files. Raises `Refusal`."""
         self.crowd.check_pace("events", address, self.crowd.room.events)
         told = bodies.as_json(body)
-        session = told.get("session_hash") if isinstance(told, dict) else None
         if path.startswith(routes.EVENTS):
+            if not isinstance(told, dict):
+                raise Refusal(400, bodies.NO_JSON, is_unread=False)
+            session = told.get("session_hash")
             is_new = session is None and path.startswith(routes.CALLS)  # Gradio makes one up for this call alone
             if not is_new and not (isinstance(session, str) and routes.SESSION.fullmatch(session)):
                 raise Refusal(400, NO_SESSION, is_unread=False)
+            if self.endpoints and endpoint_of(path, told) not in self.endpoints:
+                raise Refusal(404, NO_ENDPOINT, is_unread=False)
             self.crowd.check_session(address, session or "")
         return json.dumps(told).encode() if without_addresses(told) else body
+
+
+def endpoint_of(path: str, told: dict[str, Any]) -> int | str:
+    """What is called, by its number or else by its name."""
+    number = told.get("fn_index")
+    return number if isinstance(number, int) else path.rstrip("/").rpartition("/")[2]
 
 
 class Answer:
