@@ -77,7 +77,7 @@ def test_processor_time_is_that_of_the_process_whatever_it_is_called():
 def test_a_worker_that_stops_answering_is_said_to_be_stalled_then_ended_and_its_run_comes_to_the_same_bytes(
     store, tmp_path, monkeypatch
 ):
-    config = tiny_config(train_size=60, val_size=60, epochs=25)
+    config = tiny_config(train_size=60, val_size=60, epochs=15)
     monkeypatch.setattr(pulse, "STALLED", 1.0)
     monkeypatch.setattr(pulse, "ENDED", 3.0)
     jobs = Jobs(store)
