@@ -10,15 +10,20 @@ is estimated is 0.52 to 1.81 times what is measured (one core of an AMD EPYC wit
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from reglab import machine
 from reglab.config import RunConfig
 from reglab.data import SIDE, SOURCES, source
 from reglab.models import ModelSpec
 from reglab.models.effort import Effort, effort
 from reglab.runs.cost import judged
+from reglab.runs.files import read_json, write_json
+from reglab.runs.lines import is_number
 from reglab.runs.timed import takes_steps_twice
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 START = 4.0  # seconds for a worker, its data and its network
 FORWARD = 1 / 3  # of a step's computing; the way back takes two
 PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
-STEPS = 3  # of each, after one that warms up
+STEPS = 5  # of each, after one that warms up
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,11 @@ def memory(c: RunConfig, whole: Effort) -> int:
     return torch_itself + pictures + network + batch
 
 
-def measured(device: str) -> Pace:
-    """The pace of this machine. Raises what torch raises where it cannot train."""
+def measured(device: str, file: Path | None = None) -> Pace:
+    """The pace of this machine. Raises what torch raises where it cannot train.
+
+    `file` keeps the quickest that was ever measured here: a server may begin while the run of an earlier one still trains.
+    """
     import numpy as np
     from scipy.optimize import nnls
 
@@ -82,10 +90,35 @@ def measured(device: str) -> Pace:
         whole = effort(ModelSpec(model, width=width))
         rows.append([whole.layers, whole.parameters, batch * whole.multiply_adds, batch * whole.activations])
         times.append(_step(c))
+    if file is not None:
+        times = _quickest(file, _what(device), times)
     weighed = np.array(rows) / np.array(times)[:, None]  # so that a share of a short step counts as that of a long one
     scales = weighed.max(0)
     shares, _ = nnls(weighed / scales, np.ones(len(rows)))  # none of the four can be less than nothing
     return Pace(*map(float, shares / scales))
+
+
+def _quickest(file: Path, what: str, times: list[float]) -> list[float]:
+    """These times, or those in the file where they are of the same machine and shorter."""
+    kept = read_json(file)
+    before = kept.get("seconds")
+    if (
+        kept.get("machine") == what
+        and isinstance(before, list)
+        and len(before) == len(times)
+        and all(map(is_number, before))
+    ):
+        times = [min(now, then) if then > 0 else now for now, then in zip(times, before, strict=True)]
+    with contextlib.suppress(OSError):  # a folder that is not there yet, or cannot be written to
+        write_json(file, {"machine": what, "seconds": times})
+    return times
+
+
+def _what(device: str) -> str:
+    """What the times hold for: another processor, number of threads or torch has others."""
+    import torch
+
+    return f"{machine.device_name(torch.device(device))}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def _step(c: RunConfig) -> float:

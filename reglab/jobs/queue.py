@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -105,7 +106,8 @@ class Jobs:
     def _look(self) -> None:
         try:
             is_timed = bool(self.limits.run_minutes or self.limits.hour_minutes) and not compat.spaces.is_on()
-            seen = here.machine(self._looker.call(_look_at_machine, is_timed, timeout=120))
+            pace_file = self.store.root / ".pace.json" if is_timed else None
+            seen = here.machine(self._looker.call(_look_at_machine, pace_file, timeout=120))
             self._pace = seen.pop("pace", None)
             self._machine = seen
         except Exception as error:
@@ -207,7 +209,8 @@ class Jobs:
             self.room.make(sum(self.admission.bytes_on_disk(owner, configs)), key_of(owner), not owner, keep)
 
     def check(self, owner: str, configs: Sequence[RunConfig]) -> None:
-        """Whether each of these runs is one that this visitor may have, whatever waits now. Raises `ConfigError`."""
+        """Whether each of these runs is one that this visitor may have, and whether they may ask now. Raises as `admit`."""
+        self.admit(owner)  # first, for it costs nothing: a script that floods the queue is to cost no more
         if owner:
             self.warm()
             self.machine(timeout=60)
@@ -344,7 +347,7 @@ class Jobs:
         self.admission.close()
 
 
-def _look_at_machine(is_timed: bool) -> dict[str, Any]:
+def _look_at_machine(pace_file: Path | None) -> dict[str, Any]:
     import torch
 
     from reglab import machine
@@ -356,5 +359,5 @@ def _look_at_machine(is_timed: bool) -> dict[str, Any]:
         "name": machine.device_name(device),
         "precision": machine.choose_precision("auto", device),
         "threads": torch.get_num_threads(),
-        **({"pace": measured(device.type)} if is_timed else {}),
+        **({"pace": measured(device.type, pace_file)} if pace_file else {}),
     }

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reglab import models
 from reglab.config import RunConfig
-from reglab.jobs.pace import Pace, measured, memory
+from reglab.jobs.pace import Pace, _quickest, measured, memory
 from reglab.jobs.worker import work
 from reglab.models import MODELS, ModelSpec
 from reglab.models.effort import effort
@@ -52,6 +52,18 @@ def test_a_head_on_frozen_features_costs_the_backbone_once():
     assert pace.seconds(c, whole) < longer < 1.2 * pace.seconds(c, whole)
     all_of_it = c.model_copy(update={"finetune": "all"})
     assert pace.seconds(all_of_it, whole) > 5 * longer
+
+
+def test_the_quickest_that_was_ever_measured_on_this_machine_counts(tmp_path):
+    """A server that begins beside a run of an earlier one measures a machine that is busy."""
+    file = tmp_path / "pace.json"
+    assert _quickest(file, "here", [1.0, 2.0]) == [1.0, 2.0]
+    assert _quickest(file, "here", [3.0, 0.5]) == [1.0, 0.5] == _quickest(file, "here", [9.0, 9.0])
+    assert _quickest(file, "elsewhere", [3.0, 3.0]) == [3.0, 3.0]
+    for damaged in ("{", '{"machine": "here", "seconds": ["a", null]}', '{"machine": "here", "seconds": [0]}'):
+        file.write_text(damaged)
+        assert _quickest(file, "here", [3.0, 3.0]) == [3.0, 3.0]
+    assert _quickest(tmp_path / "none" / "pace.json", "here", [3.0]) == [3.0]
 
 
 @pytest.mark.slow
