@@ -20,7 +20,7 @@ PAGE, POINT = 2.0, 3.0  # seconds, of 95 in 100
 MEMORY = 300.0  # MiB more than at the start
 BROWSERS = 3
 HOST = secrets.token_urlsafe(24)
-LONG = {"dataset": "digits", "train_size": 1_000, "val_size": 200, "epochs": 1_000, "batch_size": 16, "device": "cpu"}
+LONG = {"dataset": "digits", "train_size": 120, "val_size": 60, "width": 0.25, "epochs": 1_000, "device": "cpu"}
 
 
 def visitors(how: How) -> Figures:
