@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from servers import ROOT, Server, wait_until
+from servers import PATIENCE, ROOT, Server, wait_until
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import pictures
@@ -75,7 +75,7 @@ def test_neither_a_secret_nor_a_place_of_the_disk_is_told_whatever_goes_wrong(sh
     spoil(server, trained["path"])
     spoilt = [run.name for run in server.store.root.iterdir()]
     # A connection each: after some kinds of accident the server closes it.
-    with httpx.Client(base_url=server.url, timeout=60, headers={"Connection": "close"}) as page:
+    with httpx.Client(base_url=server.url, timeout=3 * PATIENCE, headers={"Connection": "close"}) as page:
         config = page.get("/config").json()
         for path in GETS[:-1]:
             told.append(page.get(path).text)
@@ -112,7 +112,7 @@ def test_malformed_pictures_are_refused_in_a_sentence_and_the_server_stays_as_it
     """The short form over the network; `benchmarks/pictures.py` opens 10,000."""
     assert server.process
     here = psutil.Process(server.process.pid)
-    with httpx.Client(base_url=server.url, timeout=60) as page:
+    with httpx.Client(base_url=server.url, timeout=3 * PATIENCE) as page:
 
         def asked(content: bytes) -> str:
             [path] = page.post("/gradio_api/upload", files={"files": ("mine.png", content)}).json()
@@ -135,7 +135,7 @@ def test_no_process_of_a_server_but_itself_holds_a_secret(canaries):
     import gradio_client
     from pages import a_one
 
-    with httpx.Client(base_url=canaries.url, timeout=60) as page:
+    with httpx.Client(base_url=canaries.url, timeout=3 * PATIENCE) as page:
         run = {"dataset": "digits", "train_size": 60, "val_size": 60, "epochs": 400}
         page.post("/gradio_api/call/train", json={"data": [run]})
     client = gradio_client.Client(canaries.url, verbose=False)
