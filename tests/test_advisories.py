@@ -95,3 +95,13 @@ def test_an_audit_is_one_only_where_somebody_knew_every_version(case, tmp_path):
     assert (done.returncode, done.stderr) == (status, "")
     assert words in done.stdout and ("Audited" in done.stdout) == (status == 0)
     assert json.loads((tmp_path / "audit.json").read_text())["state"] == status
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash there may be that of another system")
+@pytest.mark.parametrize(("status", "ends"), [(0, "went on:"), (1, ""), (75, "went on: NOT AUDITED")])
+def test_ci_ends_at_a_hole_and_says_at_its_end_that_nobody_could_be_asked(status, ends):
+    line = next(line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if "python .ci/audit" in line)
+    script = f'set -euo pipefail\npython() {{ return {status}; }}\naudited=\n{line}\necho "went on: $audited"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(ends) and bool(done.stdout) == bool(ends)
+    assert done.returncode == (0 if ends else 1)
