@@ -67,9 +67,9 @@ class Limits:
         if sizes:
             told.append(f"A run may have up to {', '.join(sizes)}.")
         if self.disk or self.disk_each:
-            parts = [f"{self.disk / GIB:g} GiB of the disk"] if self.disk else []
+            parts = [f"{self.disk / GIB:g} GiB of the disk in all"] if self.disk else []
             parts += [f"{self.disk_each / GIB:g} GiB for each visitor"] if self.disk_each else []
-            told.append(f"Runs have {' and '.join(parts)}; the oldest make room for new ones.")
+            told.append(f"Runs may take {' and '.join(parts)}; the oldest make room for new ones.")
         return told
 
 

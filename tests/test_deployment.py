@@ -50,7 +50,7 @@ def test_what_is_limited_is_said_in_plain_lines():
     assert LIMITS["public"].told() == [
         "At most 10 minutes a run, 30 an hour for each visitor.",
         "A run may have up to 15 M weights, batches of 512, 8 GiB of memory.",
-        "Runs have 10 GiB of the disk and 1 GiB for each visitor; the oldest make room for new ones.",
+        "Runs may take 10 GiB of the disk in all and 1 GiB for each visitor; the oldest make room for new ones.",
     ]
 
 

@@ -102,7 +102,7 @@ class Admission:
             done = view.history[-1].epoch / run.config.epochs if view.history else 0.0
             if most and took(view) >= most:
                 raise RunError(
-                    f"Run {view.name} has had the {self.limits.run_minutes:g} minutes that a run may train here:"
+                    f"Run {view.name} has used up the {self.limits.run_minutes:g} minutes that a run may train here:"
                     " train a shorter one."
                 )
             left[run] = whole * (1 - done)
@@ -189,7 +189,8 @@ class Admission:
         one, two = self.seconds([c.model_copy(update={"epochs": n}) for n in (1, 2)])
         if one <= most:
             fits = int((most - one) / max(two - one, 1e-9)) + 1
-            return f"use at most {min(fits, c.epochs - 1)} {'epoch' if fits == 1 else 'epochs'} of these images"
+            fits = min(fits, c.epochs - 1)
+            return f"use at most {fits} {'epoch' if fits == 1 else 'epochs'} of these images"
         instead = f"fewer images, a larger {setting('batch_size')}" if c.batch_size < 64 else "fewer images"
         return f"use {instead} or a smaller network"
 
@@ -210,7 +211,7 @@ class Admission:
                 if len(seconds) > 1
                 else f"this takes {in_words(asked)}"
             )
-            instead = f"take at most {fit} of them at once" if fit else "take fewer epochs or images"
+            instead = f"ask for at most {fit} of them at once" if fit else "use fewer epochs or images"
             raise ConfigError(f"A visitor {here}, and {runs}: {instead}.")
         freed, wait = left, HOUR
         for at, each in had:
@@ -220,7 +221,7 @@ class Admission:
                 break
         raise BusyError(
             f"This would take {in_words(asked)}, and a visitor {here}, of which you have"
-            f" {max(0.0, left) / 60:.0f} left: come back in {max(1, math.ceil(wait / 60))} minutes, or take less."
+            f" {max(0.0, left) / 60:.0f} left: come back in {max(1, math.ceil(wait / 60))} minutes, or ask for less."
         )
 
     def _had(self, seat: str) -> list[tuple[float, float]]:
@@ -236,7 +237,7 @@ class Admission:
     def _spent(self, charge: Charge) -> float:
         """What it took where it has ended sooner than expected; a run that is gone counts as it was asked for."""
         view = self._view(charge.run)
-        if view.status in ("queued", "running", "unreadable"):
+        if view.is_live or view.status == "unreadable":
             return charge.seconds
         return min(charge.seconds, max(0.0, took(view) - charge.before))
 

@@ -29,7 +29,7 @@ class Bounds:
             if isinstance(event, Stopped) and not event.reason and self.are_over(clock):
                 event = replace(
                     event,
-                    reason=f"Stopped in epoch {event.epoch}: it has had the {self.seconds / 60:g} minutes that a run may"
+                    reason=f"Stopped in epoch {event.epoch}: it has used up the {self.seconds / 60:g} minutes that a run may"
                     " train here. What it has learned so far is kept.",
                     cut_off=True,
                 )

@@ -39,8 +39,8 @@ LARGEST_SIDE = 1_024
 SENTENCE = 400  # characters
 LENGTH = struct.Struct(">II")  # of the question and of the picture; an answer has only one
 PIXELS, REFUSED = b"P", b"R"
-BROKEN = "This picture took too long or too much memory and was put away: choose a smaller or another one."
-BUSY = "Many pictures are being looked at just now: try again in a moment."
+BROKEN = "This picture took too long or too much memory, so it was given up: choose a smaller or another one."
+BUSY = "Many pictures are being opened just now: try again in a moment."
 
 
 class Decoder:

@@ -19,7 +19,7 @@ def in_words(error: Exception) -> str:
         return FULL
     if isinstance(error, OSError):
         why = without_paths(error.strerror or str(error))
-        return f"The run could not be written ({why}): look after the disk that it is on, then resume."
+        return f"The run could not be written ({why}): check the disk that it is on, then resume."
     what = f"{type(error).__name__}: {without_paths(str(error))}"
     return f"Training broke off with {what}. That is a fault of this program; please report it."
 

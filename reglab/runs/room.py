@@ -67,8 +67,8 @@ class Room:
         if total + needed > most:
             whose = "Your runs may take" if owner else "All runs together may take"
             raise DiskFull(
-                f"{whose} {most / GIB:g} GiB of the disk here, and this one would need {needed / 2**20:,.0f} MiB of them beside"
-                f" {total / 2**20:,.0f} MiB that are taken: delete some runs, or train a smaller network."
+                f"{whose} {most / GIB:g} GiB of the disk here, and this one would need {needed / 2**20:,.0f} MiB beside the"
+                f" {total / 2**20:,.0f} MiB already taken: delete some runs, or train a smaller network."
             )
 
     def _keep_free(self, needed: int) -> None:
@@ -126,5 +126,5 @@ def has_room(folder: Path, needed: int, floor: int) -> bool:
 
 def too_full(floor: int) -> str:
     """What is said where there is none."""
-    kept = f", of which {floor / GIB:g} GiB stay free" if floor else ""
+    kept = f" ({floor / GIB:g} GiB of it stay free)" if floor else ""
     return f"The disk is full{kept}: delete some runs, or try again when others have."

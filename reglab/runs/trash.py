@@ -71,7 +71,7 @@ class Trash:
         """Bring a deleted run back. Raises `RunError` where it is gone for good, or is there already."""
         back = Run(self.store.root / run.id)
         if back.path.exists():
-            raise RunError(f"Run {run.id} is there already: it was brought back before.")
+            raise RunError(f"Run {run.id} is there already: it has been restored before.")
         try:
             os.rename(run.path, back.path)
         except OSError:

@@ -50,7 +50,7 @@ class Api:
         return _answer(lambda: self.programs.stop(run))
 
     def runs(self) -> list[dict[str, Any]]:
-        """The summaries of all runs, newest first."""
+        """The summaries of all runs, yours first."""
         return _answer(self.programs.runs)
 
 

@@ -139,7 +139,7 @@ def test_an_hour_holds_so_many_minutes_for_all_keys_of_an_address(jobs, monkeypa
 def test_a_sweep_counts_as_its_runs(jobs, monkeypatch):
     monkeypatch.setattr(jobs.admission, "seconds", lambda configs: [300.0] * len(configs))
     told = Experiment.planned("sweep", [public(train_size=100, lr=lr) for lr in (0.1, 0.2, 0.3)], seeds=(0, 1, 2))
-    with pytest.raises(ConfigError, match="these 9 runs take about 45 minutes: take at most 6 of them at once"):
+    with pytest.raises(ConfigError, match="these 9 runs take about 45 minutes: ask for at most 6 of them at once"):
         queue.train(told, jobs, HERE)
     assert jobs.store.runs() == []
     queue.train(told.model_copy(update={"seeds": (0, 1)}), jobs, HERE)
@@ -159,7 +159,7 @@ def test_a_run_that_goes_on_counts_and_has_what_is_left_to_it(jobs, monkeypatch)
     (run.path / "timing.jsonl").write_text(
         '{"epoch": 3, "batch": 1, "seconds": 599.0, "loading": 0.5, "saving": 0.6}\n'
     )
-    with pytest.raises(RunError, match="has had the 10 minutes that a run may train here: train a shorter one"):
+    with pytest.raises(RunError, match="has used up the 10 minutes that a run may train here: train a shorter one"):
         jobs.resume([run], owner=HERE)
     jobs.resume([run])  # the host may
 

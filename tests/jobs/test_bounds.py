@@ -19,7 +19,7 @@ def test_a_run_that_goes_on_past_its_time_is_stopped_with_a_snapshot_and_a_sente
     work([run], bounds=Bounds(seconds=1.5))
     view = store.view(run)
     assert view.status == "stopped" and not view.was_pruned
-    assert "it has had the 0.025 minutes that a run may train here" in view.summary()["reason"]
+    assert "it has used up the 0.025 minutes that a run may train here" in view.summary()["reason"]
     assert 1.4 < sum(view.last_timing[part] for part in ("seconds", "loading", "saving")) < 6
     assert run.resume() is not None, "it can be gone on from"
 

@@ -162,7 +162,7 @@ HOSTILE = {
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_what_a_process_in_foreign_hands_says_is_not_believed(answer, picture, capfd):
     lying = another(f"import sys; sys.stdin.buffer.read(9); sys.stdout.buffer.write({answer!r})")
-    with pytest.raises(RunError, match="put away"):
+    with pytest.raises(RunError, match="given up"):
         lying.seen(picture, View())
     lying.close()
     assert "CANARY" not in "".join(capfd.readouterr())

@@ -98,7 +98,7 @@ def test_some_of_the_disk_stays_free_whatever_is_asked_for(store, held, monkeypa
     free[0] = 20 * MIB
     here.make(MIB)
     assert not run.path.exists(), "it made room"
-    with pytest.raises(DiskFull, match=r"The disk is full, of which .* GiB stay free: delete some runs"):
+    with pytest.raises(DiskFull, match=r"The disk is full \(.* GiB of it stay free\): delete some runs"):
         here.make(20 * MIB, is_host=True)
     assert too_full(0) == "The disk is full: delete some runs, or try again when others have."
 

@@ -144,7 +144,7 @@ def test_a_hostile_name_in_a_run_folder_stays_text_and_a_run_that_was_deleted_co
     expect(back).not_to_be_visible()
     lab.page.locator("#delete").click()
     expect(table).not_to_contain_text(HOSTILE)
-    expect(lab.page.locator("#runs-notice")).to_have_text(f"“{HOSTILE}” is deleted. For a day it can be brought back.")
+    expect(lab.page.locator("#runs-notice")).to_have_text(f"“{HOSTILE}” is deleted. It can be brought back for a day.")
     assert not run.path.exists()
     lab.visitor.may_fail = LEFT
     lab.page.reload()  # the trash is the server's

@@ -103,7 +103,7 @@ def test_a_visitor_whose_share_of_the_disk_is_taken_gives_their_oldest_run_for_a
 
 def test_an_upload_for_which_there_is_no_room_is_refused_as_such(monkeypatch):
     bodies.check_room(0)
-    with pytest.raises(Refusal, match="The disk is full, of which 32768 GiB stay free") as refused:
+    with pytest.raises(Refusal, match=r"The disk is full \(32768 GiB of it stay free\)") as refused:
         bodies.check_room(2**45)
     assert refused.value.status == 507
 
@@ -128,7 +128,7 @@ def test_a_visitor_evaluates_one_run_at_a_time_and_for_no_longer_than_a_run_may_
     with ThreadPoolExecutor(1) as other:
         first = other.submit(seen.predictions.evaluate, runs[0])
         assert inside.wait(30)
-        with pytest.raises(BusyError, match="An evaluation of yours is under way already"):
+        with pytest.raises(BusyError, match="You have an evaluation under way already"):
             lab.seen_by(ANN).predictions.evaluate(runs[1])
         go_on.set()
         with pytest.raises(RunError, match="It is over"):

@@ -58,7 +58,7 @@ def test_the_pair_that_the_page_proposes_takes_at_most_15_seconds_by_calculation
 def test_what_takes_too_much_is_offered_smaller(lent):
     config = usual("cifar10").model_copy(update={"train_size": None, "epochs": 200, "model": "resnet18"})
     said, smaller = lent.told("free", config, plain=True, scratch=False)
-    assert "5 minutes a day are all that your free account has" in said
+    assert "but your free account has only 5 minutes a day" in said
     assert (smaller.train_images, smaller.epochs) < (config.train_images, config.epochs)
     fits, nothing = lent.told("free", smaller, plain=True, scratch=False)
     assert "of the 5 minutes a day" in fits and nothing is None
@@ -88,7 +88,7 @@ def test_on_the_page_of_the_hub_the_line_knows_who_one_is(visitors, tmp_path):
                 number = frame.locator(f"#control-{field} .number-control input[type=text]")
                 number.fill(value)
                 number.blur()
-            expect(line).to_contain_text("5 minutes a day are all that your free account has")
+            expect(line).to_contain_text("but your free account has only 5 minutes a day")
             less.click()
             expect(line).to_contain_text("of the 5 minutes a day that your free account has")
             expect(less).not_to_be_visible()

@@ -1,6 +1,6 @@
 """What ZeroGPU gives its visitors every day, what a run takes of that, and a smaller run that fits.
 
-    quota_of("free").sentence(48.0)     # On ZeroGPU this takes about 48 s of the 5 minutes that you have each day.
+    quota_of("free").sentence(48.0)     # On ZeroGPU this takes about 48 s of the 5 minutes a day that your free account has.
 
 How many minutes are left to a visitor only the platform knows; it refuses a slice when there are too few.
 """
@@ -37,7 +37,7 @@ class Quota:
             return f"On ZeroGPU this takes about {in_words(seconds)} of the {self.minutes} minutes a day that {self.whose}."
         more = f", or {self.more}" if self.more else ""
         return (
-            f"On ZeroGPU this takes about {in_words(seconds)}, and {self.minutes} minutes a day are all that {self.whose}:"
+            f"On ZeroGPU this takes about {in_words(seconds)}, but {self.whose} only {self.minutes} minutes a day:"
             f" train on fewer images or for fewer epochs{more}."
         )
 

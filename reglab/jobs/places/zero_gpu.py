@@ -32,7 +32,7 @@ AT_ONCE = 4  # jobs: each has a GPU of its own, and their processes share the me
 LONGEST, SHORTEST = 40, 15  # seconds to ask for
 SPARE = 5.0  # of these, for the start of CUDA and for the last snapshots
 KEPT = "All that it has learned is kept: Resume goes on from there."
-STUCK = "A slice of the GPU was too short for the run to get on, or its folder cannot be written"
+STUCK = "A slice of the GPU was too short for the run to make progress, or its folder cannot be written"
 AGAIN = "Resume it in a while"
 LOG_IN = "open the Space on huggingface.co, log in there, and resume it"
 SAID = {  # what spaces says -> what happened, and what helps
@@ -40,7 +40,7 @@ SAID = {  # what spaces says -> what happened, and what helps
     "No GPU was available": f"No GPU was free on ZeroGPU within a minute. {AGAIN}",
     "Space app has reached": f"ZeroGPU cannot tell whose minutes these are: {LOG_IN}",
     "runs limit": f"You have started as many slices as ZeroGPU allows for now. {AGAIN}",
-    "credits": "All your ZeroGPU credits are in use. Resume it when what else you run there has ended",
+    "credits": "All your ZeroGPU credits are in use. Resume it when your other tasks there have ended",
     "larger than the maximum": f"ZeroGPU allows you no slice of this length: {LOG_IN}",
     "Expired": "This page has been open for too long: ZeroGPU no longer knows whose minutes these are. Reload it, and resume it",
 }

@@ -74,7 +74,9 @@ class MinutesLine:
             said, fits = self.minutes.told(plan, self._parsed(values), plain, scratch)
         except PROBLEMS:
             said, fits = "", None  # what is wrong with them stands beside them
-        offer = f"Take {fits.train_images:,} images and {fits.epochs} epochs" if fits else ""
+        offer = ""
+        if fits:
+            offer = f"Take {fits.train_images:,} images and {fits.epochs} {'epoch' if fits.epochs == 1 else 'epochs'}"
         return [plan, minutes_html(said), fits, gr.update(value=offer, visible=bool(fits))]
 
 

@@ -148,9 +148,7 @@ class Predictions:
             if run.id in self.evaluating:
                 raise RunError(f"Run {run.name} is being evaluated already: wait for that.")
             if most and address in self.evaluating.values():
-                raise BusyError(
-                    "An evaluation of yours is under way already: wait for it, and ask for the next one then."
-                )
+                raise BusyError("You have an evaluation under way already: wait for it before you ask for another.")
             self.evaluating[run.id] = address
         try:
             self.evaluations.call(evaluate.evaluate, run, timeout=60 * most if most else EVALUATING)

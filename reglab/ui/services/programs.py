@@ -39,7 +39,7 @@ class Programs:
         return self.lab.training.jobs.status(found)
 
     def runs(self) -> list[dict[str, Any]]:
-        """The summaries of all runs, newest first."""
+        """The summaries of all runs, the visitor's own first."""
         return self.lab.results.summaries()
 
     def predict(self, picture: str | None, run: Any) -> dict[str, float]:

@@ -73,7 +73,7 @@ class Training:
             RunError: The server is about to end.
         """
         if not (hashed(self.visitor.key) or self.access.is_host(self.visitor)):
-            why = f"A run needs an owner, and no key came along that could be theirs ({LEAST} to {MOST} characters)"
+            why = f"A run needs an owner, and the request carried no key of {LEAST} to {MOST} characters"
             raise ConfigError(f"{why}: send a long random text of your own as the header X-Reglab-Key.")
         configs = experiment.configs
         if len(configs) > MOST_RUNS:

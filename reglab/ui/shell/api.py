@@ -36,7 +36,7 @@ KEY, ADMIN = "x-reglab-key", "x-reglab-admin"
 WORTH_ZIPPING = 2_000  # bytes
 NO_KEY = f"X-Reglab-Key must have {LEAST} to {MOST} characters, so that nobody guesses it: leave it out of /train to get one."
 NO_PICTURE = "There is no picture: send a PNG, JPEG or WebP file as the body, or as the file of a form."
-FAULT = "Something went wrong here, and what it was is in the log of the server: try again, or ask for something else."
+FAULT = "Something went wrong here, and the server's log says what: try again, or ask for something else."
 STATUS = (
     (DiskFull, 507), (UnknownRunError, 404), (ForbiddenError, 403), (BusyError, 429), (ConfigError, 400), (DataError, 503), (Exception, 409)
 )  # fmt: skip

@@ -24,10 +24,10 @@ MOST_FILE = 20 * 2**20
 MOST_AROUND = 64 * 2**10  # bytes of an upload that are not of a file
 PAUSE, JSON_TIME, FILE_TIME = 15.0, 30.0, 300.0  # seconds: without a byte, until all of it is there
 
-TOO_MUCH = f"That is too much: what is sent may have at most {MOST_JSON >> 20} MiB, and a file {MOST_FILE >> 20} MiB."
+TOO_MUCH = f"That is too much: a request may have at most {MOST_JSON >> 20} MiB, and a file {MOST_FILE >> 20} MiB."
 TOO_SLOW = "That took too long to arrive: send it again, over a faster connection."
-NO_JSON = "That is no JSON: send an object as application/json."
-NO_FORM = "That is no upload: send a form (multipart/form-data) with files in it, and nothing else."
+NO_JSON = "That is not JSON: send an object as application/json."
+NO_FORM = "That is not an upload: send a form (multipart/form-data) with files in it, and nothing else."
 
 
 class Arriving:

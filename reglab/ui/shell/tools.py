@@ -143,7 +143,7 @@ def endpoints() -> dict[str, tuple[str, dict[str, Any], list[str], Call]]:
             lambda programs, a: {"status": programs.stop(a.get("run"))},
         ),
         "runs": (
-            "The summaries of all runs that you may see, newest first, and of the networks that ship.",
+            "The summaries of all runs that you may see, yours first, and of the networks that ship.",
             {"key": key},
             [],
             lambda programs, a: {"runs": programs.runs()},

@@ -43,7 +43,7 @@ function statusInWords(run) {
     queued: run.place ? `queued · place ${run.place}` : "queued",
     stopped: `stopped${at}`,
     interrupted: `interrupted${at}`,
-    stalled: "not answering: will be ended if it stays so",
+    stalled: "not answering: it will be ended if that goes on",
     failed: run.message ? `failed: ${run.message}` : `failed${at}`,
   }[run.status] || run.status || "";
 }

@@ -159,7 +159,7 @@ class RunsTab:
             self.lab.runs.delete(run)
         except PROBLEMS as error:
             return [*self.refresh(run_id), warning(error)]
-        said = f"“{name}” is deleted. For a day it can be brought back."
+        said = f"“{name}” is deleted. It can be brought back for a day."
         return [*self.refresh(None), render("paragraph.html", text=said)]
 
     def restore(self, run_id: str | None, deleted: str) -> list[Any]:
