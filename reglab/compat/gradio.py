@@ -6,6 +6,7 @@ Methods are set on instances, because Gradio writes a .pyi file beside the sourc
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,6 +29,16 @@ def app_kwargs(shell: Callable[[Any], Any]) -> dict[str, Any]:
         yield
 
     return {"lifespan": lifespan}
+
+
+def is_shared(share: bool | None) -> bool:
+    """Whether `Blocks.launch(share=...)` makes a link for everybody, as it does by itself in Colab and on Kaggle. Gradio 6.31.0."""
+    from gradio import utils
+
+    if share is None:
+        is_told = os.environ.get("GRADIO_SHARE", "").lower() == "true"
+        return is_told or utils.colab_check() or utils.is_hosted_notebook()
+    return share
 
 
 def serve_by(prepare: Callable[[Any], None]) -> None:

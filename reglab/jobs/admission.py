@@ -116,6 +116,11 @@ class Admission:
         with self._lock:
             self._check_hour(seat, list(seconds.values()))
             now = time.monotonic()
+            for address, had in list(self._charges.items()):  # whoever never comes back is forgotten, too
+                while had and now - had[0].at > HOUR:
+                    had.popleft()
+                if not had:
+                    del self._charges[address]
             charges = self._charges.setdefault(address_of(seat), deque())
             charges.extend(Charge(now, run, each, took(self._view(run))) for run, each in seconds.items())
 
@@ -226,13 +231,9 @@ class Admission:
 
     def _had(self, seat: str) -> list[tuple[float, float]]:
         """(when, seconds) of what everybody at this visitor's address had within an hour, the oldest first."""
-        now, address = time.monotonic(), address_of(seat)
-        charges = self._charges.get(address, deque())
-        while charges and now - charges[0].at > HOUR:
-            charges.popleft()
-        if not charges:
-            self._charges.pop(address, None)
-        return [(charge.at, self._spent(charge)) for charge in tuple(charges)]
+        now = time.monotonic()
+        charges = tuple(self._charges.get(address_of(seat), ()))
+        return [(charge.at, self._spent(charge)) for charge in charges if now - charge.at <= HOUR]
 
     def _spent(self, charge: Charge) -> float:
         """What it took where it has ended sooner than expected; a run that is gone counts as it was asked for."""

@@ -37,7 +37,7 @@ HERE = Visitor()
 
 def hashed(key: str) -> str:
     """What is kept of a key: 64 hexadecimal digits, or nothing of a key too short to be one."""
-    return hashlib.sha256(key.encode()).hexdigest() if LEAST <= len(key) <= MOST else ""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if LEAST <= len(key) <= MOST else ""
 
 
 def write_owner(folder: Path, key: str) -> None:

@@ -143,7 +143,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     """Start the lab and serve its page. Options are those of `gr.Blocks.launch`."""
     redact_output()
     options = {"server_name": os.environ.get("GRADIO_SERVER_NAME"), "show_error": False, **options}
-    reachable = is_reachable(options["server_name"]) or bool(options.get("share"))
+    reachable = is_reachable(options["server_name"]) or compat.gradio.is_shared(options.get("share"))
     lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
     if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
         print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)

@@ -159,6 +159,20 @@ def test_what_nobody_fetches_is_forgotten():
     assert len(progress._signals) == len(progress._statuses) == 3
 
 
+def test_a_link_for_everybody_is_known_of_before_gradio_makes_it(monkeypatch):
+    from gradio import utils
+
+    for name in ("GRADIO_SHARE", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    shared = compat.gradio.is_shared
+    assert shared(True) and not shared(False) and not shared(None)
+    monkeypatch.setenv("GRADIO_SHARE", "True")
+    assert shared(None) and not shared(False)
+    monkeypatch.delenv("GRADIO_SHARE")
+    monkeypatch.setattr(utils, "colab_check", lambda: True)
+    assert shared(None) and not shared(False)
+
+
 def test_a_server_of_gradio_is_prepared_before_it_listens():
     import uvicorn
     from gradio import http_server

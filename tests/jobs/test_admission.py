@@ -133,7 +133,9 @@ def test_an_hour_holds_so_many_minutes_for_all_keys_of_an_address(jobs, monkeypa
     jobs.stop(waits)  # it took nothing
     start(jobs, public(train_size=100), HERE)
     now[0] += 3_601
-    assert jobs.admission._had(HERE) == [] and jobs.admission._charges.keys() == {"10.0.0.2"}
+    assert jobs.admission._had(HERE) == []
+    start(jobs, public(train_size=100), OTHER)
+    assert jobs.admission._charges.keys() == {"10.0.0.2"}, "who never comes back is forgotten"
 
 
 def test_a_sweep_counts_as_its_runs(jobs, monkeypatch):

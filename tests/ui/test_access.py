@@ -9,12 +9,13 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import tiny_config
 
 from reglab.deployment import Deployment
-from reglab.errors import ConfigError, RunError
+from reglab.errors import ConfigError, DiskFull, RunError
 from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.publications import PUBLICATIONS
@@ -22,6 +23,7 @@ from reglab.experiments.sweep import sweep
 from reglab.publishing.hub import gather
 from reglab.runs.owner import FILE, HERE, Visitor, hashed, is_owned_by, owner_of, write_owner
 from reglab.runs.recording import seal
+from reglab.runs.room import size_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.trash import KEPT
@@ -103,7 +105,7 @@ def test_a_host_without_a_key_is_nobody():
 def test_a_key_is_kept_as_a_hash_and_only_a_long_one_is_a_key(tmp_path):
     write_owner(tmp_path, ANN.key)
     assert (tmp_path / FILE).read_text() == f"{hashed(ANN.key)}\n" and owner_of(tmp_path) == hashed(ANN.key)
-    for key in ("", "short", owner_of(tmp_path), ANN.key + " ", "x" * 201):
+    for key in ("", "short", owner_of(tmp_path), ANN.key + " ", "x" * 201, "\ud800" * 20):
         assert not is_owned_by(tmp_path, key)
     for key in ("", "short", "x" * 201):
         (tmp_path / "none").mkdir(exist_ok=True)
@@ -294,3 +296,14 @@ def test_no_copy_of_a_run_tells_whose_it_was(open_lab, anns, tmp_path):
     pushed = {name for name, _ in gather(anns, "ann/a-run", tmp_path / "pushed")}
     assert FILE not in names | pushed | set(manifest["files"])
     assert not {"last.safetensors", "state.json"} & (names | pushed), "what is only needed to go on"
+
+
+def test_a_download_leaves_the_disk_what_stays_free(open_lab, anns, monkeypatch):
+    """Whoever took a run along a thousand times filled the disk, and the runs of others had to make room for that."""
+    lab = open_lab(PUBLIC).seen_by(ANN)
+    free = [PUBLIC.limits.disk_floor + size_of(anns.path)]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[0]))
+    with pytest.raises(DiskFull, match="The disk is full, of which 2 GiB stay free"):
+        lab.files.run(anns)
+    free[0] += size_of(anns.path)
+    assert lab.files.run(anns).exists()

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from reglab import compat
 from reglab.deployment import Deployment
 from reglab.ui.services.lab import Lab
 from reglab.ui.shell import bodies, crowd
+from reglab.ui.shell.asgi import Refusal
+from reglab.ui.shell.pages import Pages
 from reglab.ui.shell.shell import Shell
 
 OPEN = 20  # connections
@@ -196,6 +199,33 @@ def test_so_many_upload_at_once_and_no_more(small):
         each.close()
 
 
+def test_nobody_holds_all_uploads_or_calls_by_sending_slowly(small):
+    """Four connections of one visitor were enough for nobody else to send a picture."""
+    server = small(kind="public", proxies=1)
+    each = crowd.ROOMS["public"].uploads_each
+    held = [ExitStack() for _ in range(each)]
+    for stack in held:
+        stack.enter_context(server.shell.crowd.uploading("1.2.3.4"))
+        stack.enter_context(server.shell.crowd.calling("1.2.3.4"))
+
+    def upload(address: str) -> int:
+        files, headers = {"files": ("a.png", b"a")}, {"x-forwarded-for": address}
+        return httpx.post(f"{server.url}/gradio_api/upload", files=files, headers=headers).status_code
+
+    assert upload("1.2.3.4") == 503 and upload("5.6.7.8") == 200 and upload("10.0.0.7") == 200
+    held.pop().close()
+    assert upload("1.2.3.4") == 200
+    with ExitStack() as stack:
+        with pytest.raises(Refusal):
+            for _ in range(crowd.Room.waiting):
+                stack.enter_context(server.shell.crowd.calling("1.2.3.4"))
+        with server.shell.crowd.calling("5.6.7.8"):
+            pass
+    for left in held:
+        left.close()
+    assert not server.shell.crowd._counts, "nothing is remembered of who has gone"
+
+
 def test_an_address_begins_so_many_sessions_and_others_are_not_held_up(small, monkeypatch):
     monkeypatch.setitem(crowd.ROOMS, "public", crowd.Room(sessions=crowd.Pace(second=0.01, burst=5)))
     server = small(kind="public", proxies=1)
@@ -219,6 +249,48 @@ def test_the_page_is_made_for_so_many_names_and_no_more(small, monkeypatch):
     server, known = small(kind="public", proxies=1), {"x-forwarded-for": "1.2.3.4"}
     asked = [httpx.get(server.url, headers={"host": f"lab{n}.example"} | known).status_code for n in (0, 1, 2, 3, 0, 4)]
     assert asked == [200, 200, 200, 429, 200, 429]
+
+
+def test_a_page_by_its_other_path_is_no_way_around_that(small, monkeypatch):
+    """Gradio has `/config/` as well as `/config`: 0.2 s of the server for each of those who asked."""
+    monkeypatch.setitem(crowd.ROOMS, "public", crowd.Room(pages=crowd.Pace(second=0.01, burst=1)))
+    server, known = small(kind="public", proxies=1), {"x-forwarded-for": "1.2.3.4"}
+    asked = [httpx.get(f"{server.url}{path}", headers=known) for path in ("/config/", "/config", "/gradio_api/info/")]
+    assert [answer.status_code for answer in asked] == [200, 200, 429]
+    assert asked[0].headers["etag"] == asked[1].headers["etag"]
+
+
+def test_a_page_that_went_wrong_once_is_made_again():
+    """One `too many open files`, and there was no page until the server was started anew."""
+    calls = []
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope["path"])
+        if len(calls) == 1:
+            raise OSError(24, "Too many open files")
+        await inside(scope, receive, send)
+
+    pages = Pages(failing, crowd.Crowd(Deployment()))
+    scope = {
+        "path": "/",
+        "method": "GET",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [],
+        "client": ("1.2.3.4", 1),
+    }
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def twice() -> None:
+        with pytest.raises(OSError, match="Too many"):
+            await pages(scope, send, send)
+        await pages({**scope, "type": "http"}, send, send)
+
+    asyncio.run(twice())
+    assert sent[0]["status"] == 200 and calls == ["/", "/"]
 
 
 def test_a_laptop_is_not_held_up_by_its_own_programs(small):

@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 from pages import a_one
 from servers import wait_until
+from starlette.requests import Request
 
 from reglab.config import RunConfig
 from reglab.deployment import Deployment
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
 from reglab.ui.shell import tools
+from reglab.ui.shell.api import FAULT
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -133,6 +136,23 @@ def test_no_argument_names_a_file_of_the_server(serving, tmp_path):
     assert not [
         path for path in (server.folder / "tmp").rglob("*") if path.is_file() and b"canary" in path.read_bytes()
     ]
+
+
+def test_what_nobody_thought_of_is_told_in_our_words(here, monkeypatch):
+    """The words of an error that no service raises went to the client, with the paths of the server in them."""
+    types = pytest.importorskip("mcp.types", reason="the extra [mcp] is not installed")
+    from mcp.server.lowlevel import server as lowlevel
+
+    def broken(*_: Any) -> None:
+        raise FileNotFoundError(2, "No such file", "/srv/canary/runs")
+
+    monkeypatch.setattr(tools.Programs, "runs", broken)
+    asked = types.CallToolRequest(method="tools/call", params=types.CallToolRequestParams(name="runs", arguments={}))
+    monkeypatch.setattr(
+        lowlevel.Server, "request_context", SimpleNamespace(request=Request({"type": "http", "headers": []}))
+    )
+    told = anyio.run(tools.tools_server(here).request_handlers[types.CallToolRequest], asked).root
+    assert told.isError and told.content[0].text == FAULT
 
 
 def test_tools_are_there_only_where_they_are_asked_for(another_server):

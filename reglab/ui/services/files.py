@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reglab.errors import PROBLEMS, ConfigError, full_in_words
+from reglab.errors import PROBLEMS, ConfigError, DiskFull, full_in_words
 from reglab.experiments import report
+from reglab.runs.room import has_room, size_of, too_full
 from reglab.runs.run import Run
 from reglab.teaching import sheet
 from reglab.ui.services.predictions import Predictions
@@ -47,7 +48,7 @@ class Files:
         """
         self.runs.check_taken(run)
         with full_in_words():
-            target = run.zip(self._fresh())
+            target = run.zip(self._fresh(needed=2 * size_of(run.path)))  # whoever hands it out copies it
         if not (run.path / "README.md").exists():
             with contextlib.suppress(*PROBLEMS):  # no epoch, or no backbone here: no card
                 card = self.predictions.card(run)
@@ -78,10 +79,13 @@ class Files:
             target.write_text(told.to_json(), "utf-8")
         return target
 
-    def _fresh(self) -> Path:
-        """A folder of its own for what is handed out; those of long ago are removed."""
+    def _fresh(self, needed: int = 0) -> Path:
+        """A folder of its own for what is handed out; those of long ago are removed. Raises `DiskFull`."""
         for folder in Path(self._folder.name).iterdir():
             with contextlib.suppress(FileNotFoundError):  # somebody else's download has just removed it
                 if time.time() - folder.stat().st_mtime > KEPT:
                     shutil.rmtree(folder, ignore_errors=True)
+        floor = self.runs.access.deployment.limits.disk_floor
+        if not has_room(Path(self._folder.name), needed, floor):
+            raise DiskFull(too_full(floor))
         return Path(tempfile.mkdtemp(dir=self._folder.name))

@@ -116,11 +116,12 @@ class Light:
         if function is None:
             await _send(scope, send, described(), b"text/plain; charset=utf-8")
             return
-        self.crowd.check_pace("calls", scope["client"][0], self.crowd.room.calls)
-        with self.crowd.one_of("calls", self.crowd.room.waiting):
+        address = scope["client"][0]
+        self.crowd.check_pace("calls", address, self.crowd.room.calls)
+        with self.crowd.calling(address):
             if function is predict:
                 bodies.check_room(self.lab.deployment.limits.disk_floor)
-                with self.crowd.one_of("uploads", self.crowd.room.uploads), tempfile.TemporaryDirectory() as folder:
+                with self.crowd.uploading(address), tempfile.TemporaryDirectory() as folder:
                     answer = await self._answer(function, scope, await picture(scope, receive, Path(folder)))
             elif scope["method"] == "POST":
                 arriving = bodies.Arriving(scope, receive, bodies.MOST_JSON, bodies.JSON_TIME)

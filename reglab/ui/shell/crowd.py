@@ -41,9 +41,12 @@ class Room:
     streams: int = 600
     """Answers that go on while somebody listens: two for each page."""
     streams_each: int = 600
-    uploads: int = 4
+    uploads: int = 8
+    uploads_each: int = 8
+    """Fewer than there is room for, where nobody is to hold all of it by sending slowly."""
     waiting: int = 200
     """Requests of programs that are being answered, or wait for it."""
+    waiting_each: int = 200
     sessions: Pace | None = None
     """New sessions of Gradio; a program that keeps none begins one with every call."""
     calls: Pace | None = None
@@ -58,7 +61,13 @@ ROOMS: dict[Kind, Room] = {
     "laptop": Room(),
     "class": Room(sessions=Pace(10, 200), calls=Pace(200, 1_000), events=Pace(300, 2_000), pages=Pace(1, 40)),
     "public": Room(
-        streams_each=64, sessions=Pace(2, 60), calls=Pace(20, 100), events=Pace(30, 300), pages=Pace(0.2, 20)
+        streams_each=64,
+        uploads_each=2,
+        waiting_each=50,
+        sessions=Pace(2, 60),
+        calls=Pace(20, 100),
+        events=Pace(30, 300),
+        pages=Pace(0.2, 20),
     ),
 }
 
@@ -105,11 +114,25 @@ class Crowd:
         return session in self._open
 
     @contextmanager
-    def one_of(self, what: str, most: int) -> Iterator[None]:
-        """While something is done that only so many may do at once. Raises `Refusal`."""
-        if self._counts[what] >= most:
+    def uploading(self, address: str) -> Iterator[None]:
+        """While a file arrives. Raises `Refusal`."""
+        with self._one_of("uploads", address, self.room.uploads, self.room.uploads_each):
+            yield
+
+    @contextmanager
+    def calling(self, address: str) -> Iterator[None]:
+        """While a program is answered. Raises `Refusal`."""
+        with self._one_of("calls", address, self.room.waiting, self.room.waiting_each):
+            yield
+
+    @contextmanager
+    def _one_of(self, what: str, address: str, most: int, each: int) -> Iterator[None]:
+        """While something is done that only so many may do at once, and so many of one address."""
+        who = self._who(address)
+        theirs = f"{what} {who}" if who else ""
+        if self._counts[what] >= most or (theirs and self._counts[theirs] >= each):
             raise Refusal(503, FULL, again=2)
-        with _counted(self._counts, what):
+        with _counted(self._counts, what), _counted(self._counts, theirs):
             yield
 
     def check_session(self, address: str, session: str) -> None:

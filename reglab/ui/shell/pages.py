@@ -39,25 +39,32 @@ class Pages:
         self._kept: OrderedDict[tuple[object, ...], asyncio.Task[Kept | None]] = OrderedDict()
 
     def has(self, scope: Scope) -> bool:
-        """Whether it is one of these."""
-        return scope["path"] in SAME and scope["method"] in ("GET", "HEAD")
+        """Whether it is one of these; Gradio has some of them with a stroke at their ends as well."""
+        return _named(scope) in SAME and scope["method"] in ("GET", "HEAD")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one of them. Raises `Refusal`."""
-        query = SAME[scope["path"]] if SAME[scope["path"]] in scope["query_string"] else b""
+        path = _named(scope)
+        query = SAME[path] if SAME[path] in scope["query_string"] else b""
         address = [(name, value) for name, value in scope["headers"] if name in ADDRESS]
-        key = (scope["path"], query, scope["scheme"], *sorted(address))
+        key = (path, query, scope["scheme"], *sorted(address))
         if key not in self._kept:
             self.crowd.check_pace("pages", scope["client"][0], self.crowd.room.pages)
             # A task of its own, so that whoever asked first may go away meanwhile.
-            self._kept[key] = asyncio.create_task(self._made(scope, query, address))
+            self._kept[key] = asyncio.create_task(self._made({**scope, "path": path}, query, address))
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)
         task = self._kept[key]
-        kept = await asyncio.shield(task)
-        if kept is None:
-            if self._kept.get(key) is task:
+        try:
+            kept = await asyncio.shield(task)
+        finally:  # what went wrong once is tried again
+            if (
+                task.done()
+                and (task.cancelled() or task.exception() or task.result() is None)
+                and self._kept.get(key) is task
+            ):
                 del self._kept[key]
+        if kept is None:
             await self.inside(scope, receive, send)
         else:
             await _send(kept, scope, send)
@@ -84,6 +91,10 @@ class Pages:
         plain = b"".join(pieces)
         zipped = await asyncio.to_thread(gzip.compress, plain, 6)
         return Kept(kind, plain, zipped, f'"{hashlib.sha256(plain).hexdigest()[:32]}"'.encode())
+
+
+def _named(scope: Scope) -> str:
+    return str(scope["path"]).rstrip("/") or "/"
 
 
 async def _send(kept: Kept, scope: Scope, send: Send) -> None:

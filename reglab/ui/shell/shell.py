@@ -81,7 +81,7 @@ class Shell:
             with self.crowd.stream(address, session_of(path, scope)):
                 await self.inside(scope, receive, answer)
         elif path == routes.UPLOAD:
-            with self.crowd.one_of("uploads", self.crowd.room.uploads):
+            with self.crowd.uploading(address):
                 bodies.check_room(self.deployment.limits.disk_floor)
                 most = bodies.MOST_FILE + bodies.MOST_AROUND
                 arriving = bodies.Arriving(scope, receive, most, bodies.FILE_TIME)
@@ -89,7 +89,7 @@ class Shell:
                 await self.inside(scope, answer.guarding(form.watched), answer)
         elif self.tools and routes.MCP.fullmatch(path):
             self.crowd.check_pace("calls", address, self.crowd.room.calls)
-            with self.crowd.one_of("calls", self.crowd.room.waiting):
+            with self.crowd.calling(address):
                 body = await bodies.Arriving(scope, receive, bodies.MOST_JSON, bodies.JSON_TIME).all()
                 await self.tools(scope, bodies.again(body, receive), answer)
         elif scope["method"] == "POST":

@@ -12,6 +12,7 @@ import binascii
 import json
 import secrets
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +27,7 @@ from reglab.regularizers import CATALOGUE
 from reglab.runs.owner import Visitor
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
-from reglab.ui.shell.api import ADMIN, KEY
+from reglab.ui.shell.api import ADMIN, FAULT, KEY
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -95,6 +96,9 @@ def tools_server(lab: Lab) -> Server[Any, Any]:
                 answer = await anyio.to_thread.run_sync(lambda: call(Programs(lab.seen_by(visitor)), arguments))
         except PROBLEMS as error:
             raise ValueError(str(error)) from None
+        except Exception:  # whose words would be told, with what they say of this machine
+            traceback.print_exc()
+            raise ValueError(FAULT) from None
         return [types.TextContent(type="text", text=json.dumps(answer))]
 
     return server
