@@ -56,14 +56,14 @@ class Room:
         total = sum(held.values()) + (0 if owner else size_of(self.store.root / FOLDER))
         if total + needed <= most:
             return
-        if not owner:
-            Trash(self.store).empty(age=-1)
-            total = sum(held.values())
-        for run in self._spare(list(held)):
-            if total + needed <= most:
-                return
-            if self._removed(run):
-                total -= held[run]
+        spare = list(self._spare(list(held)))
+        total = sum(held.values())
+        if total - sum(held[run] for run in spare) + needed <= most:  # else they would go for nothing
+            if not owner:
+                Trash(self.store).empty(age=-1)
+            for run in spare:
+                if total + needed > most and self._removed(run):
+                    total -= held[run]
         if total + needed > most:
             whose = "Your runs may take" if owner else "All runs together may take"
             raise DiskFull(
@@ -77,11 +77,13 @@ class Room:
 
         if is_enough():
             return
-        Trash(self.store).empty(age=-1)
-        for run in self._spare(self._runs()):
-            if is_enough():
-                return
-            self._removed(run)
+        spare = list(self._spare(self._runs()))
+        more = size_of(self.store.root / FOLDER) + sum(size_of(run.path) for run in spare)
+        if has_room(self.store.root, needed - more, self.limits.disk_floor):  # else they would go for nothing
+            Trash(self.store).empty(age=-1)
+            for run in spare:
+                if not is_enough():
+                    self._removed(run)
         if not is_enough():
             raise DiskFull(too_full(self.limits.disk_floor))
 

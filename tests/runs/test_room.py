@@ -54,7 +54,7 @@ def test_a_visitor_s_oldest_runs_make_room_for_their_new_ones(store, held):
         DiskFull, match=r"Your runs may take 0\.02\d* GiB of the disk here, and this one would need 30 MiB"
     ):
         here.make(30 * MIB, hashed(ANN))
-    assert others.id in left(store), "somebody else's"
+    assert left(store) == {second.id, others.id}, "nothing goes where that does not help"
 
 
 def test_all_runs_together_have_a_quota_which_the_trash_gives_back_first(store, held):
@@ -80,7 +80,8 @@ def test_what_somebody_wants_to_keep_goes_last_and_what_is_under_way_or_the_host
     here.make(20 * MIB, hashed(ANN), keep=[kept])
     assert left(store) == {run.id for run in (of_the_host, trains, beside, kept, going)}
     with pytest.raises(DiskFull, match="All runs together may take"):
-        here.make(30 * MIB, hashed(ANN), keep=[kept])
+        here.make(60 * MIB, hashed(ANN), keep=[])
+    assert left(store) == {run.id for run in (of_the_host, trains, beside, kept, going)}, "for nothing"
     here.make(30 * MIB, is_host=True)  # who has no quota
 
 
@@ -100,6 +101,10 @@ def test_some_of_the_disk_stays_free_whatever_is_asked_for(store, held, monkeypa
     assert not run.path.exists(), "it made room"
     with pytest.raises(DiskFull, match=r"The disk is full \(.* GiB of it stay free\): delete some runs"):
         here.make(20 * MIB, is_host=True)
+    left_over = held()
+    with pytest.raises(DiskFull):
+        here.make(100 * MIB)
+    assert left(store) == {left_over.id}, "for nothing"
     assert too_full(0) == "The disk is full: delete some runs, or try again when others have."
 
 
