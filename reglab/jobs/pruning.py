@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reglab.runs.owner import owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.events import Best, Epoch, Event, Snapshot, Stopped
@@ -24,8 +25,14 @@ def rungs(epochs: int) -> dict[int, int]:
 
 
 def rivals(run: Run) -> list[Mapping[int, float]]:
-    """Rung -> validation accuracy, of each other run of the sweep that has come to one, the oldest first."""
-    others = Store(run.path.parent).group(run.described.get("group", ""))
+    """Rung -> validation accuracy, of each other run of the sweep that has come to one, the oldest first.
+
+    The same sweep has the same group whoever starts it: a run that has an owner loses to theirs and to nobody's, never to
+    those of somebody else, which they may not even know of.
+    """
+    own = owner_of(run.path)
+    group = Store(run.path.parent).group(run.described.get("group", ""))
+    others = [other for other in group if not own or owner_of(other.path) in ("", own)]
     told = [_reached(other.history(), rungs(other.config.epochs)) for other in others if other.id != run.id]
     return [reached for reached in told if reached]
 

@@ -12,7 +12,8 @@ from reglab.cli.main import main
 from reglab.experiments.axes import axis
 from reglab.experiments.executors import local
 from reglab.experiments.sweep import sweep
-from reglab.jobs.pruning import is_hopeless, pruned, rungs
+from reglab.jobs.pruning import is_hopeless, pruned, rivals, rungs
+from reglab.runs.owner import write_owner
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.events import Epoch, Snapshot, Step
@@ -109,3 +110,18 @@ def test_an_epoch_without_a_snapshot_is_judged_before_what_comes_next(store):
     told = list(pruned(iter(events), Run(run.path)))
     assert told[0] is events[0] and len(told) == 2
     assert told[1].reason.startswith("Pruned after epoch 1 of 4: 2 other runs were at least as good there (10.0%")
+
+
+def test_a_visitor_s_run_loses_to_nobody_else_s(store):
+    """The same sweep has the same group whoever starts it: another's results ended a run, and were told in its last line."""
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    made = {}
+    for place, (key, accuracy) in enumerate({"ann": 0.3, "bob": 0.9, "": 0.5, "ann too": 0.4}.items()):
+        made[key] = run = store.create(tiny_config(**{**SMALL, "seed": place}), group="prune")
+        if key:
+            write_owner(run.path, f"the key that {key[:3]} has")
+        line = Epoch(epoch=1, val_accuracy=accuracy, **numbers)
+        (run.path / "metrics.jsonl").write_text(json.dumps(line.to_json()) + "\n")
+    assert sorted(each[1] for each in rivals(made["ann"])) == [0.4, 0.5]
+    assert sorted(each[1] for each in rivals(made["bob"])) == [0.5]
+    assert sorted(each[1] for each in rivals(made[""])) == [0.3, 0.4, 0.9], "the host's, who sees all"
