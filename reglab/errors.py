@@ -6,6 +6,8 @@ import contextlib
 import errno
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 MARKED = re.compile("\x02(-*)([\\w.]+)\x03")  # a setting inside a sentence; nobody can type these two characters
 
@@ -81,6 +83,15 @@ class DiskFull(RunError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def noted(error: E, place: Path) -> E:
+    """The error with a note of where it happened: for the command line, whose user knows the machine; visitors never read it."""
+    error.add_note(f"The folder is {place}.")
+    return error
 
 
 def is_full(error: BaseException) -> bool:

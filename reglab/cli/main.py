@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args) or 0)
     except (ConfigError, DataError, RunError) as error:
-        print(error, file=sys.stderr)
+        print(error, *getattr(error, "__notes__", ()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130  # as a shell says it

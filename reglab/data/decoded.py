@@ -21,7 +21,7 @@ import numpy as np
 
 from reglab import compat, download
 from reglab.data.sources import SIDE, Source
-from reglab.errors import DataError
+from reglab.errors import DataError, noted
 
 FORMAT = 1  # raise it when the arrays change for the same source; older folders are then decoded anew
 ARRAYS = ("images", "labels", "test_images", "test_labels")
@@ -128,10 +128,11 @@ def keep(known: Source, revision: str, arrays: dict[str, np.ndarray]) -> Dataset
             os.fsync(text.fileno())
         put_in_place(half, folder, known)
     except OSError as error:
-        raise DataError(
+        told = DataError(
             f"{known.title} could not be kept in the cache ({download.why(error)}): "
             "free some space there, or name another folder in REGLAB_CACHE."
-        ) from error
+        )
+        raise noted(told, folder.parent) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
     dataset = open_decoded(known)

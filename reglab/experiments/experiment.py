@@ -28,7 +28,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reglab.config import RunConfig, init_before
-from reglab.errors import ConfigError, RunError, cause
+from reglab.errors import ConfigError, RunError, cause, noted
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
 from reglab.runs.names import fitted
@@ -185,10 +185,11 @@ class Experiment(BaseModel):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(
+            told = ConfigError(
                 f"The run folder cannot be made ({cause(error)}):"
                 " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
-            ) from None
+            )
+            raise noted(told, store.root) from None
         with FileLock(folder / ".lock"):
             yield
 

@@ -203,6 +203,7 @@ class Jobs:
             there = " from your address" if "/" in owner else ""
             raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
         if configs and owner:
+            self.warm()
             self.machine(timeout=60)  # whose pace decides
             self.admission.check(owner, configs)
         if configs:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from reglab import ROOT, __version__
 from reglab.config import RunConfig
-from reglab.errors import ConfigError, RunError, UnknownRunError, cause
+from reglab.errors import ConfigError, RunError, UnknownRunError, cause, noted
 from reglab.runs import names
 from reglab.runs.files import hold_reserve, write_json
 from reglab.runs.owner import write_owner
@@ -82,10 +82,11 @@ class Store:
                 run.rename(name)
         except OSError as error:
             shutil.rmtree(run.path, ignore_errors=True)
-            raise ConfigError(
+            told = ConfigError(
                 f"The run folder cannot be made ({cause(error)}):"
                 " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
-            ) from None
+            )
+            raise noted(told, self.root) from None
         return run
 
     def _now(self) -> datetime:

@@ -20,7 +20,7 @@ import numpy as np
 
 from reglab import compat, machine, models
 from reglab.data import Split, cache_folder
-from reglab.errors import DataError, cause
+from reglab.errors import DataError, cause, noted
 from reglab.models import pretrained
 from reglab.training.events import Event, Preparing, Stopped
 
@@ -195,10 +195,11 @@ class Shelf:
                 np.savez(out, keys=packed, rows=rows, digest=np.frombuffer(_digest(packed, rows), np.uint8))
             os.replace(temporary, self.folder / name)
         except OSError as error:
-            raise DataError(
+            told = DataError(
                 f"The features cannot be kept in the cache ({cause(error)}): free some space there, or name another"
                 " folder in REGLAB_CACHE."
-            ) from None
+            )
+            raise noted(told, self.folder) from None
         self._read.add(name)
         self._unsaved.difference_update(keys)
 
