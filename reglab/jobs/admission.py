@@ -48,6 +48,7 @@ class Charge:
     run: Run
     seconds: float
     before: float  # seconds it had taken already
+    size: int = 0  # bytes that its folder was taken to need
 
 
 class Admission:
@@ -78,6 +79,7 @@ class Admission:
         self.check_each(seat, configs)
         if seat and self.limits.hour_minutes:
             self._check_hour(seat, self.seconds(configs))
+            self._check_share(seat, configs)
 
     def check_each(self, seat: str, configs: Sequence[RunConfig]) -> None:
         """Whether each of them is one that this visitor may have at any time. Raises `ConfigError`."""
@@ -113,6 +115,7 @@ class Admission:
         """Count these runs for the visitor. Raises `ConfigError` where that is more than an hour's worth by now."""
         if not seat or not self.limits.hour_minutes:
             return
+        sizes = self.bytes_on_disk(seat, [run.config for run in seconds])
         with self._lock:
             self._check_hour(seat, list(seconds.values()))
             now = time.monotonic()
@@ -122,7 +125,10 @@ class Admission:
                 if not had:
                     del self._charges[address]
             charges = self._charges.setdefault(address_of(seat), deque())
-            charges.extend(Charge(now, run, each, took(self._view(run))) for run, each in seconds.items())
+            charges.extend(
+                Charge(now, run, each, took(self._view(run)), size)
+                for (run, each), size in zip(seconds.items(), sizes, strict=True)
+            )
 
     def seconds(self, configs: Sequence[RunConfig]) -> list[float]:
         """What each of these runs takes on this machine, about; 0 where that cannot be told."""
@@ -227,6 +233,22 @@ class Admission:
         raise BusyError(
             f"This would take {in_words(asked)}, and a visitor {here}, of which you have"
             f" {max(0.0, left) / 60:.0f} left: come back in {max(1, math.ceil(wait / 60))} minutes, or ask for less."
+        )
+
+    def _check_share(self, seat: str, configs: Sequence[RunConfig]) -> None:
+        """Raises `BusyError` where the runs that were asked for from one address within an hour take more than one share.
+
+        Keys cost nothing: with a new one for each run, somebody could have the runs of everybody else make room for theirs.
+        """
+        charges = tuple(self._charges.get(address_of(seat), ()))
+        had = {charge.run: charge for charge in charges if time.monotonic() - charge.at <= HOUR}
+        most = self.limits.disk_each
+        if not most or not had or sum(c.size for c in had.values()) + sum(self.bytes_on_disk(seat, configs)) <= most:
+            return
+        wait = math.ceil((min(charge.at for charge in had.values()) + HOUR - time.monotonic()) / 60)
+        raise BusyError(
+            f"What a visitor asks for within an hour may take {most / GIB:g} GiB of the disk, and with this it would be"
+            f" more: come back in {max(1, wait)} minutes, or train a smaller network."
         )
 
     def _had(self, seat: str) -> list[tuple[float, float]]:

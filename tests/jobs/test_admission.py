@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from reglab.config import RunConfig
 from reglab.deployment import LIMITS, Limits
-from reglab.errors import ConfigError, RunError
+from reglab.errors import BusyError, ConfigError, RunError
 from reglab.experiments.executors import queue
 from reglab.experiments.experiment import Experiment
 from reglab.jobs.admission import Admission, in_words
@@ -215,6 +215,20 @@ def test_the_page_is_told_in_one_line(admission, store):
     assert "use at most" in admission.told(HERE, [too_long])
     free = Admission(Limits(), store, store.view, lambda: None)
     assert free.told(HERE, [too_long]) == ""
+
+
+def test_new_keys_from_one_address_take_no_more_of_the_disk_than_one_visitor(jobs, monkeypatch):
+    """Else the runs of everybody else would have to make room for them."""
+    jobs.admission.limits = replace(PUBLIC, disk_each=200 * 2**20, waiting_each=99)
+    large = public(model="resnet18", epochs=1, train_size=100, val_size=100)  # 11 M weights: 214 MiB with its snapshots
+    small = public(width=0.25, epochs=1, train_size=100, val_size=100)
+    start(jobs, large)
+    anew = HERE.replace("a", "c")
+    with pytest.raises(BusyError, match="asks for within an hour may take"):
+        start(jobs, small, anew)
+    start(jobs, small, OTHER)
+    monkeypatch.setattr("reglab.jobs.admission.HOUR", 0.0)
+    start(jobs, small, anew)
 
 
 @pytest.mark.parametrize(
