@@ -13,7 +13,7 @@ from reglab.runs.owner import hashed, is_owned_by, owner_of, write_owner
 from reglab.runs.run import Run
 
 pytest.importorskip("playwright")
-from playwright.sync_api import expect
+from browser import LEFT, expect
 
 ADMIN = "open-sesame-please"
 BUTTONS = ("rename", "download", "delete")
@@ -96,6 +96,7 @@ def test_in_a_shared_lab_others_are_to_look_at(another_server, visitors, trained
     assert choose(ann, "ann's run") == [True, True, True]
     ann.page.locator("#delete").click()
     expect(ann.page.locator("#bring-back")).to_have_text("Bring back “ann's run”")
+    bob.visitor.may_fail = LEFT  # he leaves a page that follows a run
     bob.page.reload()
     bob.tab("Runs")
     expect(bob.page.locator("#runs-table")).to_contain_text("bob's run")
