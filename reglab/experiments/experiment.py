@@ -28,12 +28,12 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reglab.config import RunConfig, init_before
-from reglab.errors import ConfigError, RunError, cause, noted
+from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
 from reglab.runs.names import fitted
 from reglab.runs.run import Run
-from reglab.runs.store import Store
+from reglab.runs.store import Store, cannot_be_made
 
 FORMAT = 1
 FOLDER, FILE = ".experiments", "experiment.json"
@@ -185,11 +185,7 @@ class Experiment(BaseModel):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            told = ConfigError(
-                f"The run folder cannot be made ({cause(error)}):"
-                " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
-            )
-            raise noted(told, store.root) from None
+            raise cannot_be_made(store.root, error) from None
         with FileLock(folder / ".lock"):
             yield
 

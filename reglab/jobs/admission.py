@@ -240,8 +240,7 @@ class Admission:
 
         Keys cost nothing: with a new one for each run, somebody could have the runs of everybody else make room for theirs.
         """
-        charges = tuple(self._charges.get(address_of(seat), ()))
-        had = {charge.run: charge for charge in charges if time.monotonic() - charge.at <= HOUR}
+        had = {charge.run: charge for charge in self._recent(seat)}
         most = self.limits.disk_each
         if not most or not had or sum(c.size for c in had.values()) + sum(self.bytes_on_disk(seat, configs)) <= most:
             return
@@ -253,9 +252,12 @@ class Admission:
 
     def _had(self, seat: str) -> list[tuple[float, float]]:
         """(when, seconds) of what everybody at this visitor's address had within an hour, the oldest first."""
+        return [(charge.at, self._spent(charge)) for charge in self._recent(seat)]
+
+    def _recent(self, seat: str) -> list[Charge]:
+        """What was charged to everybody at this visitor's address within an hour, the oldest first."""
         now = time.monotonic()
-        charges = tuple(self._charges.get(address_of(seat), ()))
-        return [(charge.at, self._spent(charge)) for charge in charges if now - charge.at <= HOUR]
+        return [charge for charge in tuple(self._charges.get(address_of(seat), ())) if now - charge.at <= HOUR]
 
     def _spent(self, charge: Charge) -> float:
         """What it took where it has ended sooner than expected; a run that is gone counts as it was asked for."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reglab.jobs import sandbox
 from reglab.runs.clock import Clock
 from reglab.training.events import Event, Stopped
 
@@ -38,12 +38,7 @@ class Bounds:
     def limit_memory(self, device: str) -> None:
         """Let this process take no more, from now on. CUDA maps far more than it uses, so there it is left alone."""
         if self.memory and device == "cpu":
-            with contextlib.suppress(
-                ImportError, ValueError, OSError
-            ):  # a system without, or a limit set lower already
-                import resource
-
-                resource.setrlimit(resource.RLIMIT_DATA, (self.memory, self.memory))
+            sandbox.limit_data(self.memory)
 
 
 UNBOUNDED = Bounds()

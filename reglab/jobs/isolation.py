@@ -5,7 +5,6 @@ What strangers send is not opened here but by `decoder.py`, whose process has le
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 from reglab import compat
 from reglab.errors import RunError
+from reglab.jobs import sandbox
 from reglab.jobs.failures import lacks_memory
 from reglab.jobs.processes import process_context
 
@@ -153,7 +153,4 @@ def _kill(pool: ProcessPoolExecutor | None) -> None:
 def _bounded(memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if memory:
-        with contextlib.suppress(ImportError, ValueError, OSError):
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        sandbox.limit_data(memory)

@@ -116,7 +116,9 @@ class Jobs:
         self._looker.close()  # it has done its work and need not sit in memory
 
     def machine(self, timeout: float = 0.0) -> dict[str, Any]:
-        """device, name, precision and threads; empty while it is being found out."""
+        """device, name, precision and threads; empty while it is being found out. Whoever waits for it has it looked at."""
+        if timeout:
+            self.warm()
         self._looked.wait(timeout)
         return self._machine
 
@@ -128,7 +130,6 @@ class Jobs:
         """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
         if config.device == "cpu":
             return "cpu"
-        self.warm()
         here = str(self.machine(timeout=60).get("device", "cpu"))
         if config.device not in ("auto", here):
             raise ConfigError(f"device {config.device} was asked for, but there is none here: choose auto or cpu.")
@@ -203,7 +204,6 @@ class Jobs:
             there = " from your address" if "/" in owner else ""
             raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
         if configs and owner:
-            self.warm()
             self.machine(timeout=60)  # whose pace decides
             self.admission.check(owner, configs)
         if configs:
@@ -213,7 +213,6 @@ class Jobs:
         """Whether each of these runs is one that this visitor may have, and whether they may ask now. Raises as `admit`."""
         self.admit(owner)  # first, for it costs nothing: a script that floods the queue is to cost no more
         if owner:
-            self.warm()
             self.machine(timeout=60)
             self.admission.check_each(owner, configs)
 

@@ -40,9 +40,8 @@ def withdraw() -> dict[str, bool]:
     it starts gains any. hidden: see `hide`.
     """
     apart = _call("unshare", APART)
-    if apart and (
-        child := os.fork()
-    ):  # of whoever asks for a new space of processes, the first child is the first there
+    # Of whoever asks for a new space of processes, the first child is the first there.
+    if apart and (child := os.fork()):
         _, status = os.waitpid(child, 0)
         os._exit(abs(os.waitstatus_to_exitcode(status)))
     if apart:
@@ -57,6 +56,14 @@ def hide() -> bool:
     key are there. A program that this one starts is hidden only once it asks for it.
     """
     return _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def limit_data(most: int) -> None:
+    """Let this process take no more bytes of data; nothing happens on a system without that, or where it may take less already."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def bind(bounds: Bounds) -> None:

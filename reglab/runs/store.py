@@ -82,11 +82,7 @@ class Store:
                 run.rename(name)
         except OSError as error:
             shutil.rmtree(run.path, ignore_errors=True)
-            told = ConfigError(
-                f"The run folder cannot be made ({cause(error)}):"
-                " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
-            )
-            raise noted(told, self.root) from None
+            raise cannot_be_made(self.root, error) from None
         return run
 
     def _now(self) -> datetime:
@@ -136,6 +132,15 @@ class Store:
 def new_id(stamp: datetime) -> str:
     """A run's id: the time, so that ids sort by age, and chance, so that two runs never share one."""
     return f"{stamp:{STAMP}}-{secrets.token_hex(3)}"
+
+
+def cannot_be_made(root: Path, error: OSError) -> ConfigError:
+    """What to raise where nothing can be made in a folder of runs."""
+    told = ConfigError(
+        f"The run folder cannot be made ({cause(error)}):"
+        " free some space where the runs are, or choose another folder with --runs or REGLAB_RUNS."
+    )
+    return noted(told, root)
 
 
 def unknown(run_id: object, root: Path) -> RunError:

@@ -79,10 +79,8 @@ class WorkerProcess:
 
     def _tell_that_it_hung(self) -> None:
         for run in map(Run, self._runs):
-            with (
-                contextlib.suppress(RunError),
-                run.locked(),
-            ):  # the lock went with the process, unless somebody took it up
+            # The lock went with the process, unless somebody took the run up.
+            with contextlib.suppress(RunError), run.locked():
                 if not run.view().is_over:
                     conclude(run, stopped_here(run, HUNG.format(pulse.ENDED)))
 
