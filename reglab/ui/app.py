@@ -148,9 +148,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
         print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
     tools = tools_app(lab) if lab.deployment.has_tools else None
-    if (
-        not lab.deployment.has_zero_gpu
-    ):  # whose processes are forks of this one; nobody knows what its driver looks into
+    if not lab.deployment.has_zero_gpu:  # whose processes are forks of this one, into which its driver may look
         sandbox.hide()
     for line in lab.deployment.limits.told():
         print(line, flush=True)

@@ -9,10 +9,10 @@ from reglab import compat
 from reglab.config import on_screen
 from reglab.runs.owner import HERE, Visitor
 from reglab.teaching.assignments import MOST_RUNS
+from reglab.ui.services.access import ADMIN, KEY
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.templates import render
 
-KEY, ADMIN = "x-reglab-key", "x-reglab-admin"  # headers
 STATIC = Path(__file__).parent.parent / "static"
 HEAD = "".join(f"<script>{(STATIC / name).read_text('utf-8')}</script>" for name in ("storage.js", "visitor.js"))
 """What makes a browser's key and sends it along; before any other script, so that no request goes without it."""

@@ -15,6 +15,9 @@ from reglab.runs.owner import Visitor, is_owned_by, owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import unknown
 
+KEY, ADMIN = "x-reglab-key", "x-reglab-admin"
+"""The headers by which a request says whose it is, and that it is the host's."""
+
 
 @dataclass(frozen=True)
 class Access:

@@ -26,13 +26,13 @@ from starlette.requests import Request
 from reglab import compat
 from reglab.errors import PROBLEMS, BusyError, ConfigError, DataError, DiskFull, ForbiddenError, UnknownRunError
 from reglab.runs.owner import LEAST, MOST, Visitor
+from reglab.ui.services.access import ADMIN, KEY
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
 from reglab.ui.shell import bodies
-from reglab.ui.shell.asgi import Receive, Refusal, Scope, Send, header
+from reglab.ui.shell.asgi import Receive, Refusal, Scope, Send, header, send_whole, takes_gzip
 from reglab.ui.shell.crowd import Crowd
 
-KEY, ADMIN = "x-reglab-key", "x-reglab-admin"
 WORTH_ZIPPING = 2_000  # bytes
 NO_KEY = f"X-Reglab-Key must have {LEAST} to {MOST} characters, so that nobody guesses it: leave it out of /train to get one."
 NO_PICTURE = "There is no picture: send a PNG, JPEG or WebP file as the body, or as the file of a form."
@@ -178,15 +178,7 @@ async def picture(scope: Scope, receive: Receive, folder: Path) -> str:
 
 
 async def _send(scope: Scope, send: Send, body: bytes, kind: bytes) -> None:
-    is_zipped = len(body) > WORTH_ZIPPING and "gzip" in header(scope, "accept-encoding")
-    if is_zipped:
-        body = await asyncio.to_thread(gzip.compress, body, 1)
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"accept-encoding"),
-        *([(b"content-encoding", b"gzip")] if is_zipped else []),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    headers = [(b"content-type", kind), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
+    is_zipped = len(body) > WORTH_ZIPPING and takes_gzip(scope)
+    zipped = await asyncio.to_thread(gzip.compress, body, 1) if is_zipped else b""
+    await send_whole(scope, send, headers, body, zipped)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -55,6 +55,23 @@ def header(scope: Scope, name: str) -> str:
     """The first header of that name, which is written small; empty where there is none."""
     found = name.encode()
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == found), "")
+
+
+def takes_gzip(scope: Scope) -> bool:
+    """Whether whoever asks can read a compressed answer."""
+    return "gzip" in header(scope, "accept-encoding")
+
+
+async def send_whole(
+    scope: Scope, send: Send, headers: Sequence[tuple[bytes, bytes]], plain: bytes, zipped: bytes = b""
+) -> None:
+    """An answer of one piece, compressed for whoever can read that and where there is a compressed one."""
+    is_zipped = bool(zipped) and takes_gzip(scope)
+    body = zipped if is_zipped else plain
+    sent = [*headers, (b"content-length", str(len(body)).encode())]
+    sent += [(b"content-encoding", b"gzip")] if is_zipped else []
+    await send({"type": "http.response.start", "status": 200, "headers": sent})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from reglab.ui.shell.asgi import App, Message, Receive, Scope, Send, header
+from reglab.ui.shell.asgi import App, Message, Receive, Scope, Send, header, send_whole
 from reglab.ui.shell.crowd import Crowd
 
 SAME = {"/": b"", "/config": b"", "/gradio_api/openapi.json": b"", "/gradio_api/info": b"all_endpoints=True"}
@@ -98,14 +98,9 @@ def _named(scope: Scope) -> str:
 
 
 async def _send(kept: Kept, scope: Scope, send: Send) -> None:
-    is_zipped = "gzip" in header(scope, "accept-encoding")
-    body = kept.zipped if is_zipped else kept.plain
     headers = [(b"etag", kept.tag), (b"cache-control", b"no-cache"), (b"vary", b"accept-encoding, host")]
     if header(scope, "if-none-match").encode() == kept.tag:
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body"})
         return
-    headers += [(b"content-type", kept.kind), (b"content-length", str(len(body)).encode())]
-    headers += [(b"content-encoding", b"gzip")] if is_zipped else []
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    await send_whole(scope, send, [*headers, (b"content-type", kept.kind)], kept.plain, kept.zipped)

@@ -25,9 +25,10 @@ from reglab.config import RunConfig
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.regularizers import CATALOGUE
 from reglab.runs.owner import Visitor
+from reglab.ui.services.access import ADMIN, KEY
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.programs import Programs
-from reglab.ui.shell.api import ADMIN, FAULT, KEY
+from reglab.ui.shell.api import FAULT
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
