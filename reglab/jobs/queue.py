@@ -32,7 +32,7 @@ from reglab.runs.recording import conclude
 from reglab.runs.room import Room
 from reglab.runs.run import Run
 from reglab.runs.store import Store
-from reglab.runs.view import RunView
+from reglab.runs.view import RESUMABLE, RunView
 from reglab.training.events import Stopped
 
 
@@ -178,7 +178,7 @@ class Jobs:
             self.admit(owner)
             for run in runs:
                 status = self.status(run)
-                if status not in ("stopped", "interrupted", "failed"):
+                if status not in RESUMABLE:
                     raise RunError(
                         f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
                     )

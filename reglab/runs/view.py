@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reglab.runs.run import Run
 
 LIVE = ("running", "queued", "stalled")  # statuses of runs that somebody trains, or is going to
+RESUMABLE = ("stopped", "interrupted", "failed")  # and of those that can be gone on with
 VIEWS = 1_000  # runs that a server keeps in mind; one of 30 epochs takes about 20 kB
 
 

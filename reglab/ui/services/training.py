@@ -15,7 +15,7 @@ from reglab.runs import index
 from reglab.runs.owner import HERE, LEAST, MOST, Visitor, hashed
 from reglab.runs.run import Run
 from reglab.runs.trash import Trash
-from reglab.runs.view import RunView
+from reglab.runs.view import RESUMABLE, RunView
 from reglab.teaching.links import offered
 from reglab.ui.services.access import Access
 from reglab.ui.services.datasets import Datasets
@@ -105,7 +105,7 @@ class Training:
         for each in job:
             self.access.check(self.visitor, each)
         self.datasets.ready(run.config)
-        broken_off = [r for r in job if self.jobs.status(r) in ("stopped", "interrupted", "failed")]
+        broken_off = [r for r in job if self.jobs.status(r) in RESUMABLE]
         self.jobs.resume(broken_off or [run], owner=self.seat)  # which says why not
         return job
 

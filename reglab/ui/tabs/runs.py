@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.errors import PROBLEMS
-from reglab.runs.view import LIVE
+from reglab.runs.view import LIVE, RESUMABLE
 from reglab.ui.components.controls import unchecked
 from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, skipped
@@ -137,7 +137,7 @@ class RunsTab:
         return [
             runs[0].name if runs else "",
             gr.update(interactive=theirs),
-            gr.update(interactive=theirs and status in ("stopped", "interrupted", "failed")),
+            gr.update(interactive=theirs and status in RESUMABLE),
             gr.update(interactive=theirs and status not in LIVE),
             gr.update(interactive=theirs or (bool(runs) and self.lab.stores.is_shipped(runs[0]))),
         ]
