@@ -37,6 +37,8 @@ CHROMIUM = next(filter(None, map(shutil.which, CHROMES)), None)
 HOW = 'no browser to test the app in: get one with `apt-get install chromium` and `pip install -e ".[dev]"`'
 MISSING = sync_playwright is None or CHROMIUM is None
 REQUIRED = os.environ.get("REGLAB_REQUIRE_BROWSER") == "1"
+VIEW_OF = {view: "Results" for view in ("Runs", "Compare", "Errors", "Inside")}
+VIEW_OF |= {view: "Experiments" for view in ("Sweep", "Reproduce")}
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -177,6 +179,9 @@ class Lab:
 
     # ---- doing
     def tab(self, name: str) -> None:
+        """Turn to a tab, or to a view of one."""
+        if name in VIEW_OF:
+            self.page.get_by_role("tab", name=VIEW_OF[name], exact=True).click()
         self.page.get_by_role("tab", name=name, exact=True).click()
 
     def choose(self, elem_id: str, option: str | re.Pattern[str]) -> None:

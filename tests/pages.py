@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reglab.ui.services.lab import Lab  # which takes a while to import
 
 SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)  # how whatever is refused is answered
-TABS = ("Train", "Compare", "Sweep", "Reproduce", "Inside", "Errors", "Predict", "Learn", "Runs")
+TABS = ("Train", "Results", "Predict", "Experiments", "Learn")
 
 
 @pytest.fixture(name="here")

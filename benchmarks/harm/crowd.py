@@ -96,12 +96,18 @@ def watched(pages: Sequence[Any], folder: Path, seconds: float) -> list[float]:
     lags, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         for page in pages:
-            reached, began = len(Run(folder).history()), time.monotonic()
-            while max(page.points("loss"), default=0) < reached and time.monotonic() - began < 20:
+            reached, began = Run(folder).history()[-1].epoch, time.monotonic()
+            while shown(page) < reached and time.monotonic() - began < 20:
                 time.sleep(0.05)
             lags.append(time.monotonic() - began)
         time.sleep(0.3)
     return lags
+
+
+def shown(page: Any) -> int:
+    """The last epoch of the curves, which the chart says in words; of many epochs it draws only some."""
+    told = page.page.locator("#chart [data-chart=loss] svg[role=img]").get_attribute("aria-label") or ""
+    return max((int(epoch) for epoch in re.findall(r"at epoch (\d+)", told)), default=-1)
 
 
 def quantile(entry: dict[str, Any] | None, share: float = 0.95) -> float:

@@ -33,28 +33,15 @@ from reglab.ui.shell.bodies import MOST_FILE
 from reglab.ui.shell.crowd import SESSIONS, connections, full
 from reglab.ui.shell.shell import Shell
 from reglab.ui.shell.tools import tools_app
-from reglab.ui.tabs.compare import CompareTab
-from reglab.ui.tabs.errors import ErrorsTab
-from reglab.ui.tabs.inside import InsideTab
+from reglab.ui.tabs.experiments import ExperimentsTab
 from reglab.ui.tabs.learn import LearnTab
 from reglab.ui.tabs.predict import PredictTab
-from reglab.ui.tabs.reproduce import ReproduceTab
-from reglab.ui.tabs.runs import RunsTab
+from reglab.ui.tabs.results import ResultsTab
 from reglab.ui.tabs.share import ShareTab
-from reglab.ui.tabs.sweep import SweepTab
 from reglab.ui.tabs.train import TrainTab
 
 # After the Train tab, from left to right.
-TABS: tuple[type[Tab], ...] = (
-    CompareTab,
-    SweepTab,
-    ReproduceTab,
-    InsideTab,
-    ErrorsTab,
-    PredictTab,
-    LearnTab,
-    RunsTab,
-)
+TABS: tuple[type[Tab], ...] = (ResultsTab, PredictTab, ExperimentsTab, LearnTab)
 STATIC = Path(__file__).parent / "static"
 TIMES = (STATIC / "times.js").read_text("utf-8")
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."

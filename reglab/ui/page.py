@@ -20,7 +20,7 @@ from reglab.runs.view import RunView
 from reglab.teaching.links import encode
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import Controls, preset
-from reglab.ui.components.events import skipped
+from reglab.ui.components.events import PRIVATE, skipped
 from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import tries_of, warning
@@ -133,3 +133,33 @@ class Page:
         if len(shown) < len(views):
             note = f"The first {len(shown)} of {len(views)} runs. {note}".strip()
         return curves.chart_of(shown, note, curves.names_of(shown)) if shown else {"runs": []}
+
+
+class Views:
+    """Tabs within a tab, laid out from left to right; `on_select` is for the tab that they are views of."""
+
+    def __init__(self, lab: Lab, page: Page, key: str, views: Sequence[type[Tab]]) -> None:
+        self.open = gr.State(views[0].key)
+        self.made: dict[str, Tab] = {}
+        with gr.Tabs(elem_id=f"{key}-views") as self.tabs:
+            for view in views:
+                with gr.Tab(view.title, id=view.key) as place:
+                    self.made[view.key] = made = view(lab, page)
+                place.select(*made.on_select, **PRIVATE)
+                place.select(lambda key=view.key: key, None, self.open, **PRIVATE)
+        listeners = [made.on_select for made in self.made.values()]
+        self.on_select: Listener = (
+            self.refresh,
+            [self.open, *(box for _, inputs, _ in listeners for box in inputs)],
+            [box for _, _, outputs in listeners for box in outputs],
+        )
+
+    def refresh(self, key: Any, *values: Any) -> list[Any]:
+        """What is new in the view that is open; the others stay as they are."""
+        updates: list[Any] = []
+        at = 0
+        for name, made in self.made.items():
+            refresh, inputs, outputs = made.on_select
+            asked, at = values[at : at + len(inputs)], at + len(inputs)
+            updates += refresh(*asked) if name == key else skipped(outputs)
+        return updates

@@ -19,7 +19,7 @@ from reglab.experiments.figures import nice
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.compare import KINDS, CompareTab
+from reglab.ui.tabs.results.compare import KINDS, CompareTab
 from reglab.ui.views import comparison
 
 

@@ -17,7 +17,7 @@ from pages import changes, pressed
 from reglab import data
 from reglab.analysis.evaluate import ANSWERS, answers, evaluate
 from reglab.runs.run import Run
-from reglab.ui.tabs.errors import ErrorsTab
+from reglab.ui.tabs.results.errors import ErrorsTab
 
 
 def confusions(run) -> np.ndarray:

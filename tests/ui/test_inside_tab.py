@@ -15,7 +15,7 @@ from pages import changes
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.ui.components.networks import dressed
-from reglab.ui.tabs.inside import InsideTab
+from reglab.ui.tabs.results.inside import InsideTab
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 

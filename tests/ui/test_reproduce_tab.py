@@ -23,7 +23,7 @@ from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.results import progress_of
-from reglab.ui.tabs.reproduce import ReproduceTab, paper_of
+from reglab.ui.tabs.experiments.reproduce import ReproduceTab, paper_of
 from reglab.ui.views import reproduction
 
 

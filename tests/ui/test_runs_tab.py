@@ -9,7 +9,7 @@ import pytest
 from pages import beside_train, changes, clicked
 
 from reglab.errors import RunError
-from reglab.ui.tabs.runs import COLUMNS, RunsTab, row
+from reglab.ui.tabs.results.runs import COLUMNS, RunsTab, row
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.teaching.assignments import Assignment
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.sweep import AXES, FACTORIAL, GRID, SweepTab
+from reglab.ui.tabs.experiments.sweep import AXES, FACTORIAL, GRID, SweepTab
 from reglab.ui.views import curves as view
 
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
