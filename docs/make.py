@@ -47,6 +47,7 @@ def filled(text: str) -> str:
         "strange": lambda: recorded("strange"),
         "regularizers": markdown_table,
         "commands": commands_tables,
+        "tokens": runpy.run_path(str(ROOT / "docs" / "tokens.py"))["table"],
     }
     for name, make in made.items():
         pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"

@@ -54,6 +54,7 @@ def test_every_generated_part_stands_in_some_document():
         "networks",
         "regularizers",
         "strange",
+        "tokens",
         "transfer",
         "verdicts",
     ]

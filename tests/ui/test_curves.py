@@ -187,7 +187,7 @@ SIGHT = {
 }
 
 
-@pytest.mark.parametrize(("theme", "ground"), [("light", "ffffff"), ("dark", "0a0f1e")])
+@pytest.mark.parametrize(("theme", "ground"), [("light", "ffffff"), ("dark", "0d1321")])
 def test_the_five_colours_can_be_read_and_told_apart_by_everybody(theme, ground):
     five = five_colours(theme)
     assert sorted(five) == list("abcde")
