@@ -191,7 +191,9 @@ def takes_uploads(component: Any, refusal: Callable[[], Exception]) -> Any:
     """
 
     def path_of(payload: Any) -> str | None:
-        path = getattr(payload, "path", None)
+        path = payload.get("path") if isinstance(payload, dict) else getattr(payload, "path", None)
+        if not isinstance(path, str):
+            return None
         if path and not Path(path).resolve().is_relative_to(Path(component.GRADIO_CACHE).resolve()):
             raise refusal()
         return path or None

@@ -47,7 +47,7 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
     text = page([a_panel()])
     for told in (
         "plain cat 60.0 %",
-        "What it sees: 32 x 32 pixels",
+        "What it sees: 32 × 32 pixels",
         "0 1 How much it speaks for cat, at features.3 (ReLU) (Grad-CAM)",
         "cat 60.0 % raw 90.0 % dog 30.0 % raw 8.0 % ship 10.0 % raw 2.0 %",
         "Temperature 2.50 above 1: it was too sure",

@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from browser import Lab, expect
-from pages import changes, clicked, pressed
+from pages import changes, pressed
 from PIL import Image
 from servers import wait_until
 
@@ -19,7 +19,7 @@ from reglab.analysis.evaluate import evaluate, known
 from reglab.models import pretrained
 from reglab.runs.run import Run
 from reglab.ui.tabs.predict import PredictTab
-from reglab.ui.views.answers import page
+from reglab.ui.views.answers import examples_html, page
 
 # Whatever is wider than the room it has.
 CUT_OFF = """([root]) => [...root.querySelectorAll("*")].filter(e => {
@@ -84,8 +84,8 @@ def test_a_picture_is_answered_by_the_networks_that_are_chosen_and_calibrated_wi
             tab.classify(*nothing)
 
     assert len(tab.pictures(finished.id)) == len(tab.pictures(None)) == 10
-    first, second, *_, shown, kept, networks = changes(tab.refresh({}, [], None, ""))
-    assert first["value"] == finished.id and second["value"] == "" and len(shown) == len(kept) == 10
+    first, second, *_, shown, networks = changes(tab.refresh({}, [], None, ""))
+    assert first["value"] == finished.id and second["value"] == "" and shown.count("<img") == 10
     assert len(networks["choices"]) == len(pretrained.OFFERED)
     (finished.path / "model.safetensors").write_bytes(b"broken")
     assert "is damaged" in ask(finished.id)
@@ -114,10 +114,27 @@ def test_what_is_no_picture_is_refused_in_words_and_the_next_one_is_answered(nam
     assert 'class="warning"' not in answered and "%" in answered
 
 
-def test_a_picture_of_the_gallery_is_the_one_that_was_clicked(laid_out):
-    tab = laid_out(PredictTab)
-    assert tab.choose([("a", "cat"), ("b", "dog")], clicked(1)) == "b"
-    assert changes([tab.choose([("a", "cat")], clicked(1))]) == [None]
+@pytest.mark.parametrize("sent", [None, 7, [], {}, {"path": 7}, {"path": ""}])
+def test_what_is_no_upload_is_no_picture(sent, laid_out):
+    assert laid_out(PredictTab).picture.preprocess(sent) is None
+
+
+def test_only_what_was_uploaded_is_opened(laid_out, tmp_path):
+    box, picture = laid_out(PredictTab).picture, a_picture(tmp_path)
+    with pytest.raises(gr.Error, match="upload it first"):
+        box.preprocess({"path": str(picture), "url": "/file"})
+    there = Path(box.GRADIO_CACHE) / "one" / picture.name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    picture.rename(there)
+    assert box.preprocess({"path": str(there)}) == str(there)
+    there.unlink()
+
+
+def test_examples_show_their_true_class_and_where_there_are_none_it_is_said():
+    pixels = np.zeros((32, 32, 3), dtype=np.uint8)
+    shown = examples_html([(pixels, "<b>"), (pixels, "cat")])
+    assert shown.count("<img") == 2 and "<span>&lt;b&gt;</span>" in shown and "<span>cat</span>" in shown
+    assert "There are none" in examples_html([])
 
 
 def test_a_network_of_imagenet_that_is_not_offered_or_not_here_is_not_asked(here, laid_out):
@@ -135,7 +152,7 @@ def test_a_network_of_imagenet_that_is_not_offered_or_not_here_is_not_asked(here
 def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab, a_run, tmp_path):
     run = a_run("20250103-000000-aaaaaa")
     shown = open_predict(lab)
-    expect(shown).to_contain_text("Click an example")
+    expect(shown).to_contain_text("Choose an example")
     before = shown.bounding_box()
     lab.page.locator("#examples button").first.click()
     panels = shown.locator("section")
@@ -162,7 +179,7 @@ def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab
     lab.upload(a_picture(tmp_path))
     expect(fact(shown, "Temperature")).to_contain_text("not calibrated")
     lab.page.locator("#tta input").check()
-    lab.page.locator("#how").get_by_text("all of it").click()
+    lab.page.locator("#how").get_by_text("Whole picture").click()
     shown.get_by_role("button", name="Calibrate").click()
     expect(shown.locator(".bars s")).to_have_count(5)
     evaluation = known(run)
@@ -176,6 +193,50 @@ def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab
     expect(lab.page.locator("#imagenet-notice .warning")).to_contain_text(
         re.compile(r"timm/resnet18 \(47 MB\) could not")
     )
+
+
+# Puts a picture of one color into the clipboard and presses Ctrl+V where the focus is: a browser without a screen has no
+# clipboard of its own.
+PASTE = """async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 40 });
+  canvas.getContext("2d").fillRect(0, 0, 40, 40);
+  const data = new DataTransfer();
+  data.items.add(new File([await new Promise(done => canvas.toBlob(done))], "pasted.png", { type: "image/png" }));
+  document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_on_a_phone_the_answer_comes_into_sight_below_the_picture(visitors, server):
+    phone = visitors(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    lab = phone.open(server)
+    shown, picture, answer = open_predict(lab), lab.page.locator("#picture img"), lab.page.locator("#answers header")
+    lab.page.locator("#examples button").tap()
+    expect(shown.locator("section")).to_have_count(2)
+    wait_until(lambda: 0 <= lab.box("#answers header")["y"] < 844 / 2, "the answer is not in sight")
+    assert answer.first.locator(".verdict").is_visible(), "whether it is right"
+    tops = [lab.box(part)["y"] for part in ("#picture", "#answers", "#examples", "#how")]
+    assert tops == sorted(tops)
+    lab.page.locator("#tta input").tap()  # another way to look at the same picture moves nothing
+    assert lab.sideways() <= 0 and picture.is_visible()
+
+
+def test_a_picture_is_pasted_anywhere_and_one_that_cannot_be_read_leaves_no_broken_icon(lab, tmp_path):
+    shown, picture, box = open_predict(lab), lab.page.locator("#picture img"), lab.page.locator("#picture")
+    lab.page.evaluate(PASTE)
+    expect(shown.locator("section")).to_have_count(2)
+    expect(picture).to_be_visible()
+    expect(picture).to_have_attribute("alt", re.compile("pasted.png"))
+    (tmp_path / "rubbish.png").write_text("I only look like a picture.")
+    lab.upload(tmp_path / "rubbish.png")
+    expect(shown.locator(".warning")).to_have_text(re.compile("rubbish.png is not a picture that can be read: .*"))
+    expect(picture).to_be_hidden()
+    expect(box.get_by_text("Choose a picture")).to_be_visible()
+    box.get_by_role("button", name="Clear").click()
+    expect(shown.locator(".empty")).to_be_visible()
+    lab.tab("Learn")
+    lab.page.evaluate(PASTE)  # elsewhere a paste is no picture for this tab
+    lab.tab("Predict")
+    expect(shown.locator(".empty")).to_be_visible()
 
 
 @pytest.mark.slow  # no tab runs off the side of a phone: that is asked of all of them in test_app_looks.py

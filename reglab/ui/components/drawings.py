@@ -9,10 +9,17 @@ import gradio as gr
 
 from reglab.ui.views.templates import render
 
+# Gradio takes a template for a JavaScript string in which `${...}` is code.
+NO_CODE = str.maketrans({character: f"&#{ord(character)};" for character in "`$\\{"})
 PRESS = (Path(__file__).parent.parent / "static" / "press.js").read_text("utf-8")
 
 
-def drawing(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
+def without_code(template: str, **values: Any) -> str:
+    """A template of ours, filled, for `html_template`: nothing in it is a program to Gradio."""
+    return render(template, **values).translate(NO_CODE)
+
+
+def drawing(elem_id: str, value: Any = "", **kwargs: Any) -> gr.HTML:
     """What a view has drawn, as it is; keyword arguments are those of `gr.HTML`."""
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **kwargs)
 

@@ -30,7 +30,7 @@ class Networks:
         self.first = unchecked(gr.Dropdown(choices, label="Network", elem_id=first, **options))
         self.boxes = [self.first]
         if second:
-            self.boxes.append(unchecked(gr.Dropdown([NONE, *choices], label="Beside it", elem_id=second, **options)))
+            self.boxes.append(unchecked(gr.Dropdown([NONE, *choices], label="Compare with", elem_id=second, **options)))
         self.followed = gr.State([])  # what the Train tab showed when this tab was opened last
         self.wanted = gr.State(None)  # changes when the tab is opened on other networks, on new weights, or on none
         self.changes = [self.wanted.change, *(box.input for box in self.boxes)]

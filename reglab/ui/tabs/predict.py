@@ -7,84 +7,72 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
-from reglab import compat
 from reglab.analysis.pictures import HOW
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.api import ABOUT
 from reglab.ui.components.controls import unchecked
-from reglab.ui.components.drawings import drawing, lead, pressable
+from reglab.ui.components.drawings import PRESS, drawing, lead
 from reglab.ui.components.events import PRIVATE, refusal, told
 from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
+from reglab.ui.components.picture import IN_SIGHT, examples_box, from_uploads, picture_box
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.views.answers import PASSES, Panel, imagenet, page
+from reglab.ui.views.answers import PASSES, Panel, examples_html, imagenet, page
 
 TOP = 5
 TICK = 1.0  # seconds between looks at weights that are on their way
-ELSEWHERE = "The picture must be one that was uploaded here: upload it first."
 
 
 class PredictTab:
-    """The picture and how it is shown on the left, the answers of the networks on the right."""
+    """What is asked on the left: a picture, examples, networks, ways to look. The answers are on the right.
+
+    On a narrow page they come right after the picture.
+    """
 
     title: ClassVar = "Predict"
     key: ClassVar = "predict"
 
     def __init__(self, lab: Lab, tab: Page) -> None:
         self.lab = lab
-        with gr.Row(equal_height=False, elem_id="predict"):
-            with gr.Column(scale=0, min_width=320, elem_classes="asked"):
-                self._lay_out_picture()
-                self._lay_out_ways()
-            with gr.Column(scale=1, min_width=320, elem_classes="answered"):
-                with gr.Row(equal_height=False):
-                    self.networks = Networks(lab, tab.visitor, "network", "beside")
+        with gr.Column(elem_id="predict"):
+            self.picture = picture_box("picture")
+            with gr.Column(elem_classes="answered"):
                 self.notice = gr.HTML("", elem_id="predict-notice")
-                self.answers = pressable("answers", page([]), min_height=480)
+                self.answers = drawing("answers", page([]), js_on_load=PRESS + IN_SIGHT)
                 self.imagenet = ImageNet(lab, self.picture)
-        self.examples = gr.State([])  # the pictures of the gallery, each with its class
+            with gr.Column(elem_classes="asked"):
+                self.examples = examples_box("examples")
+                self.networks = Networks(lab, tab.visitor, "network", "beside")
+                self._lay_out_ways()
         # What other programs call keeps its inputs, its output and its name; nobody sees it.
+        self.sent = from_uploads(gr.Image(visible=False, type="filepath", image_mode=None, format="png"))
         self.label = gr.Label(visible=False, num_top_classes=TOP)
         self.endpoint = gr.Button("Predict", visible=False)
         self._wire()
         self.on_select: Listener = (
             self.refresh,
             self.networks.inputs,
-            [*self.networks.shown, self.gallery, self.examples, self.imagenet.network],
+            [*self.networks.shown, self.examples, self.imagenet.network],
         )
 
     # ---- what is laid out
-    def _lay_out_picture(self) -> None:
-        self.picture = gr.Image(
-            format="png",  # an example is sent back as it is, without the losses of Gradio's webp
-            type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], height=250, label="Picture",
-            elem_id="picture", buttons=[],
-        )  # fmt: skip
-        compat.gradio.takes_uploads(self.picture, lambda: gr.Error(ELSEWHERE, print_exception=False))
-        lead("Test pictures with their true class: no network here was trained on them. Click one.", "Examples")
-        self.gallery = gr.Gallery(
-            show_label=False, format="png", label="Examples", columns=5, height="auto", allow_preview=False,
-            elem_id="examples", buttons=[], object_fit="contain",
-        )  # fmt: skip
-
     def _lay_out_ways(self) -> None:
         """How the picture is shown to the network, and how often."""
         self.how = unchecked(
             gr.Radio(
-                [("its middle square", "crop"), ("all of it, with bars", "fit")], value="crop",
-                label="Of the picture, show the network", elem_id="how",
+                [("Center square", "crop"), ("Whole picture, padded", "fit")], value="crop", label="Crop", elem_id="how"
             )
-        )  # fmt: skip
+        )
         self.tta = gr.Checkbox(
-            False, label="Test-time augmentation", info="the mean answer to slightly shifted and mirrored views",
+            False, label="Test-time augmentation", info="the mean answer to slightly shifted and mirrored copies",
             elem_id="tta", container=False,
         )  # fmt: skip
         self.spread = gr.Checkbox(
             False, label="Spread under dropout", elem_id="spread", container=False,
-            info=f"{PASSES} passes with dropout left on: how much the answer wavers",
+            info=f"{PASSES} passes with dropout left on: how much the answer varies",
         )  # fmt: skip
 
     def _wire(self) -> None:
@@ -99,12 +87,11 @@ class PredictTab:
             self.calibrate, None, self.notice, concurrency_limit=8, trigger_mode="multiple", **PRIVATE
         )
         done.then(self.show, asked, self.answers, concurrency_limit=4, **PRIVATE)
-        self.gallery.select(self.choose, self.examples, self.picture, **PRIVATE)
         first = self.networks.first
-        first.input(lambda run_id: [self.pictures(run_id)] * 2, first, [self.gallery, self.examples], **PRIVATE)
+        first.input(lambda run_id: examples_html(self.pictures(run_id)), first, self.examples, **PRIVATE)
         self.endpoint.click(
             self.classify,
-            [self.picture, first],
+            [self.sent, first],
             self.label,
             api_name="predict",
             api_description=ABOUT["predict"],
@@ -164,23 +151,18 @@ class PredictTab:
         except PROBLEMS:
             return []
 
-    def choose(self, examples: list[Any], event: gr.SelectData) -> Any:
-        """The picture of the gallery that was clicked."""
-        place = event.index if isinstance(event.index, int) else len(examples)
-        return examples[place][0] if place < len(examples) else gr.skip()
-
     def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
         """The tab was opened: the choices, the networks that the Train tab shows, and pictures to try."""
         choices, runs, there = self.networks.opened(visitor, followed, chosen)
-        found = self.pictures(runs[0].id if runs else None)
+        found = examples_html(self.pictures(runs[0].id if runs else None))
         networks = gr.update(choices=self.lab.predictions.imagenet_networks())
-        return [*self.networks.filled(choices, runs, there, stamped(runs)), found, found, networks]
+        return [*self.networks.filled(choices, runs, there, stamped(runs)), found, networks]
 
 
 class ImageNet:
     """The same picture for a network of timm, which knows 1,000 classes."""
 
-    def __init__(self, lab: Lab, picture: gr.Image) -> None:
+    def __init__(self, lab: Lab, picture: gr.HTML) -> None:
         self.lab, self.picture = lab, picture
         choices = lab.predictions.imagenet_networks()
         with gr.Accordion("ImageNet classes (timm)", open=False, elem_id="imagenet"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOP = 5
 PASSES = 30  # with dropout left on, for the spread
-WAITING = "Click an example, or upload, paste or photograph a picture: the networks answer here, side by side."
+WAITING = "Choose an example or a picture of your own, and the networks answer here, side by side."
 CALIBRATING = "calibrating: it answers all validation and test images, which takes seconds to minutes"
 
 
@@ -54,6 +54,13 @@ def page(panels: Sequence[Panel], with_spread: bool = False) -> str:
         waiting=WAITING,
         calibrating=CALIBRATING,
     )
+
+
+def examples_html(examples: Sequence[tuple[np.ndarray, str]]) -> str:
+    """Pictures to try, each with its true class. Their pixels are kept, so that each is known again when it is given."""
+    from PIL import Image
+
+    return render("examples.html", examples=[(embedded(Image.fromarray(pixels)), name) for pixels, name in examples])
 
 
 def imagenet(name: str, likeliest: Sequence[tuple[str, float]]) -> str:
