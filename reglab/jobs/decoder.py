@@ -27,12 +27,12 @@ from reglab.analysis.pictures import View
 from reglab.errors import ConfigError, RunError
 from reglab.jobs import sandbox
 from reglab.jobs.processes import child_environment
-from reglab.jobs.sandbox import Bounds
+from reglab.jobs.sandbox import Allowance
 
 if TYPE_CHECKING:
     import numpy as np
 
-USUAL = Bounds()
+USUAL = Allowance()
 GRACE = 3  # seconds after those of a picture in which the process may say what became of it
 PATIENCE = 30.0  # seconds to wait for the pictures of others
 LARGEST_SIDE = 1_024
@@ -46,9 +46,9 @@ BUSY = "Many pictures are being opened just now: try again in a moment."
 class Decoder:
     """The process, which is there from the first picture on and comes back where it was ended. Thread-safe."""
 
-    def __init__(self, bounds: Bounds = USUAL) -> None:
-        self.bounds = bounds
-        self.command = [sys.executable, "-m", "reglab.jobs.decoder", json.dumps(asdict(bounds))]
+    def __init__(self, allowance: Allowance = USUAL) -> None:
+        self.allowance = allowance
+        self.command = [sys.executable, "-m", "reglab.jobs.decoder", json.dumps(asdict(allowance))]
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -92,7 +92,7 @@ class Decoder:
             raise RunError(BUSY)
         try:
             process = self._process = self._running()
-            overdue = threading.Timer(2 * self.bounds.seconds + GRACE, _end, (process,))
+            overdue = threading.Timer(2 * self.allowance.seconds + GRACE, _end, (process,))
             overdue.start()
             try:
                 assert process.stdin and process.stdout
@@ -153,7 +153,7 @@ def _exactly(source: IO[bytes], count: int) -> bytes:
 # The process
 
 
-def main(bounds: Bounds) -> int:
+def main(allowance: Allowance) -> int:
     """Answer pictures until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
     warm_up()
@@ -162,7 +162,7 @@ def main(bounds: Bounds) -> int:
     answer = in_a_fork if hasattr(os, "fork") else pixels
     while head := asked.read(LENGTH.size):
         question, raw = (_exactly(asked, count) for count in LENGTH.unpack(head))
-        told = answer(question, raw, bounds)
+        told = answer(question, raw, allowance)
         answers.write(struct.pack(">I", len(told)) + told)
         answers.flush()
     return 0
@@ -180,7 +180,7 @@ def warm_up() -> None:
         pictures.seen(file.getvalue(), View())
 
 
-def in_a_fork(question: bytes, raw: bytes, bounds: Bounds) -> bytes:
+def in_a_fork(question: bytes, raw: bytes, allowance: Allowance) -> bytes:
     """What `pixels` says in a process of its own, which can reach nothing but the end of a pipe; empty where it broke."""
     most = 3 * LARGEST_SIDE**2 + 1
     ours, theirs = os.pipe()
@@ -191,9 +191,9 @@ def in_a_fork(question: bytes, raw: bytes, bounds: Bounds) -> bytes:
             os.dup2(theirs, 1)
             for file in (0, ours, theirs):
                 os.close(file)
-            sandbox.bind(bounds)
+            sandbox.bind(allowance)
             with open(1, "wb") as answer:
-                answer.write(pixels(question, raw, bounds))
+                answer.write(pixels(question, raw, allowance))
             status = 0
         finally:
             os._exit(status)
@@ -204,7 +204,7 @@ def in_a_fork(question: bytes, raw: bytes, bounds: Bounds) -> bytes:
     return told if status == 0 and len(told) <= most else b""
 
 
-def pixels(question: bytes, raw: bytes, bounds: Bounds) -> bytes:
+def pixels(question: bytes, raw: bytes, allowance: Allowance) -> bytes:
     """What is asked for of a picture, or why not."""
     asked: dict[str, Any] = json.loads(question)
     try:
@@ -214,4 +214,4 @@ def pixels(question: bytes, raw: bytes, bounds: Bounds) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Bounds(**json.loads(sys.argv[1]))))
+    sys.exit(main(Allowance(**json.loads(sys.argv[1]))))

@@ -22,7 +22,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Allowance:
     """What a process may take: bytes of addresses, and seconds of a processor; on the clock twice as many, on a busy machine.
 
     The largest pictures that are opened, 25 million pixels with transparency, take 800 MB and up to 2 seconds.
@@ -66,7 +66,7 @@ def limit_data(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def bind(bounds: Bounds) -> None:
+def bind(allowance: Allowance) -> None:
     """Open no file from now on, write none, and end when memory or time are used up. Hard limits: there is no way back."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
@@ -75,14 +75,14 @@ def bind(bounds: Bounds) -> None:
             (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
             (resource.RLIMIT_FSIZE, 0),
             (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_CPU, bounds.seconds),
-            (resource.RLIMIT_AS, bounds.memory),
+            (resource.RLIMIT_CPU, allowance.seconds),
+            (resource.RLIMIT_AS, allowance.memory),
         ):
             with contextlib.suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS
                 resource.setrlimit(what, (most, most))
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends a process in the midst of a decoder's C code, too
-        signal.setitimer(signal.ITIMER_REAL, 2 * bounds.seconds)
+        signal.setitimer(signal.ITIMER_REAL, 2 * allowance.seconds)
 
 
 def _call(function: str, *arguments: int) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 from reglab.analysis.pictures import View, formats, seen
 from reglab.errors import ConfigError, RunError
 from reglab.jobs.decoder import Decoder
-from reglab.jobs.sandbox import Bounds
+from reglab.jobs.sandbox import Allowance
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import pictures as malformed_pictures
@@ -38,7 +38,7 @@ def picture(tmp_path):
 
 def another(*arguments: object) -> Decoder:
     """A decoder whose process answers something else."""
-    decoder = Decoder(Bounds(seconds=1))
+    decoder = Decoder(Allowance(seconds=1))
     decoder.command = [sys.executable, "-c", *map(str, arguments)]
     return decoder
 
@@ -96,7 +96,7 @@ def test_the_process_has_neither_a_secret_nor_torch_nor_a_file(picture, monkeypa
 
 
 def test_a_picture_that_takes_too_much_memory_hurts_neither_this_process_nor_the_next_picture(picture, tmp_path):
-    decoder = Decoder(Bounds(memory=2**20))  # less than Python itself has, which may keep it and get no more
+    decoder = Decoder(Allowance(memory=2**20))  # less than Python itself has, which may keep it and get no more
     Image.new("L", (4_000, 4_000)).save(tmp_path / "large.png")
     pids = set()
     for _ in range(3):
@@ -114,7 +114,7 @@ NO_LINUX = "sandbox._call = lambda *asked: False"
 @pytest.mark.parametrize("lacking", [NO_LINUX, f"{NO_LINUX}; del os.fork"], ids=["no namespaces", "no forks"])
 def test_where_the_system_grants_less_pictures_are_opened_all_the_same(lacking, picture):
     """No namespaces in many containers, no forks on Windows."""
-    code = f"import os; from reglab.jobs import decoder, sandbox; {lacking}; decoder.main(sandbox.Bounds())"
+    code = f"import os; from reglab.jobs import decoder, sandbox; {lacking}; decoder.main(sandbox.Allowance())"
     decoder = another(code)
     assert np.array_equal(decoder.seen(picture, View()), seen(picture, View()))
     picture.write_bytes(b"no picture")

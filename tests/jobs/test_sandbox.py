@@ -31,7 +31,7 @@ if child := os.fork():  # as for a picture
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os._exit(abs(status))
 told = {"granted": granted, "connect": fails(socket.create_connection, ("127.0.0.1", port), 5)}
-sandbox.bind(sandbox.Bounds(memory=2**29, seconds=2))
+sandbox.bind(sandbox.Allowance(memory=2**29, seconds=2))
 told["read"] = fails(open, "/etc/passwd")
 told["socket"] = fails(socket.socket)
 told["write"] = fails(os.write, kept, b"x")
