@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,9 @@ import psutil
 import pytest
 from pages import SENTENCE
 from servers import Server
+
+from reglab.deployment import Deployment
+from reglab.ui.shell.headers import policy
 
 MIB = 2**20
 EVENT = {"data": [], "fn_index": 0, "session_hash": "abc"}
@@ -286,6 +290,16 @@ def test_every_answer_tells_a_browser_to_be_careful(server, path):
         if "file=" in path
         else "frame-ancestors 'self' https://huggingface.co https://*.hf.space" in csp
     )
+
+
+def test_a_laptops_page_is_framed_by_notebooks_and_a_public_one_by_the_hub_alone():
+    def frames(deployment: Deployment) -> list[str]:
+        return re.search(r"frame-ancestors ([^;]*)", policy(deployment).decode())[1].split()
+
+    notebooks = {"http://localhost:*", "vscode-webview:", "https://colab.research.google.com"}
+    assert notebooks < {*frames(Deployment())}
+    public = Deployment.here({"REGLAB_DEPLOYMENT": "public", "REGLAB_ADMIN_KEY": "k" * 24})
+    assert frames(public) == ["'self'", "https://huggingface.co", "https://*.hf.space"]
 
 
 def test_the_page_is_made_once_and_sent_small(server):

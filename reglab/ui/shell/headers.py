@@ -7,7 +7,11 @@ from reglab.ui.shell.asgi import Message, Send
 from reglab.ui.shell.routes import FILE
 
 HUB = "https://huggingface.co https://*.hf.space"  # where a Space is shown in a frame
-LOCAL = "http://localhost:* http://127.0.0.1:*"  # where a notebook shows a laptop's lab in one
+NOTEBOOKS = (  # which show the lab of a laptop in one: Jupyter, VS Code, Colab
+    "http://localhost:* http://127.0.0.1:*"
+    " vscode-webview: https://*.vscode-cdn.net"
+    " https://colab.research.google.com https://*.googleusercontent.com"
+)
 
 
 def policy(deployment: Deployment) -> bytes:
@@ -18,7 +22,7 @@ def policy(deployment: Deployment) -> bytes:
     elsewhere, not a script inside the page; what keeps those out are the templates, which escape everything. The page of a
     Space asks the Hub how the Space stands.
     """
-    frames = f"'self' {HUB}" + (f" {LOCAL}" if deployment.is_everybody_host else "")
+    frames = f"'self' {HUB}" + (f" {NOTEBOOKS}" if deployment.is_everybody_host else "")
     parts = (
         "default-src 'self'",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
