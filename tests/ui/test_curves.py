@@ -125,7 +125,7 @@ def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, 
     assert (wrong["label"], true["label"]) == ("wrong labels", "true labels")
     assert true["y"] == [0.1, 0.3, 0.5] and len({wrong["hint"], true["hint"]}) == 2
     assert [each["split"] for each in chart["loss"]] == ["train", "val"]
-    assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90%"}]
+    assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90 %"}]
     assert json.loads(as_text(chart)) == chart
 
 
@@ -145,7 +145,7 @@ def test_one_run_with_wrong_labels_beside_one_without(a_history, jobs):
 def test_a_finished_run_with_wrong_labels_tells_of_them_in_the_table(finished):
     chart = chart_of([finished], Jobs(Store(finished.path.parent)), names={finished.id: "mine"})
     assert chart["table"]["columns"][-1] == "wrong labels learned"
-    assert chart["table"]["rows"][0]["cells"][0] == "mine" and chart["table"]["rows"][0]["cells"][-1].endswith("%")
+    assert chart["table"]["rows"][0]["cells"][0] == "mine" and chart["table"]["rows"][0]["cells"][-1].endswith(" %")
     shown = curve(chart, "accuracy", 0, "corrupted")["y"]
     assert shown == [round(e.memorised, 4) for e in finished.history()]
 
@@ -240,13 +240,13 @@ def test_a_run_that_prepares_says_how_far_it_is(store):
     clock.preparing = {"preparing": "features", "done": 1_200, "of": 14_000}
     clock.write()
     [shown] = chart_of([run], Jobs(store))["runs"]
-    assert shown["preparing"] == "features 9%"
+    assert shown["preparing"] == "features 9 %"
 
 
 def test_the_parts_of_the_script_hold_functions_only():
     """They are run after chart.js, as one text with it: a constant of theirs would not be there yet when it draws."""
     first, *parts = sorted(path.name for path in STATIC.glob("chart*.js"))
-    assert first == "chart.js" and len(parts) == 4
+    assert first == "chart.js" and len(parts) == 8
     for name in parts:
         outside = [line for line in (STATIC / name).read_text("utf-8").splitlines() if re.match(r"[^\s}/]", line)]
-        assert outside and all(line.startswith("function ") for line in outside), name
+        assert outside and all(re.match("(async )?function ", line) for line in outside), name

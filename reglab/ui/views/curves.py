@@ -13,8 +13,8 @@ from reglab.experiments.labels import same_but_for_regularizers
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
-from reglab.training.events import Epoch
-from reglab.ui.views.numbers import points
+from reglab.training.events import Epoch, Started
+from reglab.ui.views.numbers import percent, points
 
 POINTS = 300  # a curve; more would cost time and show nothing
 
@@ -65,7 +65,9 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
     noisy = any(config.label_noise for config in configs)
     if noisy:
         chart["memorised"] = [
-            {"run": n, "value": e.memorised, "text": f"{e.memorised:.0%}"} for n, e in latest if e.memorised is not None
+            {"run": n, "value": e.memorised, "text": percent(e.memorised, 0)}
+            for n, e in latest
+            if e.memorised is not None
         ]
     chart["diagnosis"] = [{"run": n} | _diagnosis(view).to_json() for n, view in enumerate(shown)]
     ended = [(n, view.summary()) for n, view in enumerate(shown) if view.status == "finished"]
@@ -143,15 +145,33 @@ def _progress(view: RunView) -> dict[str, Any]:
         "seconds_left": timing.get("seconds_left"),
         "message": view.summary().get("reason", ""),
         "preparing": _preparing(timing),
+        "doing": _doing(view),
     }
     return {key: value for key, value in shown.items() if value is not None}
 
 
+def _doing(view: RunView) -> str | None:
+    """What happens before there is a point to draw, in a sentence."""
+    if view.history:
+        return None
+    if view.status == "queued":
+        before = (view.place or 1) - 1
+        who = f"{before} other trainings wait before it" if before > 1 else "another training waits before it"
+        return f"Queued: {who if before else 'this training is next in line'}. It begins by itself."
+    if view.status != "running":
+        return None
+    if prepared := _preparing(view.last_timing):
+        return f"Starting: preparing {prepared}."
+    if Started.name not in view.events:
+        return "Starting: a process of its own loads PyTorch and the pictures."
+    return "Starting: the first point is what the network can do before any training."
+
+
 def _preparing(timing: Mapping[str, Any]) -> str | None:
-    """How far something is that has to be there before training begins: `features 40%`."""
+    """How far something is that has to be there before training begins: `features 40 %`."""
     if not timing.get("preparing") or not timing.get("of"):
         return None
-    return f"{timing['preparing']} {timing.get('done', 0) / timing['of']:.0%}"
+    return f"{timing['preparing']} {percent(timing.get('done', 0) / timing['of'], 0)}"
 
 
 def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[str, str]:
@@ -204,19 +224,19 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
     for n, s in ended:
         cells = [
             shown[n]["name"],
-            f"{s['train_accuracy']:.1%}",
-            f"{s['val_accuracy']:.1%}",
-            f"{s['test_accuracy']:.1%}",
+            percent(s["train_accuracy"]),
+            percent(s["val_accuracy"]),
+            percent(s["test_accuracy"]),
             points(s["gap"]),
             f"{s['ece']:.3f}",
         ]
         rows.append(
-            {"run": n, "cells": cells + ([f"{s['memorised']:.0%}" if "memorised" in s else "-"] if noisy else [])}
+            {"run": n, "cells": cells + ([percent(s["memorised"], 0) if "memorised" in s else "–"] if noisy else [])}
         )
     caption = "After the last epoch" if all(s["reported"] == "last" for _, s in ended) else "As each run reports itself"
     images = ended[0][1].get("test_images", 0)
     best = ", ".join(
-        f"{shown[n]['name']} {s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})" for n, s in ended
+        f"{shown[n]['name']} {percent(s['best']['test_accuracy'])} (epoch {s['best']['epoch']})" for n, s in ended
     )
     return {
         "columns": columns,

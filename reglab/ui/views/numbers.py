@@ -9,8 +9,8 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def points(share: float) -> str:
-    """A difference of two shares as `12.3 points`."""
-    return f"{share * 100:.1f} points"
+    """A difference of two shares as `12.3 points`, with a true minus where it is one."""
+    return f"{share * 100:.1f} points".replace("-", "\u2212")
 
 
 def sure(p: float) -> str:
