@@ -3,7 +3,6 @@
     Experiment.run(config)                 one run
     Experiment.pair(config, scratch=...)   the same without regularizers beside it, or from random weights
     Experiment.fork(run, epoch, changes)   a run up to an epoch, then with another setting
-    Experiment.change(run, config)         a run that is trained, from the end of its epoch on
     sweep.sweep(base, axes, seeds)         every combination of some values
     factorial.factorial(base, names)       techniques on and off in all combinations
     Lesson.experiment(dataset, seed)       the arms of a lesson                 (`reglab.teaching.lessons`)
@@ -28,8 +27,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reglab.config import RunConfig, init_before
-from reglab.config.fork import changes
+from reglab.config import RunConfig, described, init_before
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
@@ -93,22 +91,7 @@ class Experiment(BaseModel):
         if not isinstance(epoch, int | float) or not math.isfinite(epoch) or epoch != int(epoch):
             raise ConfigError("A fork needs the last epoch that both runs have in common: give a whole number.")
         config = run.forked(int(epoch), changes)
-        told = " ".join(f"{name} {_typed(value)}" for name, value in changes.items())
-        label = fitted(f"{run.name} from epoch {int(epoch) + 1}- {told}")
-        return cls(kind="fork", arms={label: config}, seeds=(config.seed,), parent=run.id)
-
-    @classmethod
-    def change(cls, run: Run, config: RunConfig) -> Experiment:
-        """The run to the end of its epoch, then with the regularizers of that config. Raises as `fork`."""
-        if not differs_in_regularizers(run.config, config):
-            raise ConfigError(
-                "While a network is trained its regularizers can be changed, and nothing else:"
-                " set the other settings back, or press Train for a run of its own."
-            )
-        epoch = run.next_end()
-        if epoch >= run.config.epochs:
-            raise ConfigError("The run is in its last epoch, so there is nothing left to change: press Train instead.")
-        return cls.fork(run, epoch, changes(run.config.regularizers, config.regularizers))
+        return cls(kind="fork", arms={described(config): config}, seeds=(config.seed,), parent=run.id)
 
     @classmethod
     def planned(cls, kind: Kind, cells: Sequence[RunConfig], seeds: Sequence[int], **more: Any) -> Experiment:
@@ -136,15 +119,13 @@ class Experiment(BaseModel):
         return self.kind in NAMED
 
     def name(self, config: RunConfig) -> str:
-        """What the run of one of its configs is called; empty where by its id."""
+        """What the run of one of its configs is called; empty where by what it is."""
         label = self._label(config)
         match self.kind:
             case "sweep" | "factorial" | "publication":
                 return fitted(f"{label}, seed {config.seed}")
             case "lesson":
                 return fitted(f"{self.title}, {label}")
-            case "fork":
-                return label
         return ""
 
     def _label(self, config: RunConfig) -> str:
@@ -208,7 +189,7 @@ class Experiment(BaseModel):
     def _write(self, store: Store) -> None:
         """Of the same arms the seeds add up; the caller holds the lock."""
         path, told = store.root / FOLDER / self.group / FILE, self
-        if (before := _from_file(path)) is not None and before.arms == self.arms:
+        if (before := _from_file(path)) is not None and list(before.arms.values()) == list(self.arms.values()):
             told = self.model_copy(update={"seeds": tuple(dict.fromkeys((*before.seeds, *self.seeds)))})
         if told != before:
             write_json(path, {"format": FORMAT, **told.model_dump(mode="json")})
@@ -273,11 +254,6 @@ def name_of(configs: Sequence[RunConfig]) -> str:
     return f"sweep-{digest.hexdigest()[:8]}"
 
 
-def differs_in_regularizers(before: RunConfig, after: RunConfig) -> bool:
-    """Whether it is the same run with other regularizers, whatever it is a fork of."""
-    return before.plain() == after.plain() and before.regularizers != after.regularizers
-
-
 def _from_file(path: Path) -> Experiment | None:
     """None where the file is missing, damaged, or of another version."""
     try:
@@ -310,10 +286,3 @@ def _as_before(config: RunConfig) -> str:
 
 def _without_seed(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"seed": 0})
-
-
-def _typed(value: Any) -> str:
-    """A value of an axis as somebody typed it."""
-    if isinstance(value, bool):  # which 0 and 1 are equal to
-        return "on" if value else "off"
-    return "none" if value is None else str(value)

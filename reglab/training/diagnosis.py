@@ -6,16 +6,17 @@ far as it is larger than the falls beside it. What counts as learning depends on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import log, log10, sqrt
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from reglab import data
 from reglab.config import USUAL_LR, listed
-from reglab.regularizers import CATALOGUE
+from reglab.numbers import percent, points
+from reglab.regularizers import CATALOGUE, lowered
 from reglab.training.divergence import NORMALIZING, is_normalized
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ class Diagnosis:
 
     kind: str  # one of KINDS
     text: str
-    changes: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """What it names first to do about it, as overrides of the config; empty where that is no single setting."""
 
     def to_json(self) -> dict[str, str]:
         """As the page takes it."""
@@ -140,34 +139,34 @@ def exploding(c: Curves) -> Diagnosis | None:
     if c.fit_loss <= (2 * c.guessing if _at_chance(c) else c.guessing + 0.5):
         return None
     text = f"Unstable: training loss is {c.fit_loss:.3g}, and guessing would give {c.guessing:.2f}."
-    return _with("unstable", text, _smaller_lr(c))
+    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
 
 
 def dead(c: Curves) -> Diagnosis | None:
     """No better than guessing, on training images as on others."""
     if not _at_chance(c):
         return None
-    chance = f"accuracy is at chance ({c.val_accuracy:.1%} among {c.classes} classes)"
+    chance = f"accuracy is at chance ({percent(c.val_accuracy)} among {c.classes} classes)"
     usual, steps = USUAL_LR[c.config.optimizer], c.history[-1].step
     if c.config.lr <= usual / 10 or (steps < FEW_STEPS and c.config.lr <= 3 * usual):
         text = f"Not learning yet: after {steps:,} steps {chance}."
-        return _with("underfitting", text, _more_progress(c)) if c.done else Diagnosis("wait", text)
+        return Diagnosis("underfitting", f"{text} Try {_more_progress(c)}.") if c.done else Diagnosis("wait", text)
     best = max(c.history, key=_fit_accuracy)
     collapsed = _fit_accuracy(best) > 2 / c.classes and _fit_loss(best) < c.guessing - RISE
     if not (c.done or collapsed or c.history[-1].epoch > c.config.epochs / 2):
         return Diagnosis("wait", f"Not learning yet: {chance}.")
-    reached = f" It had reached {_fit_accuracy(best):.1%} in epoch {best.epoch}." if collapsed else ""
+    reached = f" It had reached {percent(_fit_accuracy(best))} in epoch {best.epoch}." if collapsed else ""
     guessing = f"ln({c.classes}) = {c.guessing:.2f}, that of guessing"
     text = f"Dead network: {chance} and training loss {c.fit_loss:.2f} no better than {guessing}.{reached}"
-    return _with("dead", text, _revive(c))
+    return Diagnosis("dead", f"{text} {_revive(c)}")
 
 
 def memorising(c: Curves) -> Diagnosis | None:
     """Wrong labels learned by heart."""
     if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
         return None
-    text = f"Memorising: {share:.0%} of the wrong labels are learned by heart and validation accuracy is {c.val_accuracy:.1%}."
-    return _with("memorising", text, _more_regularization(c))
+    text = f"Memorising: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
+    return Diagnosis("memorising", f"{text} {_more_regularization(c)}")
 
 
 def overfitting(c: Curves) -> Diagnosis | None:
@@ -176,8 +175,11 @@ def overfitting(c: Curves) -> Diagnosis | None:
     if not (now.has_risen and now.fit_fell > 0):
         return None
     since = f"since epoch {now.since}" if now.since else "from the start"
-    text = f"Overfitting {since}: validation loss rose {now.val_rose:.2f} while training loss fell {now.fit_fell:.2f}."
-    return _with("overfitting", text, _more_regularization(c))
+    text = (
+        f"Overfitting {since}: validation loss rose {now.val_rose:.2f} while training loss fell {now.fit_fell:.2f}."
+        f" {_more_regularization(c)}"
+    )
+    return Diagnosis("overfitting", text)
 
 
 def unstable(c: Curves) -> Diagnosis | None:
@@ -185,13 +187,13 @@ def unstable(c: Curves) -> Diagnosis | None:
     now = c.change
     if now.has_risen and now.fit_fell <= 0:
         rose = f"validation loss rose {now.val_rose:.2f} and training loss {-now.fit_fell:.2f} since epoch {now.since}"
-        return _with("unstable", f"Unstable: {rose}.", _smaller_lr(c))
+        return Diagnosis("unstable", f"Unstable: {rose}. {_smaller_lr(c)}")
     last = [_fit_loss(e) for e in c.history[-6:]]
     jumps = sum(b - a > JUMP for a, b in pairwise(last))
     if jumps < 2:
         return None
     text = f"Unstable: training loss jumped up by more than {JUMP} in {jumps} of the last {len(last) - 1} epochs."
-    return _with("unstable", text, _smaller_lr(c))
+    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
 
 
 def wide_gap(c: Curves) -> Diagnosis | None:
@@ -199,10 +201,10 @@ def wide_gap(c: Curves) -> Diagnosis | None:
     if c.gap <= WIDE_GAP or not (c.learned or c.done):
         return None
     text = (
-        f"Overfitting: training accuracy is {c.train_accuracy:.1%}, validation {c.val_accuracy:.1%},"
-        f" a gap of {c.gap * 100:.1f} points over the last {WINDOW} epochs."
+        f"Overfitting: training accuracy is {percent(c.train_accuracy)}, validation {percent(c.val_accuracy)},"
+        f" a gap of {points(c.gap)} over the last {WINDOW} epochs. {_more_regularization(c)}"
     )
-    return _with("overfitting", text, _more_regularization(c))
+    return Diagnosis("overfitting", text)
 
 
 def underfitting(c: Curves) -> Diagnosis | None:
@@ -211,11 +213,11 @@ def underfitting(c: Curves) -> Diagnosis | None:
         return None
     reached = max(c.fit_accuracy, c.train_accuracy)
     if not c.done:
-        return Diagnosis("wait", f"Still learning: training accuracy {reached:.1%}, gap {c.gap * 100:.1f} points.")
-    text = f"Underfitting: training accuracy only reached {reached:.1%} with a gap of {c.gap * 100:.1f} points"
+        return Diagnosis("wait", f"Still learning: training accuracy {percent(reached)}, gap {points(c.gap)}.")
+    text = f"Underfitting: training accuracy only reached {percent(reached)} with a gap of {points(c.gap)}"
     if c.is_right:
         text = f"Underfitting: training loss only reached {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}"
-    return _with("underfitting", f"{text}.", _more_progress(c))
+    return Diagnosis("underfitting", f"{text}. Try {_more_progress(c)}.")
 
 
 FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underfitting)
@@ -224,14 +226,13 @@ FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underf
 def fine(c: Curves) -> Diagnosis:
     """Nothing of all that."""
     rose, last = c.change.val_rose, c.history[-1]
-    text = f"Looks fine: the gap is {c.gap * 100:.1f} points over the last {WINDOW} epochs and validation loss is" + (
+    text = f"Looks fine: the gap is {points(c.gap)} over the last {WINDOW} epochs and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )
     if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
-        text += f" The last epoch alone was a bad one: validation accuracy {last.val_accuracy:.1%}."
+        text += f" The last epoch alone was a bad one: validation accuracy {percent(last.val_accuracy)}."
     elif c.done and c.is_rising:
         text += " Validation accuracy was still rising at the end: more epochs may help."
-        return Diagnosis("fine", text, _longer(c))
     return Diagnosis("fine", text)
 
 
@@ -247,28 +248,14 @@ def _at_chance(c: Curves) -> bool:
 
 
 # ---- what to do about it -----------------------------------------------------------------------------------------
-class Advice(NamedTuple):
-    """A sentence, and what it names first as overrides of the config."""
-
-    text: str
-    changes: dict[str, Any]
-
-
-def _with(kind: str, finding: str, advice: Advice) -> Diagnosis:
-    return Diagnosis(kind, f"{finding} {advice.text}", advice.changes)
-
-
 _MORE = ("flip_crop", "dropout", "weight_decay", "label_smoothing", "early_stopping")
 
 
-def _more_regularization(c: Curves) -> Advice:
+def _more_regularization(c: Curves) -> str:
     """Advice that is not being followed already, and can be: features of a frozen backbone cannot be flipped."""
     on, possible = c.config.regularizers, [CATALOGUE[key] for key in _MORE if key in CATALOGUE]
-    new = [r for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
-    if new:
-        return Advice(f"Try {' or '.join(r.title.lower() for r in new)}.", {new[0].key: True})
-    images = c.config.train_size
-    return Advice("Try stronger settings, or more training images.", {"train_size": 2 * images} if images else {})
+    new = [lowered(r.title) for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
+    return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
 
 
 def _is_regularized(c: Curves) -> bool:
@@ -276,17 +263,12 @@ def _is_regularized(c: Curves) -> bool:
     return any(key not in NORMALIZING for key in c.config.regularizers)
 
 
-def _smaller_lr(c: Curves) -> Advice:
+def _smaller_lr(c: Curves) -> str:
     normalization = "" if is_normalized(c.config) else ", or add normalization"
-    third = f"{c.config.lr / 3:.1g}"
-    return Advice(f"Lower the learning rate to a third, {third}{normalization}.", {"lr": float(third)})
+    return f"Lower the learning rate to a third, {c.config.lr / 3:.1g}{normalization}."
 
 
-def _longer(c: Curves) -> dict[str, Any]:
-    return {"epochs": 2 * c.config.epochs}
-
-
-def _revive(c: Curves) -> Advice:
+def _revive(c: Curves) -> str:
     """What usually helps a network that gives every picture the same answer."""
     usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
     too_high = f" ({lr:g} is {_times(lr / usual)} the usual)" if lr > usual else ""
@@ -294,30 +276,28 @@ def _revive(c: Curves) -> Advice:
     if _is_regularized(c):
         ways.insert(len(ways) if too_high else 0, "use less regularization")
     told = listed(ways, "or")
-    lower = usual if lr > usual else float(f"{lr / 3:.1g}")
-    return Advice(f"{told[0].upper()}{told[1:]}.", {"lr": lower})
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
 
 
-def _more_progress(c: Curves) -> Advice:
-    """What usually helps a network that has learned too little. What takes nothing back is the first to be done."""
+def _more_progress(c: Curves) -> str:
+    """What usually helps a network that has learned too little."""
     usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
-    ways: dict[str, dict[str, Any]] = {}
+    ways = ["less regularization"] if _is_regularized(c) else []
     if c.is_rising or c.history[-1].step < FEW_STEPS or lr <= usual:
-        ways["more epochs"] = _longer(c)
+        ways.append("more epochs")
     if lr < usual:
-        ways[f"a higher learning rate ({usual:g} is usual)"] = {"lr": usual}
+        ways.append(f"a higher learning rate ({usual:g} is usual)")
     elif lr > 3 * usual:
-        ways[f"a lower learning rate ({usual:g} is usual)"] = {"lr": usual}
+        ways.append(f"a lower learning rate ({usual:g} is usual)")
     elif c.config.width < 1:
-        ways["a wider network"] = {"width": min(1.0, 2 * c.config.width)}
+        ways.append("a wider network")
     else:
-        ways["a larger network"] = {}
-    less = ["less regularization"] if _is_regularized(c) else []
-    return Advice(f"Try {listed([*less, *ways], 'or')}.", next(filter(None, ways.values()), {}))
+        ways.append("a larger network")
+    return listed(ways, "or")
 
 
 # ---- reading curves ----------------------------------------------------------------------------------------------
@@ -363,20 +343,20 @@ def bought(plain: dict[str, Any], regularized: dict[str, Any]) -> str:
 
     What is equal in the digits that are told was neither bought nor closed.
     """
-    test = (regularized["test_accuracy"] - plain["test_accuracy"]) * 100
-    gained = f"{'bought' if test >= 0 else 'cost'} {abs(test):.1f} points of test accuracy"
-    if abs(test) < 0.05:
+    test = regularized["test_accuracy"] - plain["test_accuracy"]
+    gained = f"{'bought' if test >= 0 else 'cost'} {points(abs(test))} of test accuracy"
+    if abs(test) < 0.0005:
         gained = "left test accuracy as it was"
     if "memorised" in plain and "memorised" in regularized:
         fewer = plain["memorised"] - regularized["memorised"]
         kept = (
-            f"kept {fewer:.0%} of the wrong labels from being"
+            f"kept {percent(fewer, 0)} of the wrong labels from being"
             if fewer >= 0
-            else f"let {-fewer:.0%} more wrong labels be"
+            else f"let {percent(-fewer, 0)} more wrong labels be"
         )
         if abs(fewer) < 0.005:
             kept = "let as many wrong labels be"
         return f"Regularization {gained} and {kept} learned by heart."
-    gap = (plain["gap"] - regularized["gap"]) * 100
-    narrowed = f"{'closed' if gap >= 0 else 'widened'} the gap by {abs(gap):.1f} points"
-    return f"Regularization {gained} and {narrowed if abs(gap) >= 0.05 else 'left the gap as it was'}."
+    gap = plain["gap"] - regularized["gap"]
+    narrowed = f"{'narrowed' if gap >= 0 else 'widened'} the gap by {points(abs(gap))}"
+    return f"Regularization {gained} and {narrowed if abs(gap) >= 0.0005 else 'left the gap as it was'}."

@@ -20,11 +20,10 @@ from reglab.cli.options import (
     store_of,
     track_option,
 )
-from reglab.config.numbers import read
 from reglab.errors import ConfigError, RunError
+from reglab.numbers import number, percent
 
 if TYPE_CHECKING:
-    from reglab.config import RunConfig
     from reglab.runs.run import Run
     from reglab.runs.store import Store
     from reglab.training.events import Event
@@ -39,11 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fork-of", metavar="RUN", help="go on from an epoch of this run (--at-epoch) with other regularizers"
     )
-    parser.add_argument(
-        "--at-epoch",
-        metavar="N",
-        help="the last epoch that both have in common; `last`: the last one of the run",
-    )
+    parser.add_argument("--at-epoch", type=int, metavar="N", help="the last epoch that both have in common")
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument("--group", default="", help="compare it with the other runs of this group")
     track_option(parser)
@@ -100,20 +95,10 @@ def _created(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -
     from reglab import machine
 
     parent = _parent(args, store)
-    config = _forked(parent, args.at_epoch, given) if parent else base_config(args.config).override(given)
+    config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
     load_with_progress(config)
     machine.choose_device(config.device)
     return store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
-
-
-def _forked(parent: Run, epoch: str, given: Mapping[str, Any]) -> RunConfig:
-    """The fork of that run after that epoch. Raises `ConfigError` and `RunError`."""
-    if epoch == "last":
-        history = parent.history()
-        if not history:
-            raise RunError(f"Run {parent.name} has no epoch yet: train it first, or give a number.")
-        return parent.forked(history[-1].epoch, given)
-    return parent.forked(int(read(epoch, "--at-epoch", whole=True) or 0), given)
 
 
 def _parent(args: argparse.Namespace, store: Store) -> Run | None:
@@ -145,12 +130,12 @@ def _in_lines(began: float) -> Callable[[Run, Event], None]:
             case Started():
                 print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
                 print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
-                print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
+                print(" epoch  train loss    acc     val loss    acc       gap   images/s    time")
             case Epoch():
                 speed = run.last_timing().get("images_per_second", 0)
                 print(
-                    f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
-                    f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}"
+                    f"{event.epoch:>6}  {event.train_loss:>10.4f} {percent(event.train_accuracy):>7}  {event.val_loss:>9.4f}"
+                    f" {percent(event.val_accuracy):>7}  {number(event.gap * 100):>5} pt  {speed:>9,.0f}"
                     f"  {time.monotonic() - began:>5.0f}s",
                     flush=True,
                 )
@@ -167,8 +152,8 @@ def _in_words(summary: dict[str, Any]) -> str:
     for which in ("last", "best"):
         e = summary[which]
         lines.append(
-            f"{which + ' epoch':12}{e['epoch']:>6}{e['train_accuracy']:>9.1%}{e['val_accuracy']:>9.1%}"
-            f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
+            f"{which + ' epoch':12}{e['epoch']:>6}{percent(e['train_accuracy']):>9}{percent(e['val_accuracy']):>9}"
+            f"{percent(e['test_accuracy']):>9}{number(e['gap'] * 100):>7} pt{e['ece']:>9.3f}"
         )
     stands_by = [f"The run stands by its {summary['reported']} epoch."]
     return "\n".join([*lines, *stands_by, *([summary["reason"]] if summary.get("reason") else [])])

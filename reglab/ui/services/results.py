@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from reglab.config import RunConfig
+from reglab.data import SOURCES
 from reglab.errors import ConfigError
 from reglab.experiments import compare, grid, reproduce
 from reglab.experiments.compare import Comparison
@@ -15,6 +16,8 @@ from reglab.experiments.grid import Grid
 from reglab.experiments.price import Price, price
 from reglab.experiments.publications import Publication
 from reglab.experiments.reproduce import Standing
+from reglab.numbers import counted, percent
+from reglab.regularizers import CATALOGUE, lowered
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
@@ -130,11 +133,14 @@ class Results:
 
     def _what(self, s: Mapping[str, Any]) -> list[str]:
         """What a run is called, its network, its data and its regularizers. The id that it was given tells nobody anything."""
-        run = self.stores.find(s["run"])
-        is_unnamed = s["name"] == run.id and not self.stores.is_shipped(run) and _was_made_here(run)
-        wrong = f" · {s['label_noise']:.0%} wrong" if s["label_noise"] else ""
-        data = f"{s['dataset']} · {s['train_size']:,}{wrong}"
-        return ["" if is_unnamed else s["name"], s["model"], data, " ".join(s["regularizers"]) or "none"]
+        wrong = f", {percent(s['label_noise'], 0)} wrong labels" if s["label_noise"] else ""
+        data = f"{SOURCES[s['dataset']].title}, {counted(s['train_size'], 'image')}{wrong}"
+        return [
+            s["name"],
+            s["model"],
+            data,
+            " + ".join(lowered(CATALOGUE[key].title) for key in s["regularizers"]) or "plain",
+        ]
 
     def _set_up(self, summary: Mapping[str, Any]) -> str:
         return _config(self.stores.find(summary["run"])).set_up()
@@ -211,12 +217,6 @@ def _numbers(told: Sequence[Mapping[str, Any]]) -> list[float]:
 def _is_named(store: Store, group: str) -> bool:
     """Whether people know the group by its name, which never changes."""
     return Experiment.read(store, group).is_named
-
-
-@lru_cache(maxsize=2_000)
-def _was_made_here(run: Run) -> bool:
-    """Whether its folder has the id that it was made with; a copy is called as somebody wanted to."""
-    return bool(run.described.get("run") == run.id)
 
 
 @lru_cache(maxsize=2_000)

@@ -10,11 +10,11 @@ from reglab.colours import ROLES
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import same_but_for_regularizers
+from reglab.numbers import NOTHING, percent, points
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
-from reglab.training.events import Epoch, Started
-from reglab.ui.views.numbers import percent, points
+from reglab.training.events import Epoch
 
 POINTS = 300  # a curve; more would cost time and show nothing
 
@@ -87,8 +87,7 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     """
     own = {view.run.id: view.name for view in views}
     if len(views) == 1:
-        [(key, name)] = own.items()
-        return None if name == key else own
+        return own if views[0].is_named else None
     configs = [config for view in views if (config := config_of(view.run))]
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
@@ -145,30 +144,12 @@ def _progress(view: RunView) -> dict[str, Any]:
         "seconds_left": timing.get("seconds_left"),
         "message": view.summary().get("reason", ""),
         "preparing": _preparing(timing),
-        "doing": _doing(view),
     }
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def _doing(view: RunView) -> str | None:
-    """What happens before there is a point to draw, in a sentence."""
-    if view.history:
-        return None
-    if view.status == "queued":
-        before = (view.place or 1) - 1
-        who = f"{before} other trainings wait before it" if before > 1 else "another training waits before it"
-        return f"Queued: {who if before else 'this training is next in line'}. It begins by itself."
-    if view.status != "running":
-        return None
-    if prepared := _preparing(view.last_timing):
-        return f"Starting: preparing {prepared}."
-    if Started.name not in view.events:
-        return "Starting: a process of its own loads PyTorch and the pictures."
-    return "Starting: the first point is what the network can do before any training."
-
-
 def _preparing(timing: Mapping[str, Any]) -> str | None:
-    """How far something is that has to be there before training begins: `features 40 %`."""
+    """How far something is that has to be there before training begins: `features 40%`."""
     if not timing.get("preparing") or not timing.get("of"):
         return None
     return f"{timing['preparing']} {percent(timing.get('done', 0) / timing['of'], 0)}"
@@ -231,7 +212,10 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
             f"{s['ece']:.3f}",
         ]
         rows.append(
-            {"run": n, "cells": cells + ([percent(s["memorised"], 0) if "memorised" in s else "–"] if noisy else [])}
+            {
+                "run": n,
+                "cells": cells + ([percent(s["memorised"], 0) if "memorised" in s else NOTHING] if noisy else []),
+            }
         )
     caption = "After the last epoch" if all(s["reported"] == "last" for _, s in ended) else "As each run reports itself"
     images = ended[0][1].get("test_images", 0)

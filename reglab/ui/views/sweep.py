@@ -14,6 +14,7 @@ from reglab.experiments.choice import Choice, choose, warning
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Cell, Grid, state
 from reglab.experiments.stats import Interval
 from reglab.experiments.tables import bounds, number
+from reglab.numbers import NOTHING
 from reglab.runs.cost import clock
 from reglab.ui.views.cells import ids, why_empty
 from reglab.ui.views.factorial import factorial
@@ -149,9 +150,9 @@ def _rows(grid: Grid, metric: str, ranked: Ranked) -> list[_Row]:
 
 def _row(cell: Cell, metric: str, i: Interval | None) -> _Row:
     m = METRICS_OF_A_SWEEP[metric]
-    val, gap, ece = (cell.interval(key) for key in ("val_accuracy", "gap", "ece"))
+    beside = [(key, cell.interval(key)) for key in ("val_accuracy", "gap", "ece")]
     told = [
-        number(i.mean, m) if i else why_empty(cell, metric), bounds(i, m) if i else "–", str(i.n if i else 0),
-        f"{val.mean:.1f} %" if val else "–", f"{gap.mean:.1f} points" if gap else "–", f"{ece.mean:.3f}" if ece else "–",
+        number(i.mean, m) if i else why_empty(cell, metric), bounds(i, m) if i else NOTHING, str(i.n if i else 0),
+        *(number(told.mean, METRICS_OF_A_SWEEP[key]) if told else NOTHING for key, told in beside),
     ]  # fmt: skip
     return _Row(cell.label, ids(cell), told)
