@@ -72,8 +72,7 @@ def device_name(device: torch.device) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = cpu_count()
-    return f"{_processor()}, {cores} {'core' if cores == 1 else 'cores'}"
+    return f"{_processor()}, {cpu_count()} cores"
 
 
 def _processor() -> str:

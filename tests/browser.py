@@ -37,8 +37,8 @@ CHROMIUM = next(filter(None, map(shutil.which, CHROMES)), None)
 HOW = 'no browser to test the app in: get one with `apt-get install chromium` and `pip install -e ".[dev]"`'
 MISSING = sync_playwright is None or CHROMIUM is None
 REQUIRED = os.environ.get("REGLAB_REQUIRE_BROWSER") == "1"
-VIEW_OF = {view: "Results" for view in ("Runs", "Compare", "Errors", "Inside")}
-VIEW_OF |= {view: "Experiments" for view in ("Sweep", "Published results")}
+VIEW_OF = {view: "Results" for view in ("Curves and verdict", "Errors", "Inside", "Fork", "Report")}
+VIEW_OF |= {view: "Experiments" for view in ("Sweep", "Reproduce")}
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -190,6 +190,26 @@ class Lab:
         box.click()
         self.page.get_by_role("option", name=option).first.click()
         expect(box).to_have_value(option if isinstance(option, re.Pattern) else re.compile(re.escape(option)))
+
+    def row(self, run_id: str) -> Locator:
+        """Of the list of runs, as it was when the Results tab was turned to."""
+        return self.page.locator(f'#runs-table tr[data-runs="{run_id}"]')
+
+    def choose_run(self, run_id: str) -> None:
+        """See a run alone on the Results tab, whose list is that of this moment."""
+        self.tab("Train")
+        self.tab("Results")
+        self.row(run_id).wait_for(state="attached")
+        if not self.row(run_id).is_visible():  # on a phone the list is folded
+            self.page.locator("#runs summary").first.click()
+        self.row(run_id).locator("button.name").click()
+        expect(self.page.locator("#chosen .reglab-chosen")).to_have_attribute("data-runs", run_id)
+
+    def open_run(self, run_id: str) -> None:
+        """Choose a run and put it on the Train tab."""
+        self.choose_run(run_id)
+        self.page.locator("#open-run").click()
+        expect(self.page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
 
     def number(self, field: str) -> Locator:
         return self.page.locator(f"#control-{field} .number-control input[type=text]")

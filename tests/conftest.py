@@ -64,7 +64,7 @@ LONGEST = (
     "queue",
     "regularizers",
     "predict_tab",
-    "published_tab",
+    "reproduce_tab",
     "compare_tab",
     "errors_tab",
     "app_runs",

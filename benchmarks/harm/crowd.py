@@ -84,9 +84,7 @@ def opened(browser: Any, server: Server, run: str) -> tuple[list[Any], list[Any]
     guests = [Visitor(browser, extra_http_headers={"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(BROWSERS)]
     pages = [guest.open(server) for guest in guests]
     for page in pages:
-        page.tab("Runs")
-        page.choose("run", re.compile(run))
-        page.page.locator("#open-run").click()
+        page.open_run(run)
         page.expect_points(2)
     return guests, pages
 

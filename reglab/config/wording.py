@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from reglab.config.run_config import RunConfig
 from reglab.errors import ConfigError
-from reglab.regularizers import CATALOGUE, lowered
+from reglab.regularizers import CATALOGUE
+
+PROPER = ("Gaussian",)  # names of people, which keep their capital
 
 
 def on_screen(error: Exception) -> str:
@@ -27,7 +29,8 @@ def called(name: str) -> str:
 
 def in_a_sentence(name: str) -> str:
     """The same without its capital, unless that belongs to it: batch normalization, SAM, CutMix."""
-    return lowered(called(name))
+    title = called(name)
+    return title if any(c.isupper() for c in title[1:]) or title.startswith(PROPER) else title[0].lower() + title[1:]
 
 
 def listed(words: Sequence[str], joined: str = "and") -> str:

@@ -18,7 +18,7 @@ class MaxNorm(Regularizer):
     What you will see: with the limit of 1 it acts from the first step, since the rows of the dense layers begin 1.4 long
     (filters up to 1): they are cut at once, and what grows past 1 is cut later. Training is held back and the gap
     narrows a little. With a limit of 2 a short run is the plain one, to the bit: no unit's weights grow that long. The
-    weight norms of the Inside tab show where it acts.
+    weight norms under Results, Inside, show where it acts.
 
     When it helps: high learning rates, together with dropout, for which it was proposed: weights cannot explode.
 

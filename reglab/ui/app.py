@@ -133,7 +133,9 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     reachable = is_reachable(options["server_name"]) or compat.gradio.is_shared(options.get("share"))
     lab = lab or Lab(deployment=Deployment.here(is_reachable=reachable))
     if lab.deployment.admin_key and not lab.deployment.is_key_given:  # which else nobody would know
-        print(f"The host's key, for the Runs tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True)
+        print(
+            f"The host's key, for the Results tab or the header X-Reglab-Admin: {lab.deployment.admin_key}", flush=True
+        )
     tools = tools_app(lab) if lab.deployment.has_tools else None
     if not lab.deployment.has_zero_gpu:  # whose processes are forks of this one, into which its driver may look
         sandbox.hide()

@@ -121,9 +121,7 @@ def reads(lab: Lab, run: Run) -> dict[str, bool]:
     found = {
         "open": results.open([run.id]) == [run],
         "summaries": run.id in [s["run"] for s in results.summaries()],
-        "rows": run.id in [row[-1] for row in results.finished_rows()],
-        "set-ups": run.id in [row[-1] for row in results.finished_set_ups()],
-        "alike": run in results.alike(run),
+        "listed": run.id in [row["id"] for row in results.listed()],
         "networks": run.id in [key for _, key in lab.predictions.networks()],
         "by name": False,
     }

@@ -1,4 +1,4 @@
-"""The pages of the Predict and the Errors tab as text: what they say, and that the words of others stay text."""
+"""The pages of Predict and of Errors as text: what they say, and that the words of others stay text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from reglab.analysis.mistakes import Answered, Mistakes
 from reglab.analysis.predict import Answer
-from reglab.numbers import sure
 from reglab.ui.views import errors
 from reglab.ui.views.answers import CALIBRATING, WAITING, Panel, imagenet, page
+from reglab.ui.views.numbers import sure
 from reglab.ui.views.templates import TEMPLATES
 
 HOSTILE = "<img src=x onerror=alert(1)>"

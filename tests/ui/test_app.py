@@ -188,9 +188,8 @@ def test_stop_takes_effect_before_the_run_ends_and_the_run_can_be_resumed(lab, s
     expect(lab.page.locator("#chart [data-part=progress]")).to_contain_text("stopped at epoch")
     assert all(len(run.history()) < 24 for run in runs)
 
-    lab.tab("Runs")
     [regularized] = [run for run in runs if run.config.regularizers]  # the controls then say what it was trained with
-    lab.choose("run", re.compile(regularized.id))
+    lab.choose_run(regularized.id)
     expect(lab.page.locator("#resume")).to_be_enabled()
     lab.page.locator("#resume").click()
     expect(lab.page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")

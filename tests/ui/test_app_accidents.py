@@ -56,8 +56,7 @@ def test_a_run_outlives_the_server_or_is_marked_and_can_be_resumed(another_serve
         lab.expect_statuses("stopped")
     reached = run.history()[-1].epoch
 
-    lab.tab("Runs")
-    lab.choose("run", re.compile(run.id))
+    lab.choose_run(run.id)
     expect(lab.page.locator("#resume")).to_be_enabled()
     lab.page.locator("#resume").click()
     lab.expect_points(reached + 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from browser import expect
@@ -54,9 +53,7 @@ def test_the_dark_page_is_dark_and_says_to_everybody_what_is_on_it(visitor, serv
     run = a_run("20250101-000007-fedcba")
     lab = visitor.open(server, "?__theme=dark")
     page = lab.page
-    lab.tab("Runs")
-    lab.choose("run", re.compile(run.id))
-    page.locator("#open-run").click()
+    lab.open_run(run.id)
     lab.expect_statuses("finished")
     # "rgb(1, 2, 3)", or "color(srgb 0.1 0.2 0.3)" of what is mixed
     light = """e => { const said = getComputedStyle(e).%s, [r, g, b] = said.match(/[\\d.]+/g).map(Number);

@@ -1,4 +1,4 @@
-"""The Predict and the Runs tab as visitors meet them, in a real browser; `test_predict_tab.py` and `test_runs_tab.py` do without."""
+"""The Predict and the Results tab as visitors meet them, in a real browser; `test_predict_tab.py` and `test_results_tab.py` do without."""
 
 from __future__ import annotations
 
@@ -70,38 +70,39 @@ def hundred_megapixels(folder: Path) -> tuple[Path, str]:
     return folder / "huge.png", "pixels"
 
 
-# ---- the Runs tab ------------------------------------------------------------------------------------------------
+# ---- the list of runs --------------------------------------------------------------------------------------------
 HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def rename(lab: Lab, name: str) -> None:
+    lab.page.locator("#chosen summary").click()
+    lab.page.locator("#run-name").fill(name)
+    lab.page.locator("#rename").click()
 
 
 @pytest.mark.slow  # what its handlers do is tested without a browser
 def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     run, page = a_run("20250101-000001-bbbbbb"), lab.page
     table, notice = page.locator("#runs-table"), page.locator("#runs-notice .warning")
-    lab.tab("Runs")
-    expect(table).to_contain_text(run.id)
-    lab.choose("run", re.compile(run.id))
-    expect(page.locator("#run-name textarea")).to_have_value(run.id)
+    lab.choose_run(run.id)
+    expect(table).not_to_contain_text(run.id)  # it is called by what it is
 
     for name in ("O'Brien, lr=0.01 परीक्षण", "My best run"):
-        page.locator("#run-name textarea").fill(name)
-        page.locator("#rename").click()
-        expect(table).to_contain_text(name)
-    expect(page.locator("#run input")).to_have_value(re.compile("My best run"))
-    page.locator("#run-name textarea").fill(HOSTILE)
-    page.locator("#rename").click()
+        rename(lab, name)
+        expect(lab.row(run.id)).to_contain_text(name)
+        expect(page.locator("#chosen b")).to_have_text(name)
+    rename(lab, HOSTILE)
     expect(notice).to_have_text(SENTENCE)
     assert run.name == "My best run"
 
     page.locator("#open-run").click()
-    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
     lab.expect_statuses("finished")
     lab.expect_points(3)
     expect(lab.number("train_size")).to_have_value("60")
     expect(lab.command).to_have_value(re.compile("--train-size 60 "))
 
-    lab.tab("Runs")
-    lab.choose("run", re.compile("My best run"))
+    lab.choose_run(run.id)
     page.locator("#delete").click()
     expect(table).not_to_contain_text("My best run")
     assert not run.path.exists()
@@ -117,38 +118,46 @@ def test_a_run_was_started_when_the_visitors_clock_said(visitors, server, a_run)
     (run.path / "config.json").write_text(json.dumps(described))
     for zone, short in {"Asia/Kolkata": "3 Jan 2026, 04:34", "America/New_York": "2 Jan 2026, 18:04"}.items():
         page = visitors(timezone_id=zone, locale="en-GB").open(server)
-        page.tab("Runs")
-        time = page.page.locator("#runs-table time:visible").first
+        page.tab("Results")
+        time = page.row(run.id).locator("time")
         expect(time).to_have_text(short)
         expect(time).to_have_attribute(
             "title", re.compile(r"(Friday|Saturday).* 2026 at \d\d:\d\d:05 (GMT|EST|UTC|IST)")
         )
-        page.page.locator("#runs-table th:visible", has_text="started").first.click()
-        expect(time).to_have_text(short)  # sorted: the cells are made anew
+        page.page.locator("#runs-table thead").get_by_role("button", name="Gap").click()
+        expect(time).to_have_text(short)  # sorted: the rows are made anew
 
 
 def test_a_hostile_name_in_a_run_folder_stays_text_and_a_run_that_was_deleted_comes_back(lab, a_run):
     run = a_run("20250101-000002-cccccc")
     (run.path / "name").write_text(HOSTILE)
-    for tab, dropdown in (("Runs", "run"), ("Predict", "network")):
-        lab.tab(tab)
-        lab.choose(dropdown, re.compile(re.escape(HOSTILE)))
-    lab.tab("Runs")
+    lab.tab("Predict")
+    lab.choose("network", re.compile(re.escape(HOSTILE)))
+    lab.choose_run(run.id)
+    expect(lab.row(run.id).locator("button.name")).to_have_text(HOSTILE)
+    for view in ("Errors", "Inside", "Fork", "Report", "Curves and verdict"):
+        lab.tab(view)
+        lab.at_rest()
     lab.page.locator("#open-run").click()
     lab.expect_statuses("finished")
     assert lab.page.locator("img[src=x]").count() == 0  # and no dialog came up, which the visitor would report
 
-    lab.tab("Runs")
-    lab.choose("run", re.compile(re.escape(HOSTILE)))
+    lab.choose_run(run.id)
     table, back = lab.page.locator("#runs-table"), lab.page.locator("#bring-back")
     expect(back).not_to_be_visible()
     lab.page.locator("#delete").click()
     expect(table).not_to_contain_text(HOSTILE)
-    expect(lab.page.locator("#runs-notice")).to_have_text(f"“{HOSTILE}” is deleted. It can be brought back for a day.")
+    expect(lab.page.locator("#runs-notice p")).to_contain_text(
+        f"“{HOSTILE}” is deleted. It can be brought back for a day."
+    )
     assert not run.path.exists()
+    lab.page.locator("#undo").click()
+    expect(table).to_contain_text(HOSTILE)
+    lab.page.locator("#delete").click()
+    expect(table).not_to_contain_text(HOSTILE)
     lab.visitor.may_fail = LEFT
     lab.page.reload()  # the trash is the server's
-    lab.tab("Runs")
+    lab.tab("Results")
     expect(back).to_have_text(f"Bring back “{HOSTILE}”")
     back.click()
     expect(table).to_contain_text(HOSTILE)
@@ -159,10 +168,8 @@ def test_a_hostile_name_in_a_run_folder_stays_text_and_a_run_that_was_deleted_co
 @pytest.mark.slow  # what its handlers do is tested without a browser
 def test_a_run_is_downloaded_with_one_click(lab, a_run, tmp_path):
     first, second = a_run("20250101-000003-dddddd"), a_run("20250101-000004-eeeeee")
-    lab.tab("Runs")
     for run in (first, second):  # the second click must not hand out the first run
-        lab.choose("run", re.compile(run.id))
-        expect(lab.page.locator("#run-name textarea")).to_have_value(run.id)
+        lab.choose_run(run.id)
         with zipfile.ZipFile(lab.download("#download", tmp_path)) as archive:
             assert archive.testzip() is None
             files = {Path(name).name for name in archive.namelist()}

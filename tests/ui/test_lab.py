@@ -150,9 +150,10 @@ def test_a_run_is_called_by_the_name_that_somebody_gave_it(lab, trained):
     unnamed = lab.stores.own.create(tiny_config(epochs=2))
     for file in ("metrics.jsonl", "timing.jsonl"):
         shutil.copy(trained["path"] / file, unnamed.path / file)
-    assert {row[-1]: row[0] for row in lab.results.finished_rows()} == {"my-net": named.name, unnamed.id: ""}
+    called = {row["id"]: row["name"] for row in lab.results.listed()}
+    assert called["my-net"] == named.name and unnamed.id not in called.values(), "an id tells nobody anything"
     unnamed.rename("the other")
-    assert {row[0] for row in lab.results.finished_rows()} == {"my-net", "the other"}
+    assert {row["name"] for row in lab.results.listed()} == {"my-net", "the other"}
     assert lab.stores.find("the other") == unnamed
     assert lab.stores.open(["my-net", "the other", "gone"]) == [Run(named)], (
         "by ids: of those that are gone no name is read"

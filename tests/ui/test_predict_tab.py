@@ -1,4 +1,4 @@
-"""The Predict tab: its handlers called without a page, and as visitors meet it in a real browser, with the Errors tab."""
+"""The Predict tab: its handlers called without a page, and as visitors meet it in a real browser, with the errors of a network."""
 
 from __future__ import annotations
 

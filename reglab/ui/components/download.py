@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from reglab.errors import PROBLEMS
-from reglab.ui.components.events import PRIVATE, refusal
+from reglab.ui.components.events import PRIVATE, refusal, told
 
 
 class Download:
@@ -23,20 +23,16 @@ class Download:
         self.file = gr.DownloadButton("File", visible="hidden", elem_id=elem_id)
         self._press = f"() => setTimeout(() => document.querySelector('#{elem_id}').click(), 100)"
 
-    def when_clicked(
-        self, button: gr.Button, make: Callable[..., Path], inputs: Sequence[Any], notice: gr.HTML | None = None
-    ) -> None:
-        """`make` gets the values of the inputs and returns the file; what it cannot do comes up as a sentence.
+    def when(self, asked: Sequence[Any], make: Callable[..., Path], inputs: Sequence[Any]) -> None:
+        """`make` gets what a button has told with one of these events, and the values of the inputs, and returns the file.
 
-        With the file, an older notice goes.
+        What it cannot do comes up as a sentence.
         """
 
-        def made(*values: Any) -> Any:
+        def made(event: gr.EventData, *values: Any) -> str:
             try:
-                path = str(make(*values))
+                return str(make(told(event), *values))
             except PROBLEMS as error:
                 raise refusal(error) from None
-            return (path, "") if notice else path
 
-        outputs = [self.file, notice] if notice else [self.file]
-        button.click(made, list(inputs), outputs, **PRIVATE).success(None, js=self._press)
+        gr.on(asked, made, list(inputs), self.file, **PRIVATE).success(None, js=self._press)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 from reglab.config import RunConfig
-from reglab.data import SOURCES
 from reglab.errors import ConfigError
 from reglab.experiments import compare, grid, reproduce
 from reglab.experiments.compare import Comparison
@@ -16,8 +15,6 @@ from reglab.experiments.grid import Grid
 from reglab.experiments.price import Price, price
 from reglab.experiments.publications import Publication
 from reglab.experiments.reproduce import Standing
-from reglab.numbers import counted, percent
-from reglab.regularizers import CATALOGUE, lowered
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
@@ -48,9 +45,38 @@ class Results:
     def summaries(self) -> list[dict[str, Any]]:
         """As `Stores.summaries`, with `queued` where only this server knows of it."""
         told = self.stores.summaries()
-        live = {summary["run"] for summary in told if summary["status"] != "finished"}
+        live = {s["run"] for s in told if s["status"] not in ("finished", "unreadable")}
         status, root = self.training.jobs.status, self.stores.own.root
         return [s | {"status": status(Run(root / s["run"]))} if s["run"] in live else s for s in told]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What a list says of every run that may be seen, in the order of `summaries`.
+
+        `set_up` is the same number for one person's runs that differ in nothing but their seed; `whose` is empty for the
+        visitor's own.
+        """
+        told: list[dict[str, Any]] = []
+        places: dict[tuple[str, str], int] = {}
+        for s in self.summaries():
+            for run in self.stores.open([s["run"]]):
+                whose = self.stores.whose(run)
+                set_up = places.setdefault((_set_up(run, s), whose), len(places))
+                told.append(self._row(run, s, "not yours" if whose else "") | {"set_up": set_up})
+        return told
+
+    def _row(self, run: Run, s: Mapping[str, Any], whose: str) -> dict[str, Any]:
+        """The id that a run was given tells nobody anything, so one without a name is called by what it is."""
+        name, about = s["name"], s.get("reason", "")
+        if s["status"] != "unreadable":
+            config = _config(run)
+            is_named = name != run.id or self.stores.is_shipped(run) or not _was_made_here(run)
+            about = f"{config.title()} · {config.recipe()}" if is_named else config.title()
+            name = name if is_named else f"{config.model}, {config.recipe()}"
+        whose = "shipped example" if self.stores.is_shipped(run) else whose
+        numbers = {"val": s.get("val_accuracy"), "gap": s.get("gap"), "seed": s.get("seed")}
+        return {
+            "id": run.id, "name": name, "about": about, "whose": whose, "status": s["status"], "when": s.get("created"),
+        } | numbers  # fmt: skip
 
     # ---- sweeps
     def sweeps(self) -> list[tuple[str, str]]:
@@ -110,41 +136,6 @@ class Results:
         told = [summary for summary in self._finished() if summary["group"] == group]
         return self.open(summary["run"] for summary in sorted(self._of_one(told), key=_age))
 
-    def finished_rows(self) -> list[list[Any]]:
-        """A row of the table of all finished runs, those of one set-up together: numbers to sort by, and the id last."""
-        rows = [[*self._what(s), s["seed"], *_numbers([s]), s["run"]] for s in self._finished()]
-        places = {tuple(row[1:4]): place for place, row in reversed(list(enumerate(rows)))}
-        return sorted(rows, key=lambda row: (places[tuple(row[1:4])], row[4]))
-
-    def finished_set_ups(self) -> list[list[Any]]:
-        """The same with a row for each set-up: how many seeds it has, and the means over them; last the newest run's id."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for s in self._finished():
-            found.setdefault(self._set_up(s), []).append(s)
-        return [
-            [*self._what(told[0]), len({s["seed"] for s in told}), *_numbers(told), told[0]["run"]]
-            for told in found.values()
-        ]
-
-    def alike(self, run: Run) -> list[Run]:
-        """The finished runs that differ from this one in nothing but their seed, and itself, by seed."""
-        told, set_up = sorted(self._finished(), key=lambda s: s["seed"]), _config(run).set_up()
-        return self.open(s["run"] for s in told if self._set_up(s) == set_up)
-
-    def _what(self, s: Mapping[str, Any]) -> list[str]:
-        """What a run is called, its network, its data and its regularizers. The id that it was given tells nobody anything."""
-        wrong = f", {percent(s['label_noise'], 0)} wrong labels" if s["label_noise"] else ""
-        data = f"{SOURCES[s['dataset']].title}, {counted(s['train_size'], 'image')}{wrong}"
-        return [
-            s["name"],
-            s["model"],
-            data,
-            " + ".join(lowered(CATALOGUE[key].title) for key in s["regularizers"]) or "plain",
-        ]
-
-    def _set_up(self, summary: Mapping[str, Any]) -> str:
-        return _config(self.stores.find(summary["run"])).set_up()
-
     def _finished(self) -> list[dict[str, Any]]:
         """The runs that can be compared, in the order of `Stores.summaries`."""
         wanted = {"test_accuracy", "gap", "ece", "train_size"}
@@ -202,21 +193,26 @@ def progress_of(views: Sequence[RunView]) -> str:
     return f"{', '.join(parts)}."
 
 
+def _set_up(run: Run, s: Mapping[str, Any]) -> str:
+    """The same for runs that differ in nothing but their seed; what cannot be read is like nothing else."""
+    return run.id if s["status"] == "unreadable" else _config(run).set_up()
+
+
 def _age(s: Mapping[str, Any]) -> tuple[str, str]:
     """As `Run.age`, of a summary."""
     return str(s.get("created", "")), s["run"]
-
-
-def _numbers(told: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The means of test accuracy (%), gap (points) and calibration error."""
-    digits = {"test_accuracy": (100, 2), "gap": (100, 1), "ece": (1, 3)}
-    return [round(sum(s[key] for s in told) / len(told) * scale, n) for key, (scale, n) in digits.items()]
 
 
 @lru_cache(maxsize=2_000)
 def _is_named(store: Store, group: str) -> bool:
     """Whether people know the group by its name, which never changes."""
     return Experiment.read(store, group).is_named
+
+
+@lru_cache(maxsize=2_000)
+def _was_made_here(run: Run) -> bool:
+    """Whether its folder has the id that it was made with; a copy is called as somebody wanted to."""
+    return bool(run.described.get("run") == run.id)
 
 
 @lru_cache(maxsize=2_000)

@@ -1,12 +1,21 @@
-// A press of a button, or of a line that stands for runs, is told to the server with the button's data; one that takes
-// long says so at once.
+// A press of a button, or of a line that stands for runs, is told to the server with the button's data and what is typed into
+// its form, as the event `select` or as the one that the button names; one that takes long says so at once. Enter in a form
+// presses its button.
 element.addEventListener("click", event => {
   const button = event.target.closest("button, path[data-runs]");
   if (!button) return;
-  element.querySelectorAll("button[aria-pressed]").forEach(b => b.setAttribute("aria-pressed", b === button));
+  const beside = button.closest("table, [role=group]") || element;
+  if (button.ariaPressed) beside.querySelectorAll("button[aria-pressed]").forEach(b => b.setAttribute("aria-pressed", b === button));
+  const typed = button.form ? Object.fromEntries(new FormData(button.form)) : {};
   if (button.dataset.meanwhile) {
     button.disabled = true;
     button.textContent = button.dataset.meanwhile;
   }
-  trigger("select", { ...button.dataset });
+  trigger(button.dataset.event || "select", { ...typed, ...button.dataset });
+});
+element.addEventListener("submit", event => event.preventDefault());
+// A choice that has a usual value puts it into the field that it is for.
+element.addEventListener("change", event => {
+  const field = event.target.dataset.sets;
+  if (field) element.querySelector(`#${field}`).value = event.target.selectedOptions[0].dataset.usual;
 });

@@ -23,7 +23,7 @@ from reglab.ui.services.lab import Lab
 ACCESS = [("open", "open"), ("locked", "locked"), ("hidden", "hidden")]
 MOST = {"max_epochs": "Most epochs", "max_images": "Most training images", "max_runs": "Most runs"}
 PREDICT = [("nothing", ""), *((title, key) for key, title in PREDICTABLE.items())]
-# Filled first and pressed by the page, as in the Runs tab.
+# Filled first and pressed by the page, as on the Results tab.
 PRESS = "file => file && setTimeout(() => document.querySelector('#sheet-file').click(), 100)"
 
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reglab.colours import role
-from reglab.config import listed
-from reglab.experiments import curves, figures, labels, tables
+from reglab.experiments import curves, figures, tables
 from reglab.experiments.compare import METRICS, Comparison
 from reglab.ui.views import plane
 from reglab.ui.views.templates import render
+
+ROOM = plane.Room(wide=640, tall=330, left=58, below=52)
 
 
 def page(
@@ -32,14 +33,14 @@ def page(
         of_curve=figures.curve_title(metric).capitalize(),
         how_to_read=_how_to_read(comparison),
         curves=drawn.curves,
-        drawing=plane.drawing(drawn),
+        drawing=plane.drawing(drawn, ROOM),
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),
         head=head,
         rows=[(role(place), row[0], row[1:]) for place, row in enumerate(body)],
         title=comparison.baseline.config.title(),
-        differing=listed([labels.title(name) for name in comparison.differing]) if comparison.differing else "",
+        differing=", ".join(comparison.differing),
         notes=comparison.notes,
         speed=_speed(comparison, target, axis) if target else None,
     )

@@ -11,9 +11,9 @@ from math import ceil
 
 from reglab.analysis.mistakes import OF_A_CELL, Answered, Mistakes, in_table
 from reglab.analysis.preview import Picture
-from reglab.numbers import percent, sure
 from reglab.runs.run import Run
 from reglab.ui.views.histograms import Shown, reliability
+from reglab.ui.views.numbers import percent, sure
 from reglab.ui.views.preview import Figure, figures
 from reglab.ui.views.templates import render
 
@@ -23,6 +23,11 @@ EVALUATING = "evaluating: it answers all validation and test images, which takes
 def not_yet(run: Run, is_evaluating: bool) -> str:
     """What stands there before a run has been evaluated."""
     return render("not_evaluated.html", run=run, is_evaluating=is_evaluating, evaluating=EVALUATING)
+
+
+def switch(runs: Sequence[tuple[str, str]], shown: str) -> str:
+    """Turns to the errors of another run, (id, name) each; nothing where there is no other."""
+    return render("errors_of.html", runs=runs, shown=shown)
 
 
 # ---- the table ---------------------------------------------------------------------------------------------------
@@ -81,7 +86,7 @@ def _cell(m: Mistakes, true: int, taken: int, most: float, pressed: tuple[int, i
 
 
 def _words(true: str, taken: str) -> str:
-    return f"{true} recognised" if true == taken else f"{true} taken for {taken}"
+    return f"{true} recognized" if true == taken else f"{true} taken for {taken}"
 
 
 def cell(m: Mistakes, true: int, predicted: int, shown: Sequence[Answered]) -> str:

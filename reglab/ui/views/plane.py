@@ -7,10 +7,28 @@ from dataclasses import dataclass
 
 from reglab.experiments.figures import Axis, Curve, Curves, shares
 
-WIDE, TALL = 440, 250  # of a drawing, about the pixels it gets
-LEFT, RIGHT, TOP, BOTTOM = 46, 440 - 14, 10, 250 - 40  # of the plane in it
-
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Of a drawing, in about the pixels it gets; the plane in it leaves room for words at the left and below."""
+
+    wide: int = 440
+    tall: int = 250
+    left: int = 46
+    below: int = 40
+    top: int = 10
+
+    @property
+    def right(self) -> int:
+        """Where the plane ends."""
+        return self.wide - 14
+
+    @property
+    def bottom(self) -> int:
+        """On what it stands."""
+        return self.tall - self.below
 
 
 @dataclass(frozen=True)
@@ -33,40 +51,45 @@ class Drawing:
     levels: list[tuple[float, str]]  # how far down, and what stands beside it
     marks: list[tuple[float, str]]  # how far across, and what stands below it
     lines: list[Line]
-    wide: int = WIDE
-    tall: int = TALL
-    left: int = LEFT
-    right: int = RIGHT
-    bottom: int = BOTTOM
+    wide: int
+    tall: int
+    left: int
+    right: int
+    bottom: int
 
 
-def drawing(of: Curves) -> Drawing:
+def drawing(of: Curves, room: Room = Room()) -> Drawing:
     """The plane of these curves."""
     return Drawing(
         of.words,
         of.across.title,
-        levels=[(_down(of.up, value), told) for value, told in of.up.marks],
-        marks=[(_across(of.across, value), told) for value, told in of.across.marks],
-        lines=[_line(curve, of) for curve in of.curves],
+        levels=[(_down(room, of.up, value), told) for value, told in of.up.marks],
+        marks=[(_across(room, of.across, value), told) for value, told in of.across.marks],
+        lines=[_line(room, curve, of) for curve in of.curves],
+        wide=room.wide,
+        tall=room.tall,
+        left=room.left,
+        right=room.right,
+        bottom=room.bottom,
     )
 
 
-def _line(curve: Curve, of: Curves) -> Line:
-    xs = [LEFT + share * (RIGHT - LEFT) for share in shares(of.across, curve.x)]
+def _line(room: Room, curve: Curve, of: Curves) -> Line:
+    xs = [room.left + share * (room.right - room.left) for share in shares(of.across, curve.x)]
     mean, low, high = (
-        list(zip(xs, (BOTTOM - share * (BOTTOM - TOP) for share in shares(of.up, side)), strict=True))
+        list(zip(xs, (room.bottom - share * (room.bottom - room.top) for share in shares(of.up, side)), strict=True))
         for side in (curve.mean, curve.low, curve.high)
     )
     band = f"M{_path(high + low[::-1])}Z" if curve.has_band else ""
     return Line(curve.role, curve.is_dashed, f"M{_path(mean)}", band, mean)
 
 
-def _across(axis: Axis, value: float) -> float:
-    return LEFT + shares(axis, [value])[0] * (RIGHT - LEFT)
+def _across(room: Room, axis: Axis, value: float) -> float:
+    return room.left + shares(axis, [value])[0] * (room.right - room.left)
 
 
-def _down(axis: Axis, value: float) -> float:
-    return BOTTOM - shares(axis, [value])[0] * (BOTTOM - TOP)
+def _down(room: Room, axis: Axis, value: float) -> float:
+    return room.bottom - shares(axis, [value])[0] * (room.bottom - room.top)
 
 
 def _path(points: Iterable[Point]) -> str:

@@ -15,10 +15,10 @@ NAMED = 12  # values that are written below the line; of more, every second or t
 
 @dataclass(frozen=True)
 class SweepLine:
-    """The drawing, and what its lines are called: (title, how far below its last point that stands)."""
+    """The drawing, and what its lines are called: (title, whether it is dashed)."""
 
     drawing: plane.Drawing
-    names: Sequence[tuple[str, int]]
+    legend: Sequence[tuple[str, bool]]
     template: str = "sweep_line.html"
 
 
@@ -48,8 +48,7 @@ def sweep_line(grid: Grid, metric: str) -> SweepLine | None:
             "; ".join(said),
         )
     )
-    above, below = -9, 17
-    return SweepLine(drawing, [(curve.label, below if key == metric else above) for key, curve in curves.items()])
+    return SweepLine(drawing, [(title, key != metric) for key, title in titles.items()])
 
 
 def _across(grid: Grid) -> list[float]:

@@ -1,55 +1,43 @@
-"""The Inside tab: what regularizers leave behind in one trained network, or in two side by side."""
+"""Inside: what regularizers leave behind in the first of the chosen networks, or in the first two side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gradio as gr
 
 from reglab.errors import PROBLEMS
-from reglab.ui.components.drawings import drawing, lead
-from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
+from reglab.runs.run import Run
+from reglab.ui.components.drawings import drawing
+from reglab.ui.components.networks import dressed
 from reglab.ui.components.visitor import warning
-from reglab.ui.page import Listener, Page
+from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.results.view import NOTHING, View
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 
 
-class InsideTab:
-    """The networks that are chosen, each as it is inside."""
+class InsideView(View):
+    """Each as it is inside."""
 
     title: ClassVar = "Inside"
     key: ClassVar = "inside"
 
-    def __init__(self, lab: Lab, page: Page) -> None:
+    def __init__(self, lab: Lab, page: Page, chosen: gr.HTML) -> None:
         self.lab = lab
-        with gr.Column(elem_id="inside"):
-            lead(
-                "What regularizers leave behind: the weights, and how sure the network is.",
-                "Inside the network",
-            )
-            with gr.Row(equal_height=False):
-                self.networks = Networks(lab, page.visitor, "inside-first", "inside-second")
-            self.shown = drawing("inside-page", min_height=240)
-        gr.on(
-            self.networks.changes, self.show, self.networks.boxes, self.shown,
-            trigger_mode="always_last", concurrency_limit=4, api_visibility="private",
-        )  # fmt: skip
-        self.on_select: Listener = (self.refresh, self.networks.inputs, self.networks.shown)
+        self.drawn = drawing("inside-page", min_height=240)
+        self.outputs = self.slow = [self.drawn]
 
-    def show(self, *chosen: Any) -> str:
-        """The page for these networks, the plain one first; what cannot be looked into is a sentence."""
-        runs = self.networks.runs(chosen)
+    def show(self, runs: Sequence[Run], *values: Any) -> list[Any]:
+        """The page for the first two, the plain one first; what cannot be looked into is a sentence."""
         shown, sentences = [], [] if runs else [NOTHING]
-        for run, role, name in dressed(runs):
+        for run, role, name in dressed(runs[:2]):
             try:
                 shown.append(Shown(role, name, self.lab.predictions.inside(run)))
             except PROBLEMS as error:
                 sentences.append(str(error))
-        return "".join(map(warning, sentences)) + (page(shown) if shown else "")
-
-    def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
-        """The tab was opened: the choices, and the networks that the Train tab shows where they are others than before."""
-        choices, runs, there = self.networks.opened(visitor, followed, chosen)
-        return self.networks.filled(choices, runs, there, stamped(runs))
+        if len(runs) > 2:
+            sentences.append(f"The first two of the {len(runs)} runs that are chosen.")
+        return ["".join(map(warning, sentences)) + (page(shown) if shown else "")]

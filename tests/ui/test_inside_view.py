@@ -1,8 +1,7 @@
-"""The Inside tab: its page as text, its handlers, and, with the chart of more than two runs, in a real browser."""
+"""Inside on the Results tab: its page as text, its handlers, and, with the chart of more than two runs, in a real browser."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import pytest
 from browser import Lab, expect
 from conftest import ROOT, tiny_config
-from pages import changes
 
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.ui.components.networks import dressed
-from reglab.ui.tabs.results.inside import InsideTab
+from reglab.ui.tabs.results import ResultsTab
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 
@@ -84,89 +82,61 @@ def test_shipped_networks_are_called_plain_and_regularized_only_as_the_pairs_tha
             assert "regularized" not in [called for *_, called in dressed([plain, run])], name
 
 
-# ---- the tab, without a page -------------------------------------------------------------------------------------
-def test_networks_are_looked_into_once_each_and_one_that_is_gone_is_a_sentence(finished, laid_out):
-    tab = laid_out(InsideTab)
-    assert "train one first" in tab.show(None, "") and "train one first" in tab.show("gone", 7)
-    shown = tab.show(finished.id, finished.id)
+# ---- the view, without a page ------------------------------------------------------------------------------------
+def test_the_first_two_networks_are_looked_into_once_each_and_what_cannot_be_is_a_sentence(
+    finished, laid_out, tmp_path
+):
+    view = laid_out(ResultsTab).views["inside"]
+    [nothing] = view.show([])
+    assert "train one first" in nothing
+    [shown] = view.show([finished])
     assert shown.count("<svg") == 3 and finished.name in shown and "60 validation images" in shown
-    assert tab.show(finished.id, "") == shown
+    others = [Run(shutil.copytree(finished.path, tmp_path / "runs" / f"2025010{n}-000000-aaaaaa")) for n in (1, 2)]
+    [shown] = view.show([finished, *others])
+    assert shown.count("<svg") == 6 and "The first two of the 3 runs" in shown
     (finished.path / "model.safetensors").write_bytes(b"broken")
-    assert "is damaged" in tab.show(finished.id, "") and 'class="warning"' in tab.show(finished.id, "")
+    assert "is damaged" in view.show([finished])[0] and 'class="warning"' in view.show([finished])[0]
     (finished.path / "model.safetensors").unlink()
-    assert "has no weights yet" in tab.show(finished.id, "")
-
-
-def test_opening_the_tab_asks_for_a_new_page_when_there_is_something_new_to_show(finished, laid_out):
-    """Gradio calls `show` when the last value of `refresh` is another than before."""
-    tab = laid_out(InsideTab)
-    wanted = tab.networks.wanted
-
-    def asked(*chosen: Any) -> Any:
-        return tab.refresh({}, [], *chosen)[-1]
-
-    one = asked(None, None)
-    assert one != wanted.value and asked(None, None) == asked(finished.id, "") == one
-    weights = finished.path / "model.safetensors"
-    os.utime(weights, ns=(0, 0))  # as after being resumed
-    assert asked(finished.id, "") != one
-    weights.unlink()
-    assert asked(finished.id, "") == [] != wanted.value
-
-
-def test_the_tab_follows_a_run_that_is_new_on_the_train_tab_until_another_is_chosen(finished, laid_out, tmp_path):
-    other = shutil.copytree(finished.path, tmp_path / "runs" / "20250101-000000-aaaaaa").name
-    tab, mine = laid_out(InsideTab), finished.id
-
-    def opened(visitor: Any, followed: list[str], *chosen: str) -> tuple[Any, Any, list[str]]:
-        first, second, there, _ = changes(tab.refresh(visitor, followed, *chosen))
-        return first["value"], second["value"], there
-
-    assert opened({"ids": [other]}, [], mine, "") == (other, "", [other])
-    assert opened({"ids": [other]}, [other], mine, "") == (mine, "", [other]), "chosen since"
-    assert opened({"ids": [other, mine]}, [other], other, "") == (other, mine, [other, mine])
-    assert opened({"ids": ["gone"]}, [], mine, "") == (mine, "", [])
+    assert "has no weights yet" in view.show([finished])[0]
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------
 def open_inside(lab: Lab) -> Any:
+    lab.tab("Results")
     lab.tab("Inside")
     return lab.page.locator("#inside-page")
 
 
-def test_the_tab_shows_the_networks_of_the_train_tab_until_others_are_chosen(lab, a_run):
+def test_the_view_shows_the_networks_of_the_train_tab_until_others_are_chosen(lab, a_run):
     run, broken = a_run("20250102-000000-aaaaaa"), a_run("20250102-000002-cccccc")
+    run.rename("a whole one")
+    broken.rename("a broken one")
     (broken.path / "model.safetensors").write_bytes(b"broken")
     inside = open_inside(lab)  # without a press
     expect(inside.locator("svg[role=img]")).to_have_count(6)
-    expect(inside.locator("ul[role=img]")).to_have_count(2)
     expect(inside.locator(".warning")).to_have_count(0)
-    for element in ("#inside-first input", "#inside-second input"):
-        expect(lab.page.locator(element)).to_have_value(re.compile("CIFAR-10"))
     assert inside.locator("svg[role=img]").first.evaluate("e => getComputedStyle(e.querySelector('rect')).fill") == (
         "rgb(194, 78, 0)"
     )
 
-    lab.choose("inside-first", re.compile(broken.id))
+    lab.choose_run(broken.id)
     expect(inside.locator(".warning")).to_contain_text("is damaged")
-    expect(inside.locator("svg[role=img]")).to_have_count(3)
-    lab.choose("inside-second", "none")
-    lab.choose("inside-first", re.compile(run.id))
-    expect(inside.locator("thead")).to_have_text(run.id)
+    expect(inside.locator("svg[role=img]")).to_have_count(0)
+    lab.choose_run(run.id)
+    expect(inside.locator("thead")).to_have_text("a whole one")
     expect(inside.locator("svg[role=img]")).to_have_count(3)
     expect(inside.locator(".caption")).to_contain_text("60 validation images")
     lab.tab("Train")
-    lab.tab("Inside")
-    expect(lab.page.locator("#inside-first input")).to_have_value(re.compile(run.id))
-    expect(inside.locator("thead")).to_have_text(run.id)
+    lab.tab("Results")
+    expect(lab.page.locator("#chosen b")).to_have_text("a whole one")
+    expect(inside.locator("thead")).to_have_text("a whole one")
 
     new = a_run("20250102-000001-bbbbbb")
-    lab.tab("Runs")
-    lab.choose("run", re.compile(new.id))
-    lab.page.locator("#open-run").click()
+    new.rename("a new one")
+    lab.open_run(new.id)
     lab.expect_statuses("finished")
-    lab.tab("Inside")
-    expect(inside.locator("thead")).to_have_text(new.id)
+    lab.tab("Results")
+    expect(inside.locator("thead")).to_have_text("a new one")
     expect(inside.locator("svg[role=img]")).to_have_count(3)
 
 
@@ -247,9 +217,7 @@ def test_five_runs_fit_where_the_chart_stands(another_server, visitor):
 
 def test_wrong_labels_are_dotted_and_have_a_switch_with_words_of_their_own(lab, a_run):
     run = a_run("20250102-000003-dddddd")
-    lab.tab("Runs")
-    lab.choose("run", re.compile(run.id))
-    lab.page.locator("#open-run").click()
+    lab.open_run(run.id)
     lab.expect_statuses("finished")
     chart = lab.page.locator("#chart [data-chart=accuracy]")
     dotted = chart.locator(".lines [data-split=corrupted]")

@@ -1,0 +1,71 @@
+"""Fork: go on from an epoch of a run with one regularizer changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gradio as gr
+
+from reglab.config import on_screen
+from reglab.config.numbers import read
+from reglab.errors import PROBLEMS, ConfigError
+from reglab.experiments import axes
+from reglab.experiments.experiment import Experiment
+from reglab.runs.run import Run
+from reglab.ui.components.drawings import pressable
+from reglab.ui.components.events import PRIVATE, told
+from reglab.ui.components.settings import of_techniques
+from reglab.ui.page import Page
+from reglab.ui.services.lab import Lab
+from reglab.ui.tabs.results.choice import Choice
+from reglab.ui.tabs.results.view import View
+from reglab.ui.views.fork import fork_html
+
+AT = 10  # the last epoch that a fork shares, where nobody says
+CHANGE = "dropout.rate"
+
+
+class ForkView(View):
+    """Which of the chosen runs, from when on, and what is changed."""
+
+    title: ClassVar = "Fork"
+    key: ClassVar = "fork"
+
+    def __init__(self, lab: Lab, page: Page, chosen: gr.HTML) -> None:
+        self.lab, self.page = lab, page
+        self.form = pressable("fork")
+        self.outputs = [self.form]
+        self.form.select(self.begin, [chosen, page.visitor], [*page.opening, self.form], trigger_mode="once", **PRIVATE)
+
+    def show(self, runs: Sequence[Run], *values: Any) -> list[Any]:
+        """The form."""
+        return [self._form(runs)]
+
+    def _form(self, runs: Sequence[Run], warning: str = "") -> str:
+        changes = [(name, called, usual(name)) for called, name in of_techniques()]
+        return fork_html([(run.id, run.name) for run in runs], changes, CHANGE, AT, warning)
+
+    def begin(self, event: gr.EventData, asked: Any, visitor: Any) -> list[Any]:
+        """Train the fork, and show it on the Train tab beside the run it goes on from."""
+        runs, pressed = Choice.read(asked).runs(self.lab), told(event)
+        try:
+            if not pressed.get("run"):
+                raise ConfigError("There is no run to fork yet: train one first.")
+            run, name = self.lab.stores.find(str(pressed["run"])), str(pressed.get("change", ""))
+            epoch = read(pressed.get("epoch"), "The last common epoch", whole=True)
+            fork = Experiment.fork(
+                run, AT if epoch is None else epoch, {name: axes.one_value(name, str(pressed.get("to", "")))}
+            )
+            started = self.lab.training.start(fork)
+        except PROBLEMS as error:
+            return [*self.page.unopened(), self._form(runs, on_screen(error))]
+        return [*self.page.opened([run, *started], visitor), self._form(runs)]
+
+
+def usual(name: Any) -> str:
+    """A value that this setting usually takes."""
+    if name not in axes.names():
+        return ""
+    values = axes.usual_values(name).split(",")
+    return values[len(values) // 2]

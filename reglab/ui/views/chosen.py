@@ -1,0 +1,35 @@
+"""The runs that are chosen on the Results tab, and the buttons for what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reglab.ui.views.templates import render
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run, and what the visitor may do with it."""
+
+    id: str
+    name: str
+    status: str
+    may_change: bool
+    may_resume: bool
+    may_delete: bool
+    may_take: bool
+
+
+def chosen_html(runs: Sequence[Chosen], warning: str = "", said: str = "", undo: str = "") -> str:
+    """Their names, what can be done, and what has come of what was done; `undo`: the runs that can be brought back."""
+    return render(
+        "chosen.html",
+        runs=runs,
+        one=runs[0] if len(runs) == 1 else None,
+        to_resume=sum(run.may_resume for run in runs),
+        to_delete=sum(run.may_delete for run in runs),
+        warning=warning,
+        said=said,
+        undo=undo,
+    )
