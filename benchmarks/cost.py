@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     conditions["sentence"] = (
         f"Batches of {batch} {data.source(dataset).title} images, each technique alone at its defaults, SWA from the first epoch on;"
         f" {counted(args.rounds, 'round')} after one to warm up, {counted(args.steps, 'step')} a turn;"
-        f" {conditions['machine']}, {conditions['threads']} threads, {conditions['precision']},"
+        f" {conditions['machine']}, {counted(conditions['threads'], 'thread')}, {conditions['precision']},"
         f" torch {conditions['torch']}, load average at the start {conditions['load average at the start']};"
         f" {conditions['date']}."
     )

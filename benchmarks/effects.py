@@ -262,7 +262,7 @@ def conditions_of(common: Mapping[str, Any], seeds: Sequence[int], runs: Iterabl
     sentence = (
         f"{NETWORK}{width} on {common['train_size']:,} {title} images, {counted(common['epochs'], 'epoch')} in batches of"
         f" {common['batch_size']}, each technique alone at its defaults, {many};"
-        f" {told['test_images']:,} test images; {told['device']}, {told['threads']} threads, {told['precision']},"
+        f" {told['test_images']:,} test images; {told['device']}, {counted(told['threads'], 'thread')}, {told['precision']},"
         f" torch {told['torch']}; {told['date']}."
     )
     return {"sentence": sentence, **told}

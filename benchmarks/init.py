@@ -71,7 +71,8 @@ def outcome(config: RunConfig) -> tuple[dict[str, Any], str]:
     last = next(e for e in events if isinstance(e, Finished)).last
     numbers = {key: last[key] for key in ("test_accuracy", "test_loss", "train_accuracy", "gap")}
     numbers["val"] = [round(e.val_accuracy, 4) for e in events if isinstance(e, Epoch)]
-    return numbers, f"{started.device}, {started.threads} threads, {started.precision}, torch {torch.__version__}"
+    threads = "1 thread" if started.threads == 1 else f"{started.threads} threads"
+    return numbers, f"{started.device}, {threads}, {started.precision}, torch {torch.__version__}"
 
 
 def table(cells: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

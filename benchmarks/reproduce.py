@@ -60,9 +60,10 @@ def conditions(runs: list[Run]) -> dict[str, str]:
     def of_all(key: str) -> str:
         return " and ".join(sorted({str(s[key]) for s in told}))
 
+    threads = of_all("threads")
     torch = " and ".join(sorted({run.described["versions"]["torch"] for run in runs}))
     return {
-        "machine": f"{of_all('device')}, {of_all('threads')} threads, {of_all('precision')}, torch {torch}",
+        "machine": f"{of_all('device')}, {threads} {'thread' if threads == '1' else 'threads'}, {of_all('precision')}, torch {torch}",
         "took": clock(sum(s["seconds"] for s in told)),
         "date": max(s["created"][:10] for s in told),
     }

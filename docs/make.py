@@ -21,6 +21,7 @@ from reglab import compat
 from reglab.analysis.evaluate import known
 from reglab.cli.commands import commands
 from reglab.cli.main import Parser
+from reglab.numbers import percent, points
 from reglab.publishing.model_card import model_card
 from reglab.regularizers import CATALOGUE
 from reglab.runs.files import read_json
@@ -64,10 +65,11 @@ def curves_table() -> str:
     conditions = ""
     for run in (run for run in reversed(checkpoints_store().runs()) if run.described["group"]):
         s = run.summary()
-        percents = " | ".join(f"{s[k]:.1%}" for k in ("train_accuracy", "val_accuracy", "test_accuracy"))
-        best = f"{s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})"
+        percents = " | ".join(percent(s[k]) for k in ("train_accuracy", "val_accuracy", "test_accuracy"))
+        best = f"{percent(s['best']['test_accuracy'])} (epoch {s['best']['epoch']})"
         speed = f"{s['images_per_second']:,.0f} | {s['seconds']:,.0f}"
-        rows.append(f"| {s['name']} | {percents} | {s['gap'] * 100:.1f} points | {s['ece']:.3f} | {best} | {speed} |")
+        name = "regularized" if s["regularizers"] else "plain"
+        rows.append(f"| {name} | {percents} | {points(s['gap'])} | {s['ece']:.3f} | {best} | {speed} |")
         conditions = (
             f"After the last epoch; {s['val_images']:,} validation and {s['test_images']:,} test images, n = 1 (seed {s['seed']}), "
             f"{s['device']}, {s['precision']}, torch {run.described['versions']['torch']}, {s['created'][:10]}."
@@ -87,7 +89,7 @@ def checkpoints_table() -> str:
         if found is None:
             raise SystemExit(f"{run.id} has not been evaluated: python -m reglab evaluate --checkpoint {run.id}")
         low, high = found.interval
-        accuracy = f"{found.accuracy:.1%} ({low:.1%} .. {high:.1%})"
+        accuracy = f"{percent(found.accuracy)} ({percent(low)} to {percent(high)})"
         minutes = f"{s['seconds'] / 60:.0f} min" if s["seconds"] >= 120 else f"{s['seconds']:.0f} s"
         cells = [f"[`{run.id}`](../checkpoints/{run.id})", f"{run.config.title()}, {run.config.recipe()}"]
         cells += [f"{s['parameters']:,}", minutes, accuracy, f"{found.ece:.3f}, {found.ece_calibrated:.3f}"]

@@ -72,7 +72,8 @@ def device_name(device: torch.device) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {cpu_count()} cores"
+    cores = cpu_count()
+    return f"{_processor()}, {cores} {'core' if cores == 1 else 'cores'}"
 
 
 def _processor() -> str:

@@ -38,7 +38,7 @@ HOW = 'no browser to test the app in: get one with `apt-get install chromium` an
 MISSING = sync_playwright is None or CHROMIUM is None
 REQUIRED = os.environ.get("REGLAB_REQUIRE_BROWSER") == "1"
 VIEW_OF = {view: "Results" for view in ("Curves and verdict", "Errors", "Inside", "Fork", "Report")}
-VIEW_OF |= {view: "Experiments" for view in ("Sweep", "Reproduce")}
+VIEW_OF |= {view: "Experiments" for view in ("Sweep", "Published results")}
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),

@@ -64,7 +64,7 @@ LONGEST = (
     "queue",
     "regularizers",
     "predict_tab",
-    "reproduce_tab",
+    "published_tab",
     "compare_tab",
     "errors_tab",
     "app_runs",

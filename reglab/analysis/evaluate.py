@@ -111,7 +111,7 @@ def answers(run: Run) -> Tensor:
         fits = logits.shape == (source.test_images, len(source.classes)) and bool(torch.isfinite(logits).all())
         if fits and weights == digest:
             return logits
-    raise RunError(f"There are no answers of run {run.name} to the test images, or no whole ones: evaluate it.")
+    raise RunError(f"There are no answers of run “{run.name}” to the test images, or no whole ones: evaluate it.")
 
 
 def _evaluated(
@@ -131,7 +131,7 @@ def _evaluated(
         val, test = _logits(run, (split.val_images, split.test_images), stop, progress)
         found = _digest_of_weights(run)
     if not (torch.isfinite(val).all() and torch.isfinite(test).all()):
-        raise RunError(f"Run {run.name} does not answer in finite numbers: choose another run.")
+        raise RunError(f"Run “{run.name}” does not answer in finite numbers: choose another run.")
     val_labels, test_labels = torch.from_numpy(split.val_labels), torch.from_numpy(split.test_labels.copy())
     degrees = metrics.temperature(val, val_labels)
     energies = metrics.energy(val)
@@ -193,7 +193,9 @@ def _digest_of_weights(run: Run) -> str:
         now = path.stat()
         return _digest(path, (now.st_ino, now.st_mtime_ns, now.st_size))
     except OSError:
-        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
+        raise RunError(
+            f"Run “{run.name}” has no weights yet: wait for its first epoch, or choose another run."
+        ) from None
 
 
 @lru_cache(maxsize=256)

@@ -37,12 +37,12 @@ def look(run_path: str) -> dict[str, Any]:
     network, _, _ = network_of(run)
     seen: dict[str, Any] = {"run": run.id, "layers": layers_of(network)}
     if not all(layer["finite"] for layer in seen["layers"]):
-        raise RunError(f"The weights of run {run.name} are not all finite numbers: choose another run.")
+        raise RunError(f"The weights of run “{run.name}” are not all finite numbers: choose another run.")
     config = run.config
     if not data.is_local(config.dataset):
         title = data.source(config.dataset).title
         return seen | {
-            "problem": f"Only the weights of run {run.name} are shown, because {title} is not on this machine:"
+            "problem": f"Only the weights of run “{run.name}” are shown, because {title} is not on this machine:"
             f" choose {title} on the Train tab to fetch it."
         }
     import torch
@@ -53,7 +53,7 @@ def look(run_path: str) -> dict[str, Any]:
     logits = logits_of(run, split.val_images[:count])
     if not torch.isfinite(logits).all():
         return seen | {
-            "problem": f"Only the weights of run {run.name} are shown: it does not answer in finite numbers."
+            "problem": f"Only the weights of run “{run.name}” are shown: it does not answer in finite numbers."
         }
     return seen | answers_of(logits, torch.from_numpy(split.val_labels[:count]))
 

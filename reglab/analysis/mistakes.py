@@ -135,7 +135,7 @@ def in_table(counts: Sequence[Sequence[int]], most: int = IN_TABLE) -> list[int]
 def _evaluation(run: Run) -> evaluate.Evaluation:
     known = evaluate.known(run)
     if known is None:
-        raise RunError(f"Run {run.name} has not been evaluated on the test images: press Evaluate first.")
+        raise RunError(f"Run “{run.name}” has not been evaluated on the test images: press Evaluate first.")
     return known
 
 
@@ -145,7 +145,7 @@ def _answers(run: Run, known: evaluate.Evaluation) -> tuple[Tensor, Tensor]:
     logits, dataset = evaluate.answers(run), data.load(run.config.dataset, test_images=run.test_images)
     if known.revision != dataset.revision:
         raise RunError(
-            f"Run {run.name} was evaluated on another edition of {dataset.source.title} than is here: evaluate it again."
+            f"Run “{run.name}” was evaluated on another edition of {dataset.source.title} than is here: evaluate it again."
         )
     return logits, torch.from_numpy(dataset.test_labels.copy())
 

@@ -41,7 +41,7 @@ def statistics(run: Run) -> tuple[np.ndarray, np.ndarray]:
     try:
         mean, std = run.described["normalization"]["mean"], run.described["normalization"]["std"]
     except (KeyError, TypeError):
-        raise RunError(f"Run {run.name} cannot be used: its config.json lacks the normalization.") from None
+        raise RunError(f"Run “{run.name}” cannot be used: its config.json lacks the normalization.") from None
     return np.asarray(mean), np.asarray(std)
 
 
@@ -93,7 +93,9 @@ def _stamp(run: Run) -> float:
     try:
         return (run.path / "model.safetensors").stat().st_mtime
     except OSError:
-        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
+        raise RunError(
+            f"Run “{run.name}” has no weights yet: wait for its first epoch, or choose another run."
+        ) from None
 
 
 def _load(run: Run) -> Loaded:
@@ -104,7 +106,7 @@ def _load(run: Run) -> Loaded:
     except RuntimeError as error:
         if isinstance(error, (DataError, RunError)):
             raise
-        raise RunError(f"The weights of run {run.name} do not fit its config: train it again.") from None
+        raise RunError(f"The weights of run “{run.name}” do not fit its config: train it again.") from None
     mean, std = statistics(run)
     return network, mean, std
 

@@ -93,7 +93,7 @@ def answer(run_path: str, seen: np.ndarray, *, cam: bool = True, dropout_passes:
     with torch.inference_mode():
         logits = network(views).double()
     if not torch.isfinite(logits).all():
-        raise RunError(f"Run {run.name} does not answer in finite numbers: choose another run.")
+        raise RunError(f"Run “{run.name}” does not answer in finite numbers: choose another run.")
     known = evaluate.known(run)
     temperature = known.temperature if known else 1.0
     raw = logits.softmax(1).mean(0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from reglab import data
 from reglab.config import RunConfig
+from reglab.numbers import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def _label(target: Tensor, classes: tuple[str, ...]) -> str:
     shares = sorted(((float(share), name) for share, name in zip(target, classes, strict=True)), reverse=True)
     if shares[0][0] > 0.995:
         return shares[0][1]
-    return ", ".join(f"{name} {share:.0%}" for share, name in shares[:2] if share >= 0.05)
+    return ", ".join(f"{name} {percent(share, 0)}" for share, name in shares[:2] if share >= 0.05)
 
 
 def _fate(split: Split, i: int) -> str:
@@ -162,7 +163,9 @@ def _inside(layers: list[Watched]) -> Iterator[Picture]:
             caption = f"spatial dropout: {off} of {len(mask)} maps switched off"
             yield Picture(_maps(inputs, mask), caption, f"the first {MAPS} maps of {mask.shape[1]} x {mask.shape[2]}")
         elif isinstance(seen.layer, DropBlock2d):
-            caption = f"DropBlock: {1 - mask.mean():.0%} of {mask.shape[1]} x {mask.shape[2]} maps hidden"
+            caption = (
+                f"DropBlock: {percent(1 - float(mask.mean()), 0)} of {mask.shape[1]} x {mask.shape[2]} maps hidden"
+            )
             yield Picture(_maps(inputs, mask), caption, f"the first {MAPS} of {len(mask)} maps")
         elif isinstance(seen.layer, nn.Dropout):
             caption = f"dropout: {int((~mask).sum())} of {mask.size} units switched off"

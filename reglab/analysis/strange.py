@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from reglab import ROOT
 from reglab.config import listed
+from reglab.numbers import percent
 from reglab.runs.files import read_json
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def warning(seen: np.ndarray, dataset: str, title: str, energy: float, usual: Ma
     signs = []
     beyond = [WORDS[name][int(sign[0] > 0)] for name, sign in outside(seen[None], dataset).items() if sign[0]]
     if beyond:
-        signs.append(f"{listed(beyond)} than {1 - OUTSIDE:.2%} of its training pictures".replace("%", " %"))
+        signs.append(f"{listed(beyond)} than {percent(1 - OUTSIDE, 2)} of its training pictures")
     told = limit(usual)
     if told and energy < told[1]:
         signs.append(f"the network's energy score, {energy:.1f}, is below that of {told[0]} of validation images")
@@ -117,7 +118,7 @@ def warning(seen: np.ndarray, dataset: str, title: str, energy: float, usual: Ma
 def worth(dataset: str, title: str, weights: str, usual: Mapping[str, float]) -> str:
     """What a picture without a warning means: how much the network with these weights notices, as far as it is known."""
     if network := measured(weights):
-        alarms = f"{100 * network['false_alarms']:.1f} %"
+        alarms = percent(network["false_alarms"])
         return f"No warning means nothing: it catches {_caught(network['caught'])}; {alarms} false alarms on test pictures."
     looked = [f"pixels are outside the range of the training pictures of {title}"] if ranges(dataset) else []
     if told := limit(usual):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import getpass
 import io
@@ -51,15 +52,33 @@ def options_of(parser: ArgumentParser) -> list[Action]:
     return list(parser._actions)
 
 
+PLAINLY = "reglab: plain signs"
+SIGNS = str.maketrans(
+    {"\u2212": "-", "\u2013": "-", "\u00d7": "x", "\u201c": '"', "\u201d": '"', "\u2019": "'", "\u00b7": ","}
+)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end].translate(SIGNS)
+    return "".join(c if c.isascii() else "?" for c in lost), error.end
+
+
+codecs.register_error(PLAINLY, _plainly)
+
+
 def print_anything() -> None:
     """Let what the console or the file behind a `>` has no letter for be printed as a question mark, which else ends a program.
+
+    Signs for which there is a plain one become that: a minus that is lost would be another number.
 
     On Windows a file gets the letters of the country, cp1252 in most of Europe: no Chinese, no emoji. The same where a file's
     name is no UTF-8. `reconfigure` is documented for `TextIOWrapper`, which a notebook's or a test's output need not be.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=PLAINLY)
 
 
 def own_temporary_folder() -> Path:

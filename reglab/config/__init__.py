@@ -6,6 +6,7 @@
     usual.py       what a setting is where nobody has chosen it
     flags.py       the command line that makes it again
     numbers.py     numbers as people type them: 0,01 and 1e-3
+    naming.py      what a run is called that nobody has named
     messages.py    what is wrong with a value, in one sentence; wording.py: the same in the words of the page
 
 Read first: `run_config.py`. It asks `data`, `models` and `regularizers` what can be trained, and needs no torch.
@@ -15,6 +16,7 @@ May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `ma
 from reglab.config.decay import shrinkage, steps, summed_lr
 from reglab.config.flags import flag, quoted, typed
 from reglab.config.fork import Fork
+from reglab.config.naming import described
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json, init_before
 from reglab.config.wording import called, listed, on_screen
 
@@ -24,6 +26,7 @@ __all__ = [
     "Fork",
     "RunConfig",
     "called",
+    "described",
     "flag",
     "from_json",
     "init_before",

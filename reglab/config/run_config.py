@@ -30,7 +30,8 @@ from reglab.config.messages import complaint
 from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError, setting
 from reglab.models import ModelSpec
-from reglab.regularizers import CATALOGUE, Regularizer, regularizer
+from reglab.numbers import counted, percent
+from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
 FOLLOWING = ("lr", "val_size", "init")  # fields whose usual value depends on others; null asks for that
@@ -349,13 +350,13 @@ class RunConfig(BaseModel):
     def title(self) -> str:
         """What is trained, in a few words for the screen."""
         source = data.SOURCES[self.dataset]
-        images = f"{self.train_size:,} images" if self.train_size else "all images"
-        noise = f" · {self.label_noise:.0%} wrong labels" if self.label_noise else ""
+        images = f"{counted(self.train_size, 'image')}" if self.train_size else "all images"
+        noise = f" · {percent(self.label_noise, 0)} wrong labels" if self.label_noise else ""
         return f"{source.title} · {images}{noise} · {self.model}"
 
     def recipe(self) -> str:
         """The regularizers that are on, in a few words for the screen."""
-        told = " + ".join(r.title.lower() for r in self.regularizers.values()) or "no regularizers"
+        told = " + ".join(lowered(r.title) for r in self.regularizers.values()) or "no regularizers"
         return f"{told}, from epoch {self.fork.epoch + 1} on" if self.fork else told
 
     def flags(self) -> list[str]:

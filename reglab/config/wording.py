@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from reglab.config.run_config import RunConfig
 from reglab.errors import ConfigError
-from reglab.regularizers import CATALOGUE
-
-PROPER = ("Gaussian",)  # names of people, which keep their capital
+from reglab.regularizers import CATALOGUE, lowered
 
 
 def on_screen(error: Exception) -> str:
@@ -29,8 +27,7 @@ def called(name: str) -> str:
 
 def in_a_sentence(name: str) -> str:
     """The same without its capital, unless that belongs to it: batch normalization, SAM, CutMix."""
-    title = called(name)
-    return title if any(c.isupper() for c in title[1:]) or title.startswith(PROPER) else title[0].lower() + title[1:]
+    return lowered(called(name))
 
 
 def listed(words: Sequence[str], joined: str = "and") -> str:

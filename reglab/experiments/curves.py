@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reglab.errors import RunError
 from reglab.experiments.compare import Group, check, is_number
+from reglab.numbers import counted, number
 from reglab.runs.run import Run
 from reglab.training.events import Epoch
 
@@ -47,7 +48,7 @@ def places(run: Run, history: Sequence[Epoch], axis: str) -> list[float]:
             ends.setdefault(int(line.get("epoch", 0)), float(line["seconds"]))
     if any(e.epoch not in ends for e in history):
         raise RunError(
-            f"Run {run.name} has no times of its epochs (it was pulled, or timing.jsonl is damaged): use epochs."
+            f"Run “{run.name}” has no times of its epochs (it was pulled, or timing.jsonl is damaged): use epochs."
         )
     return [ends[e.epoch] for e in history]
 
@@ -65,9 +66,9 @@ def first_reached(run: Run, history: Sequence[Epoch], target: float, axis: str) 
 
 
 def soon(found: Mapping[int, float | None]) -> str:
-    """In words: "6.4 (5 .. 8), 5 of 5 seeds"."""
+    """In words: "6.4 (5 to 8), 5 of 5 seeds"."""
     hits = [place for place in found.values() if place is not None]
     if not hits:
-        return f"never, in {len(found)} {'seed' if len(found) == 1 else 'seeds'}"
-    spread = f" ({min(hits):g} .. {max(hits):g})" if len(hits) > 1 else ""
-    return f"{sum(hits) / len(hits):.1f}{spread}, {len(hits)} of {len(found)} {'seed' if len(found) == 1 else 'seeds'}"
+        return f"not reached ({counted(len(found), 'seed')})"
+    spread = f" ({min(hits):g} to {max(hits):g})" if len(hits) > 1 else ""
+    return f"{number(sum(hits) / len(hits))}{spread}, {len(hits)} of {counted(len(found), 'seed')}"

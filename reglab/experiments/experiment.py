@@ -27,7 +27,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reglab.config import RunConfig, init_before
+from reglab.config import RunConfig, described, init_before
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
@@ -91,9 +91,7 @@ class Experiment(BaseModel):
         if not isinstance(epoch, int | float) or not math.isfinite(epoch) or epoch != int(epoch):
             raise ConfigError("A fork needs the last epoch that both runs have in common: give a whole number.")
         config = run.forked(int(epoch), changes)
-        told = " ".join(f"{name} {_typed(value)}" for name, value in changes.items())
-        label = fitted(f"{run.name} from epoch {int(epoch) + 1}- {told}")
-        return cls(kind="fork", arms={label: config}, seeds=(config.seed,), parent=run.id)
+        return cls(kind="fork", arms={described(config): config}, seeds=(config.seed,), parent=run.id)
 
     @classmethod
     def planned(cls, kind: Kind, cells: Sequence[RunConfig], seeds: Sequence[int], **more: Any) -> Experiment:
@@ -121,15 +119,13 @@ class Experiment(BaseModel):
         return self.kind in NAMED
 
     def name(self, config: RunConfig) -> str:
-        """What the run of one of its configs is called; empty where by its id."""
+        """What the run of one of its configs is called; empty where by what it is."""
         label = self._label(config)
         match self.kind:
             case "sweep" | "factorial" | "publication":
                 return fitted(f"{label}, seed {config.seed}")
             case "lesson":
                 return fitted(f"{self.title}, {label}")
-            case "fork":
-                return label
         return ""
 
     def _label(self, config: RunConfig) -> str:
@@ -193,7 +189,7 @@ class Experiment(BaseModel):
     def _write(self, store: Store) -> None:
         """Of the same arms the seeds add up; the caller holds the lock."""
         path, told = store.root / FOLDER / self.group / FILE, self
-        if (before := _from_file(path)) is not None and before.arms == self.arms:
+        if (before := _from_file(path)) is not None and list(before.arms.values()) == list(self.arms.values()):
             told = self.model_copy(update={"seeds": tuple(dict.fromkeys((*before.seeds, *self.seeds)))})
         if told != before:
             write_json(path, {"format": FORMAT, **told.model_dump(mode="json")})
@@ -290,10 +286,3 @@ def _as_before(config: RunConfig) -> str:
 
 def _without_seed(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"seed": 0})
-
-
-def _typed(value: Any) -> str:
-    """A value of an axis as somebody typed it."""
-    if isinstance(value, bool):  # which 0 and 1 are equal to
-        return "on" if value else "off"
-    return "none" if value is None else str(value)

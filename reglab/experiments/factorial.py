@@ -12,7 +12,8 @@ from reglab.experiments.axes import not_too_many
 from reglab.experiments.compare import METRICS
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.sweep import planned
-from reglab.regularizers import CATALOGUE
+from reglab.numbers import NOTHING, between, number
+from reglab.regularizers import CATALOGUE, lowered
 from reglab.runs.run import Run
 
 
@@ -44,10 +45,10 @@ def table(effects: Sequence[stats.Effect], metric: str = "test_accuracy") -> str
     runs = f"{effects[0].n} runs" if effects else ""
     lines = [f"| what it bought, {runs} | {m.title}{unit} | 95 % | p | |", "|---|---|---|---|---|"]
     for e in sorted(effects, key=lambda e: (len(e.names), -abs(e.mean))):
-        name = " with ".join(CATALOGUE[key].title.lower() for key in e.names)
-        bounds = "-" if e.low is None or e.high is None else f"{e.low:+.{m.digits}f} .. {e.high:+.{m.digits}f}"
+        name = " with ".join(lowered(CATALOGUE[key].title) for key in e.names)
+        bounds = NOTHING if e.low is None or e.high is None else between(e.low, e.high, m.digits)
         lines.append(
-            f"| {name} | {e.mean:+.{m.digits}f} | {bounds} | {'-' if e.p is None else f'{e.p:.3f}'} | {e.word} |"
+            f"| {name} | {number(e.mean, m.digits, signed=True)} | {bounds} | {NOTHING if e.p is None else f'{e.p:.3f}'} | {e.word} |"
         )
     covers = f"Intervals and p over the seeds, without test images; all {len(effects)} effects hold together (Holm)."
     return "\n".join([*lines, "", covers] if any(e.p is not None for e in effects) else lines)

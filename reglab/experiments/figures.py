@@ -13,6 +13,7 @@ from math import floor, log10
 from reglab.colours import is_dashed, role
 from reglab.experiments import compare, curves, stats
 from reglab.experiments.compare import METRICS, Comparison
+from reglab.numbers import counted, number, written
 
 LEVELS = 5  # lines of a grid, about
 MARKS = 8  # below a plane, about
@@ -97,7 +98,7 @@ def curves_of(comparison: Comparison, metric: str, axis: str = "epoch") -> Curve
         found.append(Curve(group.label, role(place), is_dashed(place), len(group.runs), tuple(b.x), mean, low, high))
     unit = " %" if is_share else ""
     title = curve_title(metric)
-    told = "; ".join(f"{c.label}: {c.mean[-1]:.4g}{unit} at the end, {c.n} seeds" for c in found)
+    told = "; ".join(f"{c.label}: {written(c.mean[-1])}{unit} at the end, {counted(c.n, 'seed')}" for c in found)
     return Curves(
         tuple(found),
         across_axis(max(c.x[-1] for c in found), {"seconds": "seconds of training"}.get(axis, axis)),
@@ -129,7 +130,7 @@ def differences_of(comparison: Comparison, metric: str) -> Differences:
         f"{m.title} against {comparison.baseline.label}{unit}",
         tuple(rows),
         far,
-        (f"{-far:.{m.digits}f}", "0", f"+{far:.{m.digits}f} {m.unit}"),
+        (number(-far, m.digits), "0", f"{number(far, m.digits, signed=True)} {m.unit}".rstrip()),
         comparison.covers(metric),
     )
 
@@ -152,7 +153,7 @@ def up_axis(values: Iterable[float], title: str = "", unit: str = "") -> Axis:
     high = high if high > low else low + step
     n = max(1, round((high - low) / nice((high - low) / LEVELS * 0.9)))
     levels = [round(low + (high - low) * i / n, 10) for i in range(n + 1)]  # zero is zero, not 1.4e-15
-    return Axis(title, low, high, tuple((level, f"{level:.4g}{unit}") for level in levels))
+    return Axis(title, low, high, tuple((level, f"{written(level)}{unit}") for level in levels))
 
 
 def nice(least: float) -> float:

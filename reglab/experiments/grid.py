@@ -151,7 +151,7 @@ def _axes(configs: Sequence[RunConfig], flat: Sequence[Mapping[str, Any]]) -> tu
     for name, names in together.items():
         values = tuple(sorted(dict.fromkeys(columns[name]), key=_order))
         shown = tuple(_shown(name, value) for value in values)
-        axes.append(Axis(name, " + ".join(map(_title, names)), values, shown))
+        axes.append(Axis(name, " + ".join(map(labels.title, names)), values, shown))
     return tuple(axes)
 
 
@@ -174,10 +174,6 @@ def _order(value: Any) -> tuple[int, float, str]:
     if isinstance(value, int | float):
         return 1, float(value), ""
     return (4, 0.0, "") if value is None else (2, 0.0, str(value))
-
-
-def _title(name: str) -> str:
-    return CATALOGUE[name].title.lower() if name in CATALOGUE else labels.title(name)
 
 
 def _shown(name: str, value: Any) -> str:

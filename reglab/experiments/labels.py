@@ -8,7 +8,7 @@ from typing import Any
 from reglab.config import PLAIN, RunConfig, typed
 from reglab.config.flags import usual_settings
 from reglab.config.usual import extra_of, field_of
-from reglab.regularizers import CATALOGUE
+from reglab.regularizers import CATALOGUE, lowered
 
 
 def settings(config: RunConfig) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def labels(configs: Sequence[RunConfig]) -> list[str]:
         for name in names:
             if name in techniques:
                 own = [n for n in names if n.startswith(f"{name}.") and n in flat]
-                words += [CATALOGUE[name].title.lower()] if name in flat and not own else []
+                words += [lowered(CATALOGUE[name].title)] if name in flat and not own else []
             elif name in flat:
                 words.append(f"{title(name)} {shown(name, flat[name])}")
         return ", ".join(words) or ("plain" if not config.regularizers else f"without {_titles(techniques)}")
@@ -73,14 +73,16 @@ def labels(configs: Sequence[RunConfig]) -> list[str]:
 
 
 def _titles(keys: Sequence[str]) -> str:
-    return " and ".join(CATALOGUE[key].title.lower() for key in keys) or "any difference"
+    return " and ".join(lowered(CATALOGUE[key].title) for key in keys) or "any difference"
 
 
 def title(name: str) -> str:
-    """A setting in words: `dropout.rate` is "dropout rate"."""
+    """A setting in words: `dropout.rate` is "dropout rate", `flip_crop` "flip and crop"."""
     key, dot, setting = name.partition(".")
+    if name in CATALOGUE:
+        return lowered(CATALOGUE[name].title)
     if dot:
-        return f"{CATALOGUE[key].title.lower()} {setting.replace('_', ' ')}"
+        return f"{lowered(CATALOGUE[key].title)} {setting.replace('_', ' ')}"
     return str(RunConfig.model_fields[name].title or name)
 
 

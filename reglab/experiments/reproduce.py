@@ -22,6 +22,7 @@ from reglab.experiments import stats
 from reglab.experiments.outcome import Outcome
 from reglab.experiments.publications import MEASURES, PUBLICATIONS, Claim, Publication, Row
 from reglab.experiments.stats import Difference, Interval
+from reglab.numbers import between, counted, number, written
 from reglab.runs.files import read_json
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -59,13 +60,13 @@ class Judged:
         """Ours, the published one, the interval and the seeds, in words."""
         if self.found is None:
             return "not measured yet"
-        sign, unit = ("+", "points") if self.claim.against else ("", "%")
-        told = f"{MEASURES[self.claim.measure].title} {self.found.mean:{sign}.1f} {unit}"
+        is_difference, unit = bool(self.claim.against), "points" if self.claim.against else "%"
+        told = f"{MEASURES[self.claim.measure].title} {number(self.found.mean, signed=is_difference)} {unit}"
         if self.published is not None:
-            told += f" ({self.published:{sign}.4g} published)"
-        if self.found.low is not None:
-            told += f", 95 % [{self.found.low:.1f}, {self.found.high:.1f}]"
-        return f"{told}, {self.found.n} {'seed' if self.found.n == 1 else 'seeds'}"
+            told += f" ({'+' if is_difference and self.published > 0 else ''}{written(self.published)} published)"
+        if self.found.low is not None and self.found.high is not None:
+            told += f", 95 % interval {between(self.found.low, self.found.high)}"
+        return f"{told}, {counted(self.found.n, 'seed')}"
 
 
 ENDS = {"holds": "holds", "fails": "does not hold", "open": "cannot be told from these runs"}
@@ -220,8 +221,9 @@ def _gave_up(publication: Publication) -> str:
 
 def _apart(row: Finding) -> str:
     assert row.found is not None
-    seeds = f"{row.found.n} {'seed' if row.found.n == 1 else 'seeds'}"
-    return f"“{row.row}”: {row.published:g} % published, {row.found.mean:.1f} % here ({seeds})"
+    return (
+        f"“{row.row}”: {row.published:g} % published, {number(row.found.mean)} % here ({counted(row.found.n, 'seed')})"
+    )
 
 
 # ---- runs -> findings --------------------------------------------------------------------------------------------
@@ -323,8 +325,8 @@ def table(told: Mapping[str, Any]) -> str:
     for row in told["rows"]:
         published, own = "" if row["published"] is None else f"{row['published']:g} %", ["", "", ""]
         if here := row["here"]:
-            bounds = "" if here["low"] is None else f"{here['low']:.1f} .. {here['high']:.1f}"
-            own = [f"{here['mean']:.1f} %", bounds, str(here["n"])]
+            bounds = "" if here["low"] is None else between(here["low"], here["high"])
+            own = [f"{number(here['mean'])} %", bounds, str(here["n"])]
         lines.append(f"| {' | '.join([row['row'], MEASURES[row['measure']].title, published, *own])} |")
     claims = []
     for each in told["claims"]:

@@ -7,9 +7,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from reglab import numbers
 from reglab.experiments import stats
 from reglab.experiments.compare import METRICS, Comparison, Metric
 from reglab.experiments.labels import settings
+from reglab.numbers import NOTHING, between
 from reglab.regularizers import CATALOGUE
 
 SPREADSHEET = "utf-8-sig"  # the encoding of a CSV file: without the mark at its beginning Excel shows ü as Ã¼
@@ -78,7 +80,7 @@ def cells(comparison: Comparison, metric: str = "test_accuracy") -> list[list[st
 def means(comparison: Comparison, metric: str = "test_accuracy") -> list[list[str]]:
     """The same without the verdicts."""
     m = METRICS[metric]
-    told = [["", m.title, "95 %", "seeds", "gap", "calibration error"]]
+    told = [["", m.title, "95 % interval", "seeds", "gap", "calibration error"]]
     for group in comparison.groups:
         i, gap, ece = (group.mean(key) for key in (metric, "gap", "ece"))
         beside = [number(told.mean, METRICS[key]) for key, told in (("gap", gap), ("ece", ece))]
@@ -96,9 +98,9 @@ def table(comparison: Comparison, metric: str = "test_accuracy") -> str:
 def number(value: float, m: Metric) -> str:
     """A value with as many digits as its metric has, and its unit."""
     unit = "%" if m.title.endswith("accuracy") else m.unit  # points are what differences come in
-    return f"{value:.{m.digits}f} {unit}".rstrip()
+    return f"{numbers.number(value, m.digits)} {unit}".rstrip()
 
 
 def bounds(i: stats.Interval, m: Metric) -> str:
     """The ends of an interval in the digits of its metric; a dash where there are none."""
-    return "-" if i.low is None or i.high is None else f"{i.low:.{m.digits}f} .. {i.high:.{m.digits}f}"
+    return NOTHING if i.low is None or i.high is None else between(i.low, i.high, m.digits)

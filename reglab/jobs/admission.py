@@ -104,7 +104,7 @@ class Admission:
             done = view.history[-1].epoch / run.config.epochs if view.history else 0.0
             if most and took(view) >= most:
                 raise RunError(
-                    f"Run {view.name} has used up the {self.limits.run_minutes:g} minutes that a run may train here:"
+                    f"Run “{view.name}” has used up the {self.limits.run_minutes:g} minutes that a run may train here:"
                     " train a shorter one."
                 )
             left[run] = whole * (1 - done)

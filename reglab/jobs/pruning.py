@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reglab.numbers import percent
 from reglab.runs.owner import owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -85,5 +86,5 @@ def _why(e: Epoch, epochs: int, better: int) -> str:
     others = "other run was" if better == 1 else "other runs were"
     return (
         f"Pruned after epoch {e.epoch} of {epochs}: {better} {others} at least as good there"
-        f" ({e.val_accuracy:.1%} validation accuracy)."
+        f" ({percent(e.val_accuracy)} validation accuracy)."
     )

@@ -180,7 +180,7 @@ class Jobs:
                 status = self.status(run)
                 if status not in RESUMABLE:
                     raise RunError(
-                        f"Run {run.name} is {status}: only a stopped, interrupted or failed run can be resumed."
+                        f"Run “{run.name}” is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
             self.admission.charge(owner, seconds)
             self._enqueue([runs], device, owner, seconds=seconds)

@@ -73,7 +73,7 @@ def export(run: Run, path: Path | str) -> Exported:
             difference = (found - expected).abs().max().item()
             if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):  # NaN is no agreement either
                 raise RunError(
-                    f"{path.name} was not written: its answers differ from those of run {run.name} by {difference:.2g}."
+                    f"{path.name} was not written: its answers differ from those of run “{run.name}” by {difference:.2g}."
                 )
             size = half.stat().st_size
             os.replace(half, path)

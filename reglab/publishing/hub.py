@@ -84,7 +84,7 @@ def push(run: Run, repo: str, token: str | None = None, dry_run: bool = False, p
 
     check_name(repo)
     if run.status() == "running":
-        raise RunError(f"Run {run.name} is being trained: wait for it, or stop it first.")
+        raise RunError(f"Run “{run.name}” is being trained: wait for it, or stop it first.")
     token = token or get_token()
     with tempfile.TemporaryDirectory() as folder:
         files = gather(run, repo, Path(folder))
@@ -105,7 +105,7 @@ def push(run: Run, repo: str, token: str | None = None, dry_run: bool = False, p
             refused = compat.huggingface_hub.status_of(error) in (401, 403)
             instead = f"{LOG_IN}, or choose a name of your own" if refused else AGAIN
             raise RunError(
-                f"Run {run.name} could not be pushed to {repo} ({download.why(error)}): {instead}."
+                f"Run “{run.name}” could not be pushed to {repo} ({download.why(error)}): {instead}."
             ) from error
 
 

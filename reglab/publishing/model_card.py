@@ -14,6 +14,7 @@ from reglab.analysis import evaluate
 from reglab.analysis.evaluate import Evaluation
 from reglab.analysis.networks import network_of, statistics
 from reglab.errors import RunError
+from reglab.numbers import percent, points
 from reglab.publishing.plain_code import plain_code
 from reglab.runs.run import Run
 
@@ -22,7 +23,7 @@ def model_card(run: Run, repo: str = "") -> str:
     """README.md for the run's folder, or for a repository on the Hub. Raises `RunError` without weights or epochs."""
     s, title = run.summary(), repo.rpartition("/")[2] or run.id
     if "best" not in s:
-        raise RunError(f"Run {run.name} has no model card yet: wait for its first epoch, or choose another run.")
+        raise RunError(f"Run “{run.name}” has no model card yet: wait for its first epoch, or choose another run.")
     known = evaluate.known(run)
     parts = [
         front_matter(run, title, s, known),
@@ -120,18 +121,18 @@ def curves(run: Run, s: dict[str, Any]) -> str:
 
 def numbers(epoch: dict[str, Any]) -> str:
     """The figures of an epoch as cells of a table."""
-    percents = [f"{epoch[k]:.1%}" if k in epoch else "-" for k in ("train_accuracy", "val_accuracy", "test_accuracy")]
-    return " | ".join([*percents, f"{epoch['gap'] * 100:.1f} points", f"{epoch['ece']:.3f}"])
+    percents = [percent(epoch[k]) if k in epoch else "-" for k in ("train_accuracy", "val_accuracy", "test_accuracy")]
+    return " | ".join([*percents, points(epoch["gap"]), f"{epoch['ece']:.3f}"])
 
 
 def worth(known: Evaluation) -> str:
     """The numbers of exactly these weights, class by class."""
     low, high = known.interval
-    classes = [f"| {name} | {'-' if share is None else f'{share:.1%}'} |" for name, share in known.per_class.items()]
+    classes = [f"| {name} | {'-' if share is None else percent(share)} |" for name, share in known.per_class.items()]
     return "\n".join(
         [
-            f"These weights, judged again on all {known.test_images:,} test images: accuracy **{known.accuracy:.1%}**"
-            f" (95 % interval {low:.1%} to {high:.1%} for the draw of the images), loss {known.loss:.3f}, calibration"
+            f"These weights, judged again on all {known.test_images:,} test images: accuracy **{percent(known.accuracy)}**"
+            f" (95 % interval {percent(low)} to {percent(high)} for the draw of the images), loss {known.loss:.3f}, calibration"
             f" error {known.ece:.3f}, and {known.ece_calibrated:.3f} with the logits divided by a temperature of"
             f" {known.temperature:.3f}, fitted on {known.val_images:,} validation images.",
             "",
@@ -190,7 +191,7 @@ def limits(run: Run, known: Evaluation | None) -> str:
     """Input, and what not to expect."""
     source, c = data.source(run.config.dataset, run.test_images), run.config
     mean, std = statistics(run)
-    noise = f" {c.label_noise:.0%} of its training labels were made wrong on purpose." if c.label_noise else ""
+    noise = f" {percent(c.label_noise, 0)} of its training labels were made wrong on purpose." if c.label_noise else ""
     caution = f" {source.caution}" if source.caution else ""
     sure = "" if known else " Its probabilities have not been calibrated."
     base = f" It began with the weights of {base}, whose licence holds for it too." if (base := base_model(run)) else ""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, overriding, stands_by
+from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, lowered, overriding, stands_by
 
 
 def _find() -> dict[str, type[Regularizer]]:
@@ -64,6 +64,7 @@ __all__ = [
     "Regularizer",
     "State",
     "in_order",
+    "lowered",
     "overriding",
     "regularizer",
     "stands_by",

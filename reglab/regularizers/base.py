@@ -64,6 +64,15 @@ class Progress:
         return (self.step + 1) % self.steps_per_epoch == 0
 
 
+PROPER = ("Gaussian",)  # names of people, which keep their capital
+
+
+def lowered(title: str) -> str:
+    """A title inside a sentence: without its capital, unless that belongs to it: batch normalization, but SAM, CutMix, L1 penalty."""
+    keeps = title[1:2].isdigit() or any(c.isupper() for c in title[1:])
+    return title if keeps or title.startswith(PROPER) else title[:1].lower() + title[1:]
+
+
 class Regularizer(BaseModel):
     """The hooks, in the order in which the loop calls them; each does nothing unless a technique overrides it."""
 

@@ -17,7 +17,7 @@ from reglab.runs.files import read_json, write_bytes
 from reglab.runs.run import FORMAT, Run
 from reglab.runs.store import Store
 
-FILE = ".index.json"
+FILE, INDEX = ".index.json", 2
 READ = ("config.json", "metrics.jsonl", "timing.jsonl", "name")  # what a summary is made of
 
 _memory: WeakKeyDictionary[Store, dict[str, Any]] = (
@@ -77,4 +77,4 @@ def _write(store: Store, kept: dict[str, Any]) -> None:
 
 
 def _version() -> str:
-    return f"{__version__}, format {FORMAT}"
+    return f"{__version__}, format {FORMAT}, index {INDEX}"

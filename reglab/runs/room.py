@@ -101,7 +101,7 @@ class Room:
             if not (live.get(run.id) or run.id in self._kept or run.described.get("group") in going)
             and owner_of(run.path)
         ]
-        yield from sorted(spare, key=lambda run: (run.name != run.id, run.age))
+        yield from sorted(spare, key=lambda run: (bool(run.given_name), run.age))
 
     def _removed(self, run: Run) -> bool:
         with contextlib.suppress(RunError, OSError):  # taken up, or gone, a moment ago

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, described
 from reglab.errors import ConfigError, RunError, full_in_words
 from reglab.runs import names, right
 from reglab.runs.files import hold_reserve, read_json, write_bytes
@@ -109,11 +109,24 @@ class Run:
         return seen if isinstance(seen, int) else None
 
     @property
-    def name(self) -> str:
-        """What the user calls it; the id until they do."""
+    def given_name(self) -> str:
+        """What somebody, or the plan that it is part of, calls it; empty where nobody does."""
         try:
-            return (self.path / "name").read_text(encoding="utf-8").strip() or self.id
+            return (self.path / "name").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
+            return ""
+
+    @property
+    def name(self) -> str:
+        """What it is called wherever people read: as somebody calls it, else by what it is."""
+        return self.given_name or self.what
+
+    @property
+    def what(self) -> str:
+        """Network, regularizers and data in a line; its folder's name where somebody chose that, or where it is damaged."""
+        try:
+            return described(self.config) if self.described.get("run") == self.id else self.id
+        except RunError:
             return self.id
 
     def rename(self, name: str) -> None:
@@ -181,7 +194,7 @@ class Run:
         """
         config, summary = self.config, self.summary()
         if summary["status"] == "finished" and epoch > summary["epoch"]:
-            raise ConfigError(f"Run {self.name} ended after epoch {summary['epoch']}: fork it there or earlier.")
+            raise ConfigError(f"Run “{self.name}” ended after epoch {summary['epoch']}: fork it there or earlier.")
         return config.forked(epoch, changes)
 
     # ---- its weights -------------------------------------------------------------------------------------------
@@ -202,9 +215,9 @@ class Run:
         try:
             return read_tensors(self.path / file)
         except Damaged as error:
-            raise RunError(f"{file} of run {self.name} is damaged ({error}): train it again.") from None
+            raise RunError(f"{file} of run “{self.name}” is damaged ({error}): train it again.") from None
         except OSError:
-            raise RunError(f"Run {self.name} has no {file} yet: train it first, or choose another run.") from None
+            raise RunError(f"Run “{self.name}” has no {file} yet: train it first, or choose another run.") from None
 
     # ---- going on ----------------------------------------------------------------------------------------------
     def resume(self) -> Resume | None:
@@ -222,7 +235,7 @@ class Run:
             state = json.loads(metadata["state"])
             metrics = (self.path / "metrics.jsonl").read_bytes()[: state["metrics_bytes"]]
             if hashlib.sha256(metrics).hexdigest() != state["metrics_sha256"]:
-                raise RunError(f"metrics.jsonl of run {self.name} is not what its snapshot says.")
+                raise RunError(f"metrics.jsonl of run “{self.name}” is not what its snapshot says.")
             best = self._best_at(state)
         except (RunError, KeyError, ValueError, OSError):
             self._truncate(0)
@@ -245,7 +258,7 @@ class Run:
                 if file == BEST_AT_LAST:
                     os.replace(self.path / file, self.path / BEST)
                 return weights
-        raise RunError(f"The best weights of run {self.name} are not those of its snapshot.")
+        raise RunError(f"The best weights of run “{self.name}” are not those of its snapshot.")
 
     def reopen(self) -> None:
         """Take back the last word of a run that is about to go on, so that nobody reads it as ended meanwhile.
@@ -284,7 +297,7 @@ class Run:
                 owned.enter_context(hold(self.path / ".lock"))
             except Timeout:
                 raise RunError(
-                    f"Run {self.name} is in use by another process: wait for it, or stop it first."
+                    f"Run “{self.name}” is in use by another process: wait for it, or stop it first."
                 ) from None
             yield
 
@@ -308,7 +321,7 @@ class Run:
 
     def in_use(self) -> RunError:
         """What to raise where it cannot be deleted because somebody trains it."""
-        return RunError(f"Run {self.name} is being trained: stop it before deleting it.")
+        return RunError(f"Run “{self.name}” is being trained: stop it before deleting it.")
 
     def delete(self) -> None:
         """Remove the folder for good; `trash.py` keeps it for a day.

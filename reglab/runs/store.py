@@ -177,7 +177,10 @@ def find(run_id: str, *stores: Store) -> Run:
             continue
     called = unicodedata.normalize("NFC", run_id) if isinstance(run_id, str) else ""  # a terminal may decompose letters
     named = [
-        run for store in stores for run in store.runs() if called and unicodedata.normalize("NFC", run.name) == called
+        run
+        for store in stores
+        for run in store.runs()
+        if called and unicodedata.normalize("NFC", run.given_name) == called
     ]
     if len(named) == 1:
         return named[0]

@@ -51,7 +51,7 @@ class Trash:
             if is_full(error):  # not even the trash can be made: then there is no other way to have room again
                 run.delete()
                 return
-            raise RunError(f"Run {run.name} cannot be deleted ({cause(error)}): see who may write there.") from None
+            raise RunError(f"Run “{run.name}” cannot be deleted ({cause(error)}): see who may write there.") from None
         self.empty()
 
     def runs(self) -> list[Run]:

@@ -34,6 +34,7 @@ VIEWS = 1_000  # runs that a server keeps in mind; one of 30 epochs takes about 
 class RunView:
     """A run as its folder was at one moment. Reading one never fails; a damaged run shows what can be read.
 
+    `is_named` tells whether somebody, or the plan that it is part of, has given it its name.
     `status` is running, finished, stopped, failed, interrupted or unreadable, read off facts and not off a field; a
     queue adds `queued`, and `stalled` where its worker does not answer (`Jobs.view`). `events` holds the newest line of
     each kind in `metrics.jsonl` by the event's name, `last_event` the newest of all, `last_timing` the newest line of
@@ -42,6 +43,7 @@ class RunView:
 
     run: Run
     name: str
+    is_named: bool
     status: str
     history: tuple[Epoch, ...]
     events: Mapping[str, Line]
@@ -127,7 +129,8 @@ class RunReader:
                 files = (self._described_at, self._named_at, self._metrics.seen, self._timing.seen)
                 self._view = RunView(
                     self._run,
-                    self._name,
+                    self._name or self._run.what,
+                    bool(self._name),
                     status,
                     self._history,
                     self._events,
@@ -163,7 +166,7 @@ class RunReader:
     def _read_name(self) -> bool:
         at = _stamp(self._run.path / "name")
         if changed := at != self._named_at:
-            self._named_at, self._name = at, self._run.name
+            self._named_at, self._name = at, self._run.given_name
         return changed
 
     def _read_metrics(self) -> bool:

@@ -135,7 +135,7 @@ def make(run: Run, name: str = "", assignment: str | None = None, prediction: Pr
     summary = run.summary()
     if summary["status"] != "finished":
         raise RunError(
-            f"A lesson sheet tells of a finished run, but run {run.name} is {summary['status']}: train it to its end."
+            f"A lesson sheet tells of a finished run, but run “{run.name}” is {summary['status']}: train it to its end."
         )
     result = {key: summary[key] for key in Result.model_fields if key in summary} | {"epochs": summary.get("epoch")}
     return _sheet(

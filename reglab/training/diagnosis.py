@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from reglab import data
 from reglab.config import USUAL_LR, listed
-from reglab.regularizers import CATALOGUE
+from reglab.numbers import percent, points
+from reglab.regularizers import CATALOGUE, lowered
 from reglab.training.divergence import NORMALIZING, is_normalized
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def dead(c: Curves) -> Diagnosis | None:
     """No better than guessing, on training images as on others."""
     if not _at_chance(c):
         return None
-    chance = f"accuracy is at chance ({c.val_accuracy:.1%} among {c.classes} classes)"
+    chance = f"accuracy is at chance ({percent(c.val_accuracy)} among {c.classes} classes)"
     usual, steps = USUAL_LR[c.config.optimizer], c.history[-1].step
     if c.config.lr <= usual / 10 or (steps < FEW_STEPS and c.config.lr <= 3 * usual):
         text = f"Not learning yet: after {steps:,} steps {chance}."
@@ -154,7 +155,7 @@ def dead(c: Curves) -> Diagnosis | None:
     collapsed = _fit_accuracy(best) > 2 / c.classes and _fit_loss(best) < c.guessing - RISE
     if not (c.done or collapsed or c.history[-1].epoch > c.config.epochs / 2):
         return Diagnosis("wait", f"Not learning yet: {chance}.")
-    reached = f" It had reached {_fit_accuracy(best):.1%} in epoch {best.epoch}." if collapsed else ""
+    reached = f" It had reached {percent(_fit_accuracy(best))} in epoch {best.epoch}." if collapsed else ""
     guessing = f"ln({c.classes}) = {c.guessing:.2f}, that of guessing"
     text = f"Dead network: {chance} and training loss {c.fit_loss:.2f} no better than {guessing}.{reached}"
     return Diagnosis("dead", f"{text} {_revive(c)}")
@@ -164,7 +165,7 @@ def memorising(c: Curves) -> Diagnosis | None:
     """Wrong labels learned by heart."""
     if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
         return None
-    text = f"Memorising: {share:.0%} of the wrong labels are learned by heart and validation accuracy is {c.val_accuracy:.1%}."
+    text = f"Memorising: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
     return Diagnosis("memorising", f"{text} {_more_regularization(c)}")
 
 
@@ -200,8 +201,8 @@ def wide_gap(c: Curves) -> Diagnosis | None:
     if c.gap <= WIDE_GAP or not (c.learned or c.done):
         return None
     text = (
-        f"Overfitting: training accuracy is {c.train_accuracy:.1%}, validation {c.val_accuracy:.1%},"
-        f" a gap of {c.gap * 100:.1f} points over the last {WINDOW} epochs. {_more_regularization(c)}"
+        f"Overfitting: training accuracy is {percent(c.train_accuracy)}, validation {percent(c.val_accuracy)},"
+        f" a gap of {points(c.gap)} over the last {WINDOW} epochs. {_more_regularization(c)}"
     )
     return Diagnosis("overfitting", text)
 
@@ -212,8 +213,8 @@ def underfitting(c: Curves) -> Diagnosis | None:
         return None
     reached = max(c.fit_accuracy, c.train_accuracy)
     if not c.done:
-        return Diagnosis("wait", f"Still learning: training accuracy {reached:.1%}, gap {c.gap * 100:.1f} points.")
-    text = f"Underfitting: training accuracy only reached {reached:.1%} with a gap of {c.gap * 100:.1f} points"
+        return Diagnosis("wait", f"Still learning: training accuracy {percent(reached)}, gap {points(c.gap)}.")
+    text = f"Underfitting: training accuracy only reached {percent(reached)} with a gap of {points(c.gap)}"
     if c.is_right:
         text = f"Underfitting: training loss only reached {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}"
     return Diagnosis("underfitting", f"{text}. Try {_more_progress(c)}.")
@@ -225,11 +226,11 @@ FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underf
 def fine(c: Curves) -> Diagnosis:
     """Nothing of all that."""
     rose, last = c.change.val_rose, c.history[-1]
-    text = f"Looks fine: the gap is {c.gap * 100:.1f} points over the last {WINDOW} epochs and validation loss is" + (
+    text = f"Looks fine: the gap is {points(c.gap)} over the last {WINDOW} epochs and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )
     if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
-        text += f" The last epoch alone was a bad one: validation accuracy {last.val_accuracy:.1%}."
+        text += f" The last epoch alone was a bad one: validation accuracy {percent(last.val_accuracy)}."
     elif c.done and c.is_rising:
         text += " Validation accuracy was still rising at the end: more epochs may help."
     return Diagnosis("fine", text)
@@ -253,7 +254,7 @@ _MORE = ("flip_crop", "dropout", "weight_decay", "label_smoothing", "early_stopp
 def _more_regularization(c: Curves) -> str:
     """Advice that is not being followed already, and can be: features of a frozen backbone cannot be flipped."""
     on, possible = c.config.regularizers, [CATALOGUE[key] for key in _MORE if key in CATALOGUE]
-    new = [r.title.lower() for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
+    new = [lowered(r.title) for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
     return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
 
 
@@ -342,20 +343,20 @@ def bought(plain: dict[str, Any], regularized: dict[str, Any]) -> str:
 
     What is equal in the digits that are told was neither bought nor closed.
     """
-    test = (regularized["test_accuracy"] - plain["test_accuracy"]) * 100
-    gained = f"{'bought' if test >= 0 else 'cost'} {abs(test):.1f} points of test accuracy"
-    if abs(test) < 0.05:
+    test = regularized["test_accuracy"] - plain["test_accuracy"]
+    gained = f"{'bought' if test >= 0 else 'cost'} {points(abs(test))} of test accuracy"
+    if abs(test) < 0.0005:
         gained = "left test accuracy as it was"
     if "memorised" in plain and "memorised" in regularized:
         fewer = plain["memorised"] - regularized["memorised"]
         kept = (
-            f"kept {fewer:.0%} of the wrong labels from being"
+            f"kept {percent(fewer, 0)} of the wrong labels from being"
             if fewer >= 0
-            else f"let {-fewer:.0%} more wrong labels be"
+            else f"let {percent(-fewer, 0)} more wrong labels be"
         )
         if abs(fewer) < 0.005:
             kept = "let as many wrong labels be"
         return f"Regularization {gained} and {kept} learned by heart."
-    gap = (plain["gap"] - regularized["gap"]) * 100
-    narrowed = f"{'closed' if gap >= 0 else 'widened'} the gap by {abs(gap):.1f} points"
-    return f"Regularization {gained} and {narrowed if abs(gap) >= 0.05 else 'left the gap as it was'}."
+    gap = plain["gap"] - regularized["gap"]
+    narrowed = f"{'narrowed' if gap >= 0 else 'widened'} the gap by {points(abs(gap))}"
+    return f"Regularization {gained} and {narrowed if abs(gap) >= 0.0005 else 'left the gap as it was'}."

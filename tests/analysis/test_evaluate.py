@@ -19,6 +19,7 @@ from reglab.analysis.networks import logits_of
 from reglab.cli import main as cli
 from reglab.config import RunConfig
 from reglab.errors import DataError, RunError
+from reglab.numbers import percent
 from reglab.runs.files import read_json, write_json
 from reglab.runs.recording import record
 from reglab.runs.run import LISTED, Run
@@ -308,7 +309,9 @@ def test_a_person_reads_the_accuracy_with_its_interval_and_every_class(finished,
     assert cli.main(["evaluate", "--checkpoint", finished.id]) == 0
     printed, found = capsys.readouterr(), known(finished)
     low, high = found.interval
-    assert f"accuracy           {found.accuracy:.1%}, 95% interval {low:.1%} to {high:.1%}" in printed.out
+    assert (
+        f"accuracy           {percent(found.accuracy)}, 95 % interval {percent(low)} to {percent(high)}" in printed.out
+    )
     assert f"{found.ece:.3f}, and {found.ece_calibrated:.3f} at temperature {found.temperature:.2f}" in printed.out
     assert "Digits (by-writer), 510 test images" in printed.out and "the 60 validation images of seed 0" in printed.out
     rows = printed.out.strip().splitlines()[-10:]

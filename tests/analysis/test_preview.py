@@ -57,7 +57,7 @@ def test_a_caption_names_the_classes_and_their_shares():
     assert sum(len(share) == 2 for share in shares) > SHOWN / 2, "most are blends of two classes"
     assert all(99 <= sum(share) <= 101 for share in shares if share)
     smooth = look({**DIGITS, "regularizers": {"label_smoothing": {"smoothing": 0.2}}}).batch
-    assert all("82%" in picture.caption for picture in smooth)
+    assert all("82 %" in picture.caption for picture in smooth)
 
 
 def test_wrong_labels_are_told():

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from refusals import refused_here
 
+from reglab import compat
 from reglab.cli import main as cli
 from reglab.cli.commands import NAMES
 from reglab.cli.options import base_config, matching
@@ -161,3 +162,13 @@ def test_a_spreadsheet_shows_the_names_of_compared_runs(finished, tmp_path, caps
     assert raw.startswith(b"\xef\xbb\xbf")
     rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
     assert "M\u00fcller" in [row["name"] for row in rows] and rows[0]["group"]
+
+
+def test_a_sign_that_the_console_lacks_becomes_a_plain_one_and_a_minus_stays_a_minus(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), "cp437")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        compat.python.print_anything()
+        print("Run “a”: \u22120.4 \u2013 \u5f20")
+    stream.flush()
+    assert stream.buffer.getvalue().decode("cp437").strip() == 'Run "a": -0.4 - ?'

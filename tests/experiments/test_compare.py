@@ -22,6 +22,7 @@ from reglab.experiments.choice import choose
 from reglab.experiments.compare import Comparison, compare
 from reglab.experiments.curves import band, reached, soon
 from reglab.experiments.labels import labels, shown
+from reglab.numbers import number
 from reglab.runs.recording import record
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -199,7 +200,9 @@ def test_means_and_differences_are_those_of_the_summaries(compared):
     assert list(compared.differences("test_accuracy").values()) == expected
     assert all(d.paired and d.n == 3 and d.of == 2 and d.images == 32 for d in expected)
     d = compared.difference(dropout, "test_accuracy")
-    assert d == expected[0] and compared.verdict(dropout, "test_accuracy").startswith(f"{d.mean:+.1f} points, 95 % [")
+    assert d == expected[0] and compared.verdict(dropout, "test_accuracy").startswith(
+        f"{number(d.mean, signed=True)} points, 95 % interval"
+    )
     assert compared.differences("gap")[dropout.label].images == 0  # of validation images no answers are kept
     assert "cover seeds and the 32 test images; those of the 2 differences from plain hold" in compared.covers(
         "test_accuracy"
@@ -234,8 +237,8 @@ def test_the_speed_to_a_target_is_where_it_was_first_reached(compared):
         first = next((e.epoch for e in history if e.val_accuracy >= 0.3), None)
         assert found[run.config.seed] == first
     assert set(reached(group, 1.1).values()) == {None}
-    assert soon({0: 2.0, 1: 4.0, 2: None}) == "3.0 (2 .. 4), 2 of 3 seeds"
-    assert soon({0: None}) == "never, in 1 seed"
+    assert soon({0: 2.0, 1: 4.0, 2: None}) == "3.0 (2 to 4), 2 of 3 seeds"
+    assert soon({0: None}) == "not reached (1 seed)"
 
 
 # ---- told --------------------------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ def test_compare_prints_the_table_and_writes_what_was_asked_for(trained_runs, tm
     said = choose(compare(trained_runs).groups).sentence()
     assert f"\n{said}\n" in printed and said in files[2].read_text().replace("&#39;", "'")
     assert "\n95 % intervals cover seeds and the 32 test images; those of the 2 differences" in printed
-    assert printed.startswith("|  | test accuracy |") and "Until 20% validation accuracy (epoch):" in printed
+    assert printed.startswith("|  | test accuracy |") and "Until 20 % validation accuracy (epoch):" in printed
     assert all(path.stat().st_size > 100 for path in files)
     ids = [run.id for run in trained_runs[:2]]
     assert main(["compare", *ids, "--runs", str(store), "--json", "--baseline", ids[1]]) == 0

@@ -170,7 +170,7 @@ def outcome(test=0.5, ece=0.1, best=None, val=(0.1, 0.5)) -> Outcome:
         (
             {"plain": (80, 80.1, 80.2), "better": (75, 75.2, 75.3)},
             NOT,
-            "1 of 2 claims did not hold. Better is better: test accuracy -4.9 points",
+            "1 of 2 claims did not hold. Better is better: test accuracy −4.9 points",
         ),
         (
             {"plain": (80, 84, 80), "better": (84, 80, 85)},
@@ -249,7 +249,7 @@ def test_everything_told_is_json_and_markdown():
     assert values["claims"][0]["state"] == "holds" and values["claims"][0]["high"] is None
     text = reproduce.table(values)
     assert (
-        "| plain | test accuracy | 80 % | 80.0 % | 79.8 .. 80.2 | 3 |" in text
+        "| plain | test accuracy | 80 % | 80.0 % | 79.8 to 80.2 | 3 |" in text
         and "Verdict: **reproduced**. Every claim held" in text
     )
     assert "| better | test accuracy | 85 % |  |  |  |" in reproduce.table(reproduce.to_json(told({})))

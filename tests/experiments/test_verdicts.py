@@ -165,24 +165,26 @@ def a_difference(mean: float, error: float, n: int = 5, **more) -> stats.Differe
 
 
 def test_a_verdict_is_plain():
-    assert stats.verdict(a_difference(3.1, 0.4)) == "+3.1 points, 95 % [2.0, 4.2], 5 seeds: real."
+    assert stats.verdict(a_difference(3.1, 0.4)) == "+3.1 points, 95 % interval 2.0 to 4.2, 5 seeds: real."
     likely = stats.verdict(a_difference(3.1, 1.0))
     assert likely.startswith(
-        "+3.1 points, 95 % [0.3, 5.9], 5 seeds: likely; run 8 seeds in all (80 % power) and decide then."
+        "+3.1 points, 95 % interval 0.3 to 5.9, 5 seeds: likely; run 8 seeds in all (80 % power) and decide then."
     )
     assert stats.verdict(a_difference(1.0, 0.6)).endswith(
         "cannot tell yet; run 20 seeds in all (80 % power) and decide then."
     )
     assert (
         stats.verdict(a_difference(0.1, 0.15))
-        == "+0.1 points, 95 % [-0.3, 0.5], 5 seeds: practically equal (within ±0.5 points)."
+        == "+0.1 points, 95 % interval −0.3 to 0.5, 5 seeds: practically equal (within ±0.5 points)."
     )
     assert stats.verdict(a_difference(0.3, 0.05, 20)).endswith("real, but within ±0.5 points, so practically equal.")
     assert stats.verdict(a_difference(0.1, 0.6)).endswith(
         "cannot tell yet; 100 seeds would not show so small a difference."
     )
     unpaired = stats.Difference(-3.1, -4.3, -1.9, 4, 0.001, False, 1.0, error=0.5, df=6.0)
-    assert stats.verdict(unpaired) == "-3.1 points, 95 % [-4.3, -1.9], at least 4 runs a side, not paired: real."
+    assert (
+        stats.verdict(unpaired) == "−3.1 points, 95 % interval −4.3 to −1.9, at least 4 runs a side, not paired: real."
+    )
     assert "practically" not in stats.verdict(
         a_difference(0.01, 0.02), "", 3
     )  # of a loss nobody said what is too little

@@ -109,7 +109,7 @@ def test_an_epoch_without_a_snapshot_is_judged_before_what_comes_next(store):
     events = [Epoch(epoch=1, val_accuracy=0.1, **numbers), Step(epoch=2, batch=1, batches=3, images=20)]
     told = list(pruned(iter(events), Run(run.path)))
     assert told[0] is events[0] and len(told) == 2
-    assert told[1].reason.startswith("Pruned after epoch 1 of 4: 2 other runs were at least as good there (10.0%")
+    assert told[1].reason.startswith("Pruned after epoch 1 of 4: 2 other runs were at least as good there (10.0 %")
 
 
 def test_a_visitor_s_run_loses_to_nobody_else_s(store):

@@ -21,6 +21,7 @@ from reglab.analysis import evaluate
 from reglab.analysis.predict import answer
 from reglab.compat.torch import shown_arguments
 from reglab.models import ModelSpec
+from reglab.numbers import percent
 from reglab.publishing.model_card import model_card, snippet
 from reglab.publishing.plain_code import plain_code
 from reglab.runs.run import Run
@@ -47,21 +48,21 @@ def test_the_card_says_what_the_summary_says(finished):
     assert model_card(Run(finished.path)) == card
     assert f"```sh\n{finished.config.command()}\n```" in card
     for epoch in (s["last"], s["best"]):
-        assert f"| {epoch['epoch']} | {epoch['train_accuracy']:.1%} | {epoch['val_accuracy']:.1%} |" in card
+        assert f"| {epoch['epoch']} | {percent(epoch['train_accuracy'])} | {percent(epoch['val_accuracy'])} |" in card
     told = front(card)
     assert told["library_name"] == "pytorch" and told["license"] == "mit" and "batch_norm" in told["tags"]
     (result,) = told["model-index"][0]["results"]
     assert result["dataset"] == {"name": data.source("digits").title, "type": "digits", "split": "test"}
     assert result["metrics"] == [{"type": "accuracy", "value": round(s["best"]["test_accuracy"], 4)}]
-    assert "20% of its training labels were made wrong" in card and "not been calibrated" in card
+    assert "20 % of its training labels were made wrong" in card and "not been calibrated" in card
 
 
 def test_an_evaluation_is_told_class_by_class_and_goes_before_what_training_measured(finished):
     measured = evaluate.evaluate(finished)
     card = model_card(finished, "someone/digits-net")
-    assert f"accuracy **{measured.accuracy:.1%}**" in card and f"temperature of {measured.temperature:.3f}" in card
+    assert f"accuracy **{percent(measured.accuracy)}**" in card and f"temperature of {measured.temperature:.3f}" in card
     for name, share in measured.per_class.items():
-        assert f"| {name} | {share:.1%} |" in card
+        assert f"| {name} | {percent(share)} |" in card
     (model,) = front(card)["model-index"]
     assert model["name"] == "digits-net" and "python -m reglab pull someone/digits-net" in card
     assert model["results"][0]["metrics"][0]["value"] == round(measured.accuracy, 4)
@@ -147,7 +148,7 @@ def test_what_ships_is_half_as_large_and_judged_as_it_ships(finished, tmp_path):
     known = evaluate.known(run)
     assert known is not None and known.accuracy == pytest.approx(finished.summary()["best"]["test_accuracy"], abs=0.01)
     card = (target / "README.md").read_text(encoding="utf-8")
-    assert card == model_card(run) and "stored as float16" in card and f"**{known.accuracy:.1%}**" in card
+    assert card == model_card(run) and "stored as float16" in card and f"**{percent(known.accuracy)}**" in card
     assert json.loads((target / "summary.json").read_text()) == run.summary()
     assert not (target / ".lock").exists() and not (target / "last.safetensors").exists()
     with pytest.raises(SystemExit, match="there already"):

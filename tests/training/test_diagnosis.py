@@ -142,7 +142,7 @@ def test_there_is_something_to_say_about_any_history(rows, done):
 # ---- what regularization bought ----------------------------------------------------------------------------------
 def test_what_it_bought_is_the_difference_in_points():
     said = bought({"test_accuracy": 0.70, "gap": 0.25}, {"test_accuracy": 0.753, "gap": 0.05})
-    assert "bought 5.3 points of test accuracy" in said and "closed the gap by 20.0 points" in said
+    assert "bought 5.3 points of test accuracy" in said and "narrowed the gap by 20.0 points" in said
 
 
 def test_what_it_cost_is_told_as_a_cost():
@@ -157,7 +157,7 @@ def test_what_is_equal_was_neither_bought_nor_closed():
     assert bought(dead, dead | {"memorised": 0.104}).endswith("and let as many wrong labels be learned by heart.")
 
 
-@pytest.mark.parametrize(("plain", "regularized", "words"), [(0.9, 0.2, "kept 70% of"), (0.1, 0.4, "let 30% more")])
+@pytest.mark.parametrize(("plain", "regularized", "words"), [(0.9, 0.2, "kept 70 % of"), (0.1, 0.4, "let 30 % more")])
 def test_under_label_noise_what_counts_is_what_was_memorised(plain, regularized, words):
     told = [{"test_accuracy": 0.5, "gap": 0.0, "memorised": share} for share in (plain, regularized)]
     assert words in bought(*told) and "gap" not in bought(*told)

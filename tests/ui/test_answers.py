@@ -10,9 +10,9 @@ import numpy as np
 
 from reglab.analysis.mistakes import Answered, Mistakes
 from reglab.analysis.predict import Answer
+from reglab.numbers import sure
 from reglab.ui.views import errors
 from reglab.ui.views.answers import CALIBRATING, WAITING, Panel, imagenet, page
-from reglab.ui.views.numbers import sure
 from reglab.ui.views.templates import TEMPLATES
 
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -125,7 +125,7 @@ def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, 
     assert (wrong["label"], true["label"]) == ("wrong labels", "true labels")
     assert true["y"] == [0.1, 0.3, 0.5] and len({wrong["hint"], true["hint"]}) == 2
     assert [each["split"] for each in chart["loss"]] == ["train", "val"]
-    assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90%"}]
+    assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90 %"}]
     assert json.loads(as_text(chart)) == chart
 
 
@@ -240,7 +240,7 @@ def test_a_run_that_prepares_says_how_far_it_is(store):
     clock.preparing = {"preparing": "features", "done": 1_200, "of": 14_000}
     clock.write()
     [shown] = chart_of([run], Jobs(store))["runs"]
-    assert shown["preparing"] == "features 9%"
+    assert shown["preparing"] == "features 9 %"
 
 
 def test_the_parts_of_the_script_hold_functions_only():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
+import json
 import re
 import time
+from typing import Any
 
 import pytest
 from browser import LEFT, expect
@@ -19,8 +20,9 @@ from reglab.experiments.sweep import sweep
 from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.teaching.assignments import Assignment
+from reglab.teaching.presets import QUESTIONS
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.experiments.sweep import AXES, FACTORIAL, GRID, SweepTab
+from reglab.ui.tabs.experiments.sweep import AXES, EMPTY, FACTORIAL, SweepTab, filled_by
 from reglab.ui.views import curves as view
 
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 1, "width": 0.125}
@@ -66,7 +68,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(here):
     wait_until(lambda: set(statuses(here, runs)) == {"stopped"})
     assert here.training.together(runs[1]) == [runs[1]], "too many to be seen together"
     epochs = len(runs[0].history())
-    assert here.training.start(experiment) == runs
+    assert here.training.resume_group(experiment.group) == runs
     wait_until(lambda: len(runs[0].history()) > epochs)
 
 
@@ -112,91 +114,108 @@ def tab(laid_out) -> SweepTab:
     return laid_out(beside_train(SweepTab))
 
 
-def boxes(tab, kind=GRID, techniques=(), prune=False, seeds=1, images="60", epochs="1", over=(), **changes):
-    """What the tab's boxes hold, and after them the controls of the Train tab."""
-    pairs = [text.split("=") for text in over] + [["", ""]] * (AXES - len(over))
-    base = tiny_config(**{**SMALL, **changes})
-    values = [kind, list(techniques), prune, seeds, images, epochs, *(value for pair in pairs for value in pair)]
-    return [*values, *tab.page.controls.filled(base)]
+def plan_of(*over, **changes) -> dict[str, Any]:
+    """What is typed into the plan."""
+    typed = {"seeds": "1", "images": "60", "epochs": "1", **changes}
+    for i, text in enumerate(over):
+        typed |= dict(zip((f"axis-{i}", f"values-{i}"), text.split("="), strict=True))
+    return EMPTY | typed
+
+
+def controls(tab, **changes) -> list[Any]:
+    """The controls of the Train tab."""
+    return tab.page.controls.filled(tiny_config(**{**SMALL, **changes}))
+
+
+def looked(group="", metric="test_accuracy", target="") -> dict[str, str]:
+    return {"group": group, "metric": metric, "target": target}
 
 
 def test_what_would_be_swept_is_told_with_its_price_and_its_command(tab):
-    line, price, command, _ = tab.tell(*boxes(tab, over=["dropout.rate=0, 0.5", "weight_decay.strength=0"]))
-    assert line.startswith("<p>From the Train tab: ") and "2 runs to train" in price
+    said = tab.said(plan_of("dropout.rate=0, 0.5", "weight_decay.strength=0"), controls(tab))
+    assert said["base"].startswith("As set up on the Train tab: ") and "2 runs to train" in said["price"]
     assert re.fullmatch(
         r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0',
-        command,
+        said["command"],
     )
-    _, price, command, _ = tab.tell(*boxes(tab, kind=FACTORIAL, techniques=["dropout", "l1"], seeds=2.0))
-    assert "8 runs to train" in price and command.endswith('--seeds 2 --factorial "dropout,l1"')
-    for nonsense, said in (
-        ({}, "Choose a setting"),
-        ({"kind": FACTORIAL}, "Choose the techniques"),
-        ({"over": ["dropout.rate=0"], "seeds": "many"}, "Seeds must be a whole number"),
-        ({"over": ["dropout.rate=0"], "seeds": "1,5"}, "Seeds must be a whole number, not 1.5"),
-        ({"over": ["dropout.rate=0"], "images": "sixty"}, "Images must be a whole number"),
-        ({"over": ["dropout.rate=<b>"]}, "&lt;b&gt;"),
+    said = tab.said(plan_of(kind=FACTORIAL, techniques=["dropout", "l1"], seeds="2"), controls(tab))
+    assert "8 runs to train" in said["price"] and said["command"].endswith('--seeds 2 --factorial "dropout,l1"')
+    for nonsense, words, beside in (
+        (plan_of(), "Choose a setting", ""),
+        (plan_of(kind=FACTORIAL), "Choose the techniques", ""),
+        (plan_of("dropout.rate=0", seeds="many"), "Seeds must be a whole number", "seeds"),
+        (plan_of("dropout.rate=0", seeds="1,5"), "Seeds must be a whole number, not 1.5", "seeds"),
+        (plan_of("dropout.rate=0", images="sixty"), "Images must be a whole number", "images"),
+        (plan_of("dropout.rate=<b>"), "<b>", ""),
     ):
-        line, price, command, remarks = tab.tell(*boxes(tab, **nonsense))
-        assert line.startswith("<p>From the Train tab: ") and said in price and command == "", nonsense
-        beside = {"seeds": "sweep-seeds", "images": "sweep-images"}
-        assert set(remarks) == {place for box, place in beside.items() if box in nonsense}
-    impossible = boxes(tab, over=["dropout.rate=0"])
-    impossible[-len(tab.page.controls.by_name) + list(tab.page.controls.by_name).index("epochs")] = -1
-    line, price, command, _ = tab.tell(*impossible)
-    assert 'class="warning"' in line and price == command == ""
+        said = tab.said(nonsense, controls(tab))
+        assert "base" in said and words in said["price"] and "command" not in said, nonsense
+        assert set(said["refused"]) == {beside} - {""}
+    impossible = tab.page.controls.config_values(controls(tab)) | {"epochs": -1}
+    tab.page.controls.config_values = lambda values: impossible
+    assert set(tab.said(plan_of("dropout.rate=0"), [])) == {"notice"}
 
 
-def test_a_question_fills_the_boxes_and_a_setting_proposes_its_values(tab):
-    for question, _ in tab.questions:
-        kind, *rest = tab.ask(question)
-        pairs, metric, about = rest[: 2 * AXES], rest[2 * AXES], rest[2 * AXES + 1]
-        assert kind == GRID and metric == question.metric and question.title in html.unescape(about)
-        assert [f"{name}={values}" for name, values in zip(pairs[::2], pairs[1::2], strict=True) if name] == list(
-            question.over
-        )
-    assert tab.usual("batch_norm") == "off,on" and tab.usual("nothing") == tab.usual(None) == ""
-    assert changes(tab.turn(FACTORIAL)) == [{"visible": False}, {"visible": True}]
-    assert changes(tab.turn(GRID)) == [{"visible": True}, {"visible": False}]
+@pytest.mark.parametrize("sent", [None, 7, [], {"techniques": 7}, {"axis-0": ["x"], "values-0": {}}, {"kind": []}])
+def test_whatever_a_page_sends_for_a_plan_is_answered_in_words(sent, tab):
+    said = tab.said(sent, controls(tab))
+    assert said["price"].endswith(".") and "command" not in said
 
 
-def test_a_sweep_is_started_drawn_opened_and_stopped(tab, here):
-    over = {"over": ["dropout.rate=0,0.5"]}
-    notice, group, mine, stamp, page, stop, clock = changes(tab.begin(None, "test_accuracy", None, *boxes(tab, **over)))
-    assert notice == "" and mine == {"group": group["value"]} and group["choices"][0][1] == group["value"]
-    assert stop == {"interactive": True} and clock == {"active": True} and "of 2 runs finished" in page
-    asked = (group["value"], "test_accuracy", None)
-    wait_until(lambda: "2 of 2 runs finished" in str(tab.look(*asked, None)[1]))
-    after, page, stop, clock = changes(tab.look(*asked, stamp))
-    assert after != stamp and stop == {"interactive": False} and clock == {"active": False}
-    assert changes(tab.look(*asked, after)) == [None, None, None, {"active": False}], "nothing new"
-    assert tab.look(group["value"], "nonsense", None, None)[1] == page
+def test_a_question_fills_the_plan_and_what_else_it_needs(tab):
+    for question in QUESTIONS:
+        filled = filled_by(question)
+        pairs = [(filled[f"axis-{i}"], filled[f"values-{i}"]) for i in range(AXES)]
+        assert tuple(f"{name}={values}" for name, values in pairs if name) == question.over
+        said = tab.said(EMPTY | filled, controls(tab))
+        assert said["about"].lower() == question.about.lower()
+        which, *values = changes(tab.ask(pressed(question=question.title), looked("g"), *controls(tab)))
+        assert which == looked("g", question.metric) and (set(values) == {None}) == (not question.changes)
+        assert json.dumps(filled).translate(str.maketrans("", "", "`$\\")) == json.dumps(filled)
+    assert set(changes(tab.ask(pressed(question="nonsense"), {}, *controls(tab)))) == {None}
+
+
+def test_a_sweep_is_started_drawn_opened_stopped_and_gone_on_with(tab, here):
+    plan = plan_of("dropout.rate=0,0.5")
+    said, which, mine, stamp, page, clock = changes(tab.begin(None, looked(), plan, *controls(tab)))
+    group = which["value"]["group"]
+    assert "notice" not in said["said"] and mine == {"group": group} and which["options"]["group"][0][1] == group
+    assert clock == {"active": True} and "of 2 runs finished" in page and 'data-do="stop"' in page
+    wait_until(lambda: "2 of 2 runs finished" in str(tab.look(which["value"], None)[1]))
+    after, page, clock = changes(tab.look(which["value"], stamp))
+    assert after != stamp and "data-do" not in page and clock == {"active": False}
+    assert changes(tab.look(which["value"], after)) == [None, None, {"active": False}], "nothing new"
+    assert tab.look(looked(group, "nonsense"), None)[1] == page
 
     runs = re.search('data-runs="([^"]*)"', page)
     assert runs
-    visitor, *_, front = changes(tab.open({}, pressed(runs=runs[1])))
-    assert visitor["ids"] == runs[1].split() and front == {"selected": "train"}
-    assert set(changes(tab.open({}, pressed(runs="gone")))) == {None}
+    *unchanged, visitor = changes(tab.press(which["value"], {}, pressed(runs=runs[1])))[:4]
+    assert set(unchanged) == {None} and visitor["ids"] == runs[1].split()
+    assert changes(tab.press(which["value"], {}, pressed(runs=runs[1])))[-1] == {"selected": "train"}
+    assert set(changes(tab.press(which["value"], {}, pressed(runs="gone")))) == {None}
 
-    choices, line, price, _, _, again, *_ = changes(tab.refresh(mine, None, *asked[1:], *boxes(tab, **over)))
-    assert choices["value"] == group["value"] and again == after and "0 runs to train" in price and line
-    assert changes(tab.refresh("nonsense", "gone", *asked[1:], *boxes(tab)))[0]["value"] == group["value"]
-    assert tab.halt(*asked)[1] == page, "there is nothing to stop any more"
-    assert "Choose a question" in tab.look(None, "test_accuracy", None, None)[1]
+    again, said, stamp, *_ = changes(tab.refresh(mine, looked(), plan, *controls(tab)))
+    assert again["value"]["group"] == group and stamp == after and "0 runs to train" in said["said"]["price"]
+    assert changes(tab.refresh("nonsense", looked("gone"), plan, *controls(tab)))[0]["value"]["group"] == group
+    assert tab.do(which["value"], "stop")[1] == page, "there is nothing to stop any more"
+    assert "Choose a question" in tab.look(looked(), None)[1]
+
+    long = plan_of("dropout.rate=0,0.5", epochs="300")
+    which = changes(tab.begin(None, looked(), long, *controls(tab)))[1]["value"]
+    tab.do(which, "stop")
+    wait_until(lambda: 'data-do="resume"' in str(tab.look(which, None)[1]))
+    assert 'data-do="stop"' in tab.do(which, "resume")[1]
+    tab.do(which, "stop")
 
 
 def test_what_cannot_be_swept_or_is_not_allowed_is_a_sentence(tab, here):
-    for values, assignment, said in (
-        (boxes(tab), None, "Choose a setting"),
-        (
-            boxes(tab, epochs="9", over=["dropout.rate=0,0.5"]),
-            Assignment(max_epochs=3, config=tiny_config()),
-            "9 epochs",
-        ),
-        (boxes(tab, over=["dropout.rate=lin:0:0.9:40"], seeds=10), None, "the page takes at most 300"),
+    for plan, assignment, words in (
+        (plan_of(), None, "Choose a setting"),
+        (plan_of("dropout.rate=0,0.5", epochs="9"), Assignment(max_epochs=3, config=tiny_config()), "9 epochs"),
+        (plan_of("dropout.rate=lin:0:0.9:40", seeds="10"), None, "the page takes at most 300"),
     ):
-        notice, *updates = changes(tab.begin(assignment, "test_accuracy", None, *values))
-        assert 'class="warning"' in notice and said in notice and set(updates) == {None}
+        said, *updates = changes(tab.begin(assignment, looked(), plan, *controls(tab)))
+        assert words in said["said"]["notice"] and set(updates) == {None}
     assert here.stores.own.runs() == []
 
 
@@ -205,33 +224,43 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     page = lab.page
     lab.choose("control-dataset", "Digits")
     lab.tab("Sweep")
+    expect(page.locator("#sweep-base")).to_contain_text("Digits")
     page.locator("#sweep-start").click()
-    expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose a setting")
+    expect(page.locator("#sweep-notice")).to_contain_text("Choose a setting")
     page.get_by_label("Techniques on and off").check()
     expect(page.locator("#sweep-toggles")).to_be_visible()
     page.locator("#sweep-start").click()
-    expect(page.locator("#sweep-notice .warning")).to_contain_text("Choose the techniques")
+    expect(page.locator("#sweep-notice")).to_contain_text("Choose the techniques")
 
     page.get_by_role("button", name="Dropout x weight decay").click()
-    expect(page.locator("#axis-0 input")).to_have_value("Dropout: rate")
-    page.locator("#values-0 textarea, #values-0 input").first.fill("0,0.5")
-    page.locator("#values-1 textarea, #values-1 input").first.fill("0")
-    page.locator("#sweep-seeds .number-control input").fill("1")
-    page.locator("#sweep-images .number-control input").first.fill("60")
-    page.locator("#sweep-epochs .number-control input").first.fill("1")
+    expect(page.locator("#axis-0")).to_have_value("dropout.rate")
+    expect(page.locator("#questions")).to_contain_text("Do two regularizers help more than one?")
+    page.locator("#axis-2").select_option("lr")
+    expect(page.locator("#values-2")).not_to_have_value("")
+    page.locator("#axis-2").select_option("")
+    page.locator("#values-0").fill("0,0.5")
+    page.locator("#values-1").fill("0")
+    page.get_by_label("Seeds").fill("many")
+    expect(page.locator("#sweep-seeds .refused")).to_contain_text("must be a whole number")
+    page.get_by_label("Seeds").fill("1")
+    page.locator("#sweep-images input").fill("60")
+    page.locator("#sweep-epochs input").fill("1")
+    expect(page.locator("#sweep-seeds .refused")).to_be_empty()
     expect(page.locator("#sweep-price")).to_contain_text("2 runs to train")
     command = re.compile(
         r'python -m reglab sweep .*--epochs 1 .*--seeds 1 --over "dropout\.rate=0,0\.5" --over weight_decay\.strength=0$'
     )
     expect(page.locator("#sweep-command textarea")).to_have_value(command)
+    page.set_viewport_size({"width": 390, "height": 844})  # on a phone, what was pressed comes into sight
     page.locator("#sweep-start").click()
     shown = page.locator("#sweep-page")
+    expect(shown).to_contain_text("of 2 runs finished")
+    expect(page.locator("#sweep-page .so-far")).to_be_in_viewport()
     expect(shown).to_contain_text("2 of 2 runs finished", timeout=120_000)
     visitor.may_fail = LEFT
     page.reload()
     lab.tab("Sweep")
     expect(shown).to_contain_text("2 of 2 runs finished")
-    page.set_viewport_size({"width": 390, "height": 844})  # on a phone
     expect(shown).to_be_visible()
     assert lab.sideways() == 0
     page.set_viewport_size({"width": 1440, "height": 900})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from reglab.cli.options import json_option, load_with_progress, matching, runs_option, stop_on_signals, store_of
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, cause
+from reglab.numbers import number, percent, points
 
 if TYPE_CHECKING:
     from reglab.teaching.sheet import Finding, Sheet
@@ -111,6 +112,6 @@ def _line(file: str, found: Sheet | None, findings: Sequence[Finding]) -> str:
     if found is None:
         return f"{file:<32} {verdict}{more}"
     r, p = found.result, found.prediction
-    off = f"  predicted {p.value * 100:.1f} and came {found.came() * 100:.1f}" if p is not None else ""
-    numbers = f"test {r.test_accuracy:.1%}  gap {r.gap * 100:.1f} points{off}"
+    off = f"  predicted {number(p.value * 100)} and came {number(found.came() * 100)}" if p is not None else ""
+    numbers = f"test {percent(r.test_accuracy)}  gap {points(r.gap)}{off}"
     return f"{found.name or Path(file).name:<32} {found.run}  {numbers}  {verdict}{more}"

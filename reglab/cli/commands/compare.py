@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reglab.cli.options import json_option, runs_option, store_of
 from reglab.errors import ConfigError, cause
+from reglab.numbers import percent
 
 ABOUT = "put runs side by side and say whether the difference is real"
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     for note in told.notes:
         print(note, file=sys.stderr)
     if args.target is not None:
-        print(f"\nUntil {args.target:.0%} validation accuracy ({args.axis}):")
+        print(f"\nUntil {percent(args.target, 0)} validation accuracy ({args.axis}):")
         for group in told.groups:
             print(f"  {group.label}: {curves.soon(curves.reached(group, args.target, args.axis))}")
     return 0

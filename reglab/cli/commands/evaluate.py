@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 from reglab.cli.options import checkpoint, json_option, runs_option, tenths
+from reglab.numbers import percent
 
 ABOUT = "measure a trained network on all validation and test images"
 
@@ -40,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
     low, high = found.interval
     told = {
         "data": f"{source.title} ({found.revision[:12]}), {found.test_images:,} test images",
-        "accuracy": f"{found.accuracy:.1%}, 95% interval {low:.1%} to {high:.1%}",
+        "accuracy": f"{percent(found.accuracy)}, 95 % interval {percent(low)} to {percent(high)}",
         "loss": f"{found.loss:.4f}",
         "calibration error": f"{found.ece:.3f}, and {found.ece_calibrated:.3f} at temperature {found.temperature:.2f}",
         "calibrated on": f"the {found.val_images:,} validation images of seed {run.config.seed}",
     }
-    classes = {name: "-" if share is None else f"{share:6.1%}" for name, share in found.per_class.items()}
+    classes = {name: "-" if share is None else percent(share) for name, share in found.per_class.items()}
     width = max(map(len, [*told, *classes]))
     print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
     for part in (told, classes):

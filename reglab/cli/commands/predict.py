@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reglab.cli.options import checkpoint, json_option, matching, runs_option
 from reglab.errors import ConfigError, cause
+from reglab.numbers import percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
 def _in_words(image: str, answer: Answer, top: int, passes: int) -> Iterator[str]:
     """The likeliest classes in a line, and what there is to say about them."""
     spread = dict(zip(answer.classes, answer.spread, strict=True)) if answer.spread else {}
-    shown = [f"{label} {p:.1%}" + (f" ± {spread[label]:.1%}" if spread else "") for label, p in answer.top(top)]
+    shown = [
+        f"{label} {percent(p)}" + (f" ± {percent(spread[label])}" if spread else "") for label, p in answer.top(top)
+    ]
     yield f"{image}: {', '.join(shown)}"
     if passes and not spread:
         yield "  This network has no dropout to leave on: there is no spread."

@@ -17,6 +17,7 @@ from reglab.cli.options import (
     told_of_each,
 )
 from reglab.errors import ConfigError
+from reglab.numbers import percent
 
 if TYPE_CHECKING:
     from reglab.experiments.experiment import Experiment
@@ -85,7 +86,7 @@ def _train(args: argparse.Namespace, experiment: Experiment, store: Store, cost:
         print(f"{experiment.group}: {cost}", flush=True)
 
     def number(summary: Mapping[str, Any]) -> str:
-        return f"test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
+        return f"test {percent(summary['test_accuracy'])}" if "test_accuracy" in summary else ""
 
     stop, ended = stop_on_signals(), told_of_each(len(experiment.configs), args.json, number)
     runs = local.train(experiment, store, ended=ended, stop=stop)

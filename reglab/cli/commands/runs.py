@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reglab.cli.options import json_option, runs_option, store_of
+from reglab.numbers import percent
 
 ABOUT = "list the runs of this machine and the networks in checkpoints/"
 
@@ -38,10 +39,9 @@ def _in_a_line(s: Mapping[str, Any]) -> str:
     from reglab.runs.times import instant, local
 
     accuracies = [
-        f"{split} {f'{s[key]:.1%}' if key in s else '-':>6}"
+        f"{split} {percent(s[key]) if key in s else '-':>7}"
         for split, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))
     ]
-    what = f"{s['run']:<32} {s['status']:<12} {s.get('dataset', ''):<10} {s.get('model', ''):<10}"
     began = instant(s.get("created"))
     when = f"  {local(began) if began else '':<23}"
-    return f"{what} {' '.join(accuracies)}{when}  {' '.join(s.get('regularizers', {})) or 'plain'}"
+    return f"{s['run']:<24} {s['status']:<12} {' '.join(accuracies)}{when}  {s['name']}"

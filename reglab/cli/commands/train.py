@@ -21,6 +21,7 @@ from reglab.cli.options import (
     track_option,
 )
 from reglab.errors import ConfigError, RunError
+from reglab.numbers import number, percent
 
 if TYPE_CHECKING:
     from reglab.runs.run import Run
@@ -129,12 +130,12 @@ def _in_lines(began: float) -> Callable[[Run, Event], None]:
             case Started():
                 print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
                 print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
-                print(" epoch  train loss   acc     val loss   acc       gap   images/s    time")
+                print(" epoch  train loss    acc     val loss    acc       gap   images/s    time")
             case Epoch():
                 speed = run.last_timing().get("images_per_second", 0)
                 print(
-                    f"{event.epoch:>6}  {event.train_loss:>10.4f} {event.train_accuracy:>6.1%}  {event.val_loss:>9.4f}"
-                    f" {event.val_accuracy:>6.1%}  {event.gap * 100:>5.1f} pt  {speed:>9,.0f}"
+                    f"{event.epoch:>6}  {event.train_loss:>10.4f} {percent(event.train_accuracy):>7}  {event.val_loss:>9.4f}"
+                    f" {percent(event.val_accuracy):>7}  {number(event.gap * 100):>5} pt  {speed:>9,.0f}"
                     f"  {time.monotonic() - began:>5.0f}s",
                     flush=True,
                 )
@@ -151,8 +152,8 @@ def _in_words(summary: dict[str, Any]) -> str:
     for which in ("last", "best"):
         e = summary[which]
         lines.append(
-            f"{which + ' epoch':12}{e['epoch']:>6}{e['train_accuracy']:>9.1%}{e['val_accuracy']:>9.1%}"
-            f"{e['test_accuracy']:>9.1%}{e['gap'] * 100:>7.1f} pt{e['ece']:>9.3f}"
+            f"{which + ' epoch':12}{e['epoch']:>6}{percent(e['train_accuracy']):>9}{percent(e['val_accuracy']):>9}"
+            f"{percent(e['test_accuracy']):>9}{number(e['gap'] * 100):>7} pt{e['ece']:>9.3f}"
         )
     stands_by = [f"The run stands by its {summary['reported']} epoch."]
     return "\n".join([*lines, *stands_by, *([summary["reason"]] if summary.get("reason") else [])])

@@ -13,6 +13,7 @@ from reglab.experiments.stats import many
 from reglab.experiments.stats.differences import FEW, LEVEL, Difference
 from reglab.experiments.stats.intervals import CONFIDENCE, Interval
 from reglab.experiments.stats.late import special
+from reglab.numbers import between, number, percent
 
 POWER = 0.8  # of the look that is advised, for a difference as large as the one seen
 MOST_SEEDS = 100  # a difference that needs more of them is too small to matter here
@@ -80,12 +81,12 @@ def power(d: Difference, n: int) -> float:
 
 
 def verdict(d: Difference, unit: str = "points", digits: int = 1) -> str:
-    """A plain sentence: "+3.1 points, 95 % [1.9, 4.3], 5 seeds: real."."""
-    what = f"{d.mean:+.{digits}f} {unit}".rstrip()
+    """A plain sentence: "+3.1 points, 95 % interval 1.9 to 4.3, 5 seeds: real."."""
+    what = f"{number(d.mean, digits, signed=True)} {unit}".rstrip()
     if d.low is None or d.high is None:
         return f"{what}, one seed: an anecdote. Run at least two more seeds."
     seeds = f"{d.n} seeds" if d.paired else f"at least {d.n} runs a side, not paired"
-    said = f"{what}, 95 % [{d.low:.{digits}f}, {d.high:.{digits}f}], {seeds}"
+    said = f"{what}, 95 % interval {between(d.low, d.high, digits)}, {seeds}"
     rope = ROPE if unit == "points" else None
     told = word(d, rope)
     if told == REAL and is_equal(d, rope):
@@ -103,7 +104,7 @@ def _open(d: Difference, told: str) -> str:
         return "likely, but not shown" if told == LIKELY else f"not shown with {d.n} seeds"
     if (n := seeds_in_all(d)) is None:
         return f"{told}; {MOST_SEEDS} seeds would not show so small a difference{_test_set(d)}"
-    return f"{told}; run {n} seeds in all ({POWER:.0%} power) and decide then".replace("%", " %")
+    return f"{told}; run {n} seeds in all ({percent(POWER, 0)} power) and decide then"
 
 
 def _test_set(d: Difference) -> str:

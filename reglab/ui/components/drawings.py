@@ -11,7 +11,8 @@ from reglab.ui.views.templates import render
 
 # Gradio takes a template for a JavaScript string in which `${...}` is code.
 NO_CODE = str.maketrans({character: f"&#{ord(character)};" for character in "`$\\{"})
-PRESS = (Path(__file__).parent.parent / "static" / "press.js").read_text("utf-8")
+STATIC = Path(__file__).parent.parent / "static"
+PRESS, COPY = ((STATIC / name).read_text("utf-8") for name in ("press.js", "copy.js"))
 
 
 def without_code(template: str, **values: Any) -> str:

@@ -53,7 +53,7 @@ class Access:
         if not self.may_see(visitor, run):
             raise unknown(run.id, run.path.parent)
         raise ForbiddenError(
-            f"Run {run.name} is somebody else's, so you can look at it but not change it: train one of your own."
+            f"Run “{run.name}” is somebody else's, so you can look at it but not change it: train one of your own."
         )
 
 

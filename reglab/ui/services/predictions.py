@@ -21,6 +21,7 @@ from reglab.jobs.decoder import Decoder
 from reglab.jobs.isolation import IsolatedProcess, Lanes
 from reglab.jobs.turns import address_of
 from reglab.models import pretrained
+from reglab.numbers import percent
 from reglab.publishing import model_card
 from reglab.runs.run import Run
 from reglab.teaching.links import offered
@@ -70,9 +71,8 @@ class Predictions:
                 continue
             for run in self.stores.open([summary["run"]]):
                 if (run.path / "model.safetensors").exists():
-                    test = f" · test {summary['test_accuracy']:.1%}" if "test_accuracy" in summary else ""
-                    what = f"{summary['name']} · {run.config.title()} · {run.config.recipe()}{test}"
-                    choices.append((what, run.id))
+                    test = f" · test {percent(summary['test_accuracy'])}" if "test_accuracy" in summary else ""
+                    choices.append((f"{summary['name']}{test}", run.id))
         return choices
 
     def predict(self, picture: str | None, run: Run) -> dict[str, float]:
@@ -146,7 +146,7 @@ class Predictions:
         most = limits.run_minutes if address else None  # of the host nothing is limited
         with self._evaluating:
             if run.id in self.evaluating:
-                raise RunError(f"Run {run.name} is being evaluated already: wait for that.")
+                raise RunError(f"Run “{run.name}” is being evaluated already: wait for that.")
             if most and address in self.evaluating.values():
                 raise BusyError("You have an evaluation under way already: wait for it before you ask for another.")
             self.evaluating[run.id] = address
@@ -159,7 +159,7 @@ class Predictions:
                     self.evaluations.close()  # it has done its work and need not sit in memory
         if not mistakes.is_ready(run):
             raise RunError(
-                f"Run {run.name} was evaluated, but nothing can be kept in its folder: free some disk space, or copy it to"
+                f"Run “{run.name}” was evaluated, but nothing can be kept in its folder: free some disk space, or copy it to"
                 " where it can be written."
             )
 
@@ -189,7 +189,9 @@ def weights_stamp(run: Run) -> tuple[int, int]:
     try:
         facts = (run.path / "model.safetensors").stat()
     except OSError:
-        raise RunError(f"Run {run.name} has no weights yet: wait for its first epoch, or choose another run.") from None
+        raise RunError(
+            f"Run “{run.name}” has no weights yet: wait for its first epoch, or choose another run."
+        ) from None
     return facts.st_size, facts.st_mtime_ns
 
 

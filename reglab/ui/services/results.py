@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from reglab.config import RunConfig
+from reglab.config import RunConfig, described
 from reglab.errors import ConfigError
 from reglab.experiments import compare, grid, reproduce
 from reglab.experiments.compare import Comparison
@@ -65,18 +65,13 @@ class Results:
         return told
 
     def _row(self, run: Run, s: Mapping[str, Any], whose: str) -> dict[str, Any]:
-        """The id that a run was given tells nobody anything, so one without a name is called by what it is."""
-        name, about = s["name"], s.get("reason", "")
-        if s["status"] != "unreadable":
-            config = _config(run)
-            is_named = name != run.id or self.stores.is_shipped(run) or not _was_made_here(run)
-            about = f"{config.title()} · {config.recipe()}" if is_named else config.title()
-            name = name if is_named else f"{config.model}, {config.recipe()}"
+        """`what` it is, is the same for every seed."""
+        is_read = s["status"] != "unreadable"
+        what = described(_config(run).model_copy(update={"seed": 0})) if is_read else s.get("reason", "")
         whose = "shipped example" if self.stores.is_shipped(run) else whose
         numbers = {"val": s.get("val_accuracy"), "gap": s.get("gap"), "seed": s.get("seed")}
-        return {
-            "id": run.id, "name": name, "about": about, "whose": whose, "status": s["status"], "when": s.get("created"),
-        } | numbers  # fmt: skip
+        told = {"id": run.id, "name": s["name"], "what": what, "whose": whose, "status": s["status"]}
+        return told | {"when": s.get("created")} | numbers
 
     # ---- sweeps
     def sweeps(self) -> list[tuple[str, str]]:
@@ -207,12 +202,6 @@ def _age(s: Mapping[str, Any]) -> tuple[str, str]:
 def _is_named(store: Store, group: str) -> bool:
     """Whether people know the group by its name, which never changes."""
     return Experiment.read(store, group).is_named
-
-
-@lru_cache(maxsize=2_000)
-def _was_made_here(run: Run) -> bool:
-    """Whether its folder has the id that it was made with; a copy is called as somebody wanted to."""
-    return bool(run.described.get("run") == run.id)
 
 
 @lru_cache(maxsize=2_000)

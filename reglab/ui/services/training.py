@@ -98,6 +98,10 @@ class Training:
         told = [s for s in index.summaries(self.stores.own) if s.get("group") == group and s["status"] != "finished"]
         self.stop(self.stores.of_one(self.stores.open(s["run"] for s in told), lambda run: run))
 
+    def resume_group(self, group: str) -> list[Run]:
+        """Go on with what was stopped or broken off of the visitor's own runs under this name. Raises as `start`."""
+        return self.start(Experiment.read(self.stores.mine, group))
+
     def resume(self, run: Run) -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
         self.access.check(self.visitor, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reglab.experiments.grid import UNTIL, Cell
+from reglab.numbers import NOTHING
 
 
 def ids(cell: Cell) -> str:
@@ -24,4 +25,4 @@ def why_empty(cell: Cell, metric: str) -> str:
             return "failed" if failed else words
     if states["finished"] and metric in UNTIL:
         return "never"
-    return "pruned" if states["pruned"] else "-" if states["finished"] else "stopped"
+    return "pruned" if states["pruned"] else NOTHING if states["finished"] else "stopped"

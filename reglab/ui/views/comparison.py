@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reglab.colours import role
-from reglab.experiments import curves, figures, tables
+from reglab.config import listed
+from reglab.experiments import curves, figures, labels, tables
 from reglab.experiments.compare import METRICS, Comparison
 from reglab.ui.views import plane
 from reglab.ui.views.templates import render
@@ -40,7 +41,7 @@ def page(
         head=head,
         rows=[(role(place), row[0], row[1:]) for place, row in enumerate(body)],
         title=comparison.baseline.config.title(),
-        differing=", ".join(comparison.differing),
+        differing=listed([labels.title(name) for name in comparison.differing]) if comparison.differing else "",
         notes=comparison.notes,
         speed=_speed(comparison, target, axis) if target else None,
     )

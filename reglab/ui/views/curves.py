@@ -10,11 +10,11 @@ from reglab.colours import ROLES
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import same_but_for_regularizers
+from reglab.numbers import NOTHING, percent, points
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
 from reglab.training.events import Epoch
-from reglab.ui.views.numbers import points
 
 POINTS = 300  # a curve; more would cost time and show nothing
 
@@ -65,7 +65,9 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
     noisy = any(config.label_noise for config in configs)
     if noisy:
         chart["memorised"] = [
-            {"run": n, "value": e.memorised, "text": f"{e.memorised:.0%}"} for n, e in latest if e.memorised is not None
+            {"run": n, "value": e.memorised, "text": percent(e.memorised, 0)}
+            for n, e in latest
+            if e.memorised is not None
         ]
     chart["diagnosis"] = [{"run": n} | _diagnosis(view).to_json() for n, view in enumerate(shown)]
     ended = [(n, view.summary()) for n, view in enumerate(shown) if view.status == "finished"]
@@ -85,8 +87,7 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     """
     own = {view.run.id: view.name for view in views}
     if len(views) == 1:
-        [(key, name)] = own.items()
-        return None if name == key else own
+        return own if views[0].is_named else None
     configs = [config for view in views if (config := config_of(view.run))]
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
@@ -151,7 +152,7 @@ def _preparing(timing: Mapping[str, Any]) -> str | None:
     """How far something is that has to be there before training begins: `features 40%`."""
     if not timing.get("preparing") or not timing.get("of"):
         return None
-    return f"{timing['preparing']} {timing.get('done', 0) / timing['of']:.0%}"
+    return f"{timing['preparing']} {percent(timing.get('done', 0) / timing['of'], 0)}"
 
 
 def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[str, str]:
@@ -204,19 +205,22 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
     for n, s in ended:
         cells = [
             shown[n]["name"],
-            f"{s['train_accuracy']:.1%}",
-            f"{s['val_accuracy']:.1%}",
-            f"{s['test_accuracy']:.1%}",
+            percent(s["train_accuracy"]),
+            percent(s["val_accuracy"]),
+            percent(s["test_accuracy"]),
             points(s["gap"]),
             f"{s['ece']:.3f}",
         ]
         rows.append(
-            {"run": n, "cells": cells + ([f"{s['memorised']:.0%}" if "memorised" in s else "-"] if noisy else [])}
+            {
+                "run": n,
+                "cells": cells + ([percent(s["memorised"], 0) if "memorised" in s else NOTHING] if noisy else []),
+            }
         )
     caption = "After the last epoch" if all(s["reported"] == "last" for _, s in ended) else "As each run reports itself"
     images = ended[0][1].get("test_images", 0)
     best = ", ".join(
-        f"{shown[n]['name']} {s['best']['test_accuracy']:.1%} (epoch {s['best']['epoch']})" for n, s in ended
+        f"{shown[n]['name']} {percent(s['best']['test_accuracy'])} (epoch {s['best']['epoch']})" for n, s in ended
     )
     return {
         "columns": columns,

@@ -11,9 +11,9 @@ from math import ceil
 
 from reglab.analysis.mistakes import OF_A_CELL, Answered, Mistakes, in_table
 from reglab.analysis.preview import Picture
+from reglab.numbers import percent, sure
 from reglab.runs.run import Run
 from reglab.ui.views.histograms import Shown, reliability
-from reglab.ui.views.numbers import percent, sure
 from reglab.ui.views.preview import Figure, figures
 from reglab.ui.views.templates import render
 

@@ -11,6 +11,7 @@ from reglab.errors import ConfigError
 from reglab.experiments.compare import Metric
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Grid
 from reglab.experiments.stats import Effect
+from reglab.numbers import between, number
 from reglab.regularizers import CATALOGUE
 
 
@@ -75,10 +76,10 @@ def _row(e: Effect, m: Metric, far: float, cost: str) -> _Row:
 
 
 def _effect(e: Effect, m: Metric) -> str:
-    within = "" if e.low is None or e.high is None else f", 95 % [{e.low:.{m.digits}f}, {e.high:.{m.digits}f}]"
+    within = "" if e.low is None or e.high is None else f", 95 % interval {between(e.low, e.high, m.digits)}"
     unit = f" {m.unit}" if m.unit else ""
     word = f": {e.word}" if e.word else ""
-    return f"{e.mean:+.{m.digits}f}{unit}{within}, {e.n} runs{word}"
+    return f"{number(e.mean, m.digits, signed=True)}{unit}{within}, {e.n} runs{word}"
 
 
 def _costs(grid: Grid) -> dict[str, str]:
@@ -90,8 +91,8 @@ def _costs(grid: Grid) -> dict[str, str]:
         return {}
     told = {}
     for key, cost in seconds.items():
-        each = f", {cost / points[key]:.1f} s for each point" if points.get(key, 0) >= 0.1 and cost > 0 else ""
-        told[key] = f"; {cost:+.1f} s of training{each}"
+        each = f", {number(cost / points[key])} s for each point" if points.get(key, 0) >= 0.1 and cost > 0 else ""
+        told[key] = f"; {number(cost, signed=True)} s of training{each}"
     return told
 
 
@@ -108,7 +109,7 @@ def _pairs(
             return None
         words = f"{CATALOGUE[key].title} with {CATALOGUE[other].title}: {_effect(e, m)}"
         role = "b" if e.mean >= 0 else "a"
-        return _Pair(role, f"{abs(e.mean) / far * 100:.0f}", f"{e.mean:+.{m.digits}f}", words)
+        return _Pair(role, f"{abs(e.mean) / far * 100:.0f}", number(e.mean, m.digits, signed=True), words)
 
     return [
         (CATALOGUE[key].title, [pair(key, other) if j > i else None for j, other in enumerate(keys[1:], 1)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, Axis, Cell, Grid
 from reglab.experiments.stats import Interval
+from reglab.numbers import number
 from reglab.ui.views.cells import ids, why_empty
 
 
@@ -53,9 +54,9 @@ def _button(cell: Cell, metric: str, i: Interval | None, low: float, high: float
     if i is None:
         said, more, share = why_empty(cell, metric), "", 0.0
     else:
-        said, share = f"{i.mean:.{m.digits}f}", (i.mean - low) / (high - low) if high > low else 0.5
+        said, share = number(i.mean, m.digits), (i.mean - low) / (high - low) if high > low else 0.5
         wanted = len(cell.runs)
-        more = f"± {(i.high - i.mean):.{m.digits}f}" if i.high is not None else ""
+        more = f"± {number(i.high - i.mean, m.digits)}" if i.high is not None else ""
         more += f" n = {i.n}" if i.n == wanted else f" {i.n} of {wanted}"
     words = f"{cell.label}: {said} {more}{', the chosen one' if is_chosen else ''}".strip()
     return _Button(said, more, f"{share * 100:.0f}", words, ids(cell), is_chosen)

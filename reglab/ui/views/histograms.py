@@ -9,7 +9,7 @@ from typing import Any
 
 from reglab.analysis.inside import CONFIDENCE_BINS
 from reglab.experiments.figures import nice
-from reglab.ui.views.numbers import percent
+from reglab.numbers import between, counted, percent
 
 WIDE, TALL, SQUARE = 320, 196, 228  # of a drawing, about the pixels it gets; a reliability diagram is nearly square
 LEFT, RIGHT, TOP, BOTTOM = 40, 320 - 12, 8, 34  # of the plane; the last is the room below it
@@ -105,7 +105,7 @@ def confidences(run: Shown, runs: Sequence[Shown]) -> Drawing:
     images, seen = run.look["images"], run.look["confidences"]
     bars = []
     for n in range(CONFIDENCE_BINS):
-        bound = f"{n / CONFIDENCE_BINS:.0%} to {(n + 1) / CONFIDENCE_BINS:.0%} sure"
+        bound = f"{between(100 * n / CONFIDENCE_BINS, 100 * (n + 1) / CONFIDENCE_BINS, 0)} % sure"
         for kind, sign in (("right", -1), ("wrong", 1)):
             far = middle + sign * seen[kind][n] / images * scale
             words = f"{bound}: {seen[kind][n]:,} {kind} of {images:,}"
@@ -176,7 +176,9 @@ def reliability(run: Shown) -> Reliability:
     for n, b in enumerate(bins):
         if not b["count"]:
             continue
-        told.append(f"{b['confidence']:.0%} sure, {b['accuracy']:.0%} right, {b['count']:,} images")
+        told.append(
+            f"{percent(b['confidence'], 0)} sure, {percent(b['accuracy'], 0)} right, {counted(b['count'], 'image')}"
+        )
         x, end = _across(n / len(bins)), _across((n + 1) / len(bins))
         opacity = 0.3 + 0.7 * (b["count"] / most) ** 0.5
         bars.append(_bar("right", x, end, up(b["accuracy"]), bottom, told[-1], opacity))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reglab.analysis.inside import NEAR_ZERO, RELATIVELY_ZERO
+from reglab.numbers import percent
 from reglab.ui.views.histograms import Drawing, Reliability, Shown, confidences, logits, reliability
-from reglab.ui.views.numbers import percent
 from reglab.ui.views.templates import render
 
 

@@ -1,7 +1,7 @@
 """A publication as a page: its numbers beside ours, what it claims, and what each recipe has shown so far.
 
-The templates are `reproduction.html` and `recipe.html`. What came of a recipe is told as `reproduce.to_json` tells it, so that
-what was recorded with this project and what was trained here look the same.
+The templates are `reproduction.html` and, for each recipe in it, `recipe.html`. What came of a recipe is told as
+`reproduce.to_json` tells it, so that what was recorded with this project and what was trained here look the same.
 """
 
 from __future__ import annotations
@@ -40,30 +40,47 @@ def _badge(standing: Standing) -> _Badge:
     return _Badge(verdict, KINDS[verdict], MEANS[verdict])
 
 
-def page(publication: Publication, standings: Mapping[str, Standing]) -> str:
-    """The head, the table and the claims; `standings` has both recipes by name."""
+@dataclass(frozen=True)
+class _Recipe:
+    """One of the two recipes: what it gives up, its verdict, the command of all of it, and those of its rows."""
+
+    key: str
+    title: str
+    words: str
+    gives_up: str
+    badge: _Badge
+    standing: Standing
+    seeds: int
+    command: str
+    commands: Mapping[str, str]
+
+
+def page(publication: Publication, standings: Mapping[str, Standing], can_stop: bool = False) -> str:
+    """The head, the recipes, the table and the claims; `standings` has both recipes by name."""
     return render(
         "reproduction.html",
         publication=publication,
         paper=linked(publication.paper),
         status=STATUS[publication.status],
-        recipes=[(RECIPES[name], _badge(each)) for name, each in standings.items()],
+        recipes=[_recipe(publication, name, each) for name, each in standings.items()],
+        can_stop=can_stop,
         rows=_rows(standings),
         claims=_claims(standings),
     )
 
 
-def recipe(publication: Publication, name: str, standing: Standing) -> str:
-    """One of the two recipes: what it gives up, its verdict, and the commands of its rows."""
+def _recipe(publication: Publication, name: str, standing: Standing) -> _Recipe:
     own = publication.recipe(name)
-    return render(
-        "recipe.html",
-        title=RECIPES[name].capitalize(),
-        gives_up=own.gives_up,
-        standing=standing,
-        badge=_badge(standing),
-        seeds=own.seeds,
-        commands=publication.commands(name).items(),
+    return _Recipe(
+        name,
+        RECIPES[name].capitalize(),
+        RECIPES[name],
+        own.gives_up,
+        _badge(standing),
+        standing,
+        own.seeds,
+        f"python -m reglab reproduce {publication.key} --{name}",
+        publication.commands(name),
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from reglab.experiments.choice import Choice, choose, warning
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Cell, Grid, state
 from reglab.experiments.stats import Interval
 from reglab.experiments.tables import bounds, number
+from reglab.numbers import NOTHING
 from reglab.runs.cost import clock
 from reglab.ui.views.cells import ids, why_empty
 from reglab.ui.views.factorial import factorial
@@ -27,12 +28,25 @@ LISTED = 60  # cells in the table
 Ranked = Sequence[tuple[Cell, Interval]]  # the cells that have a number, the best first
 
 
-def page(grid: Grid, metric: str = "test_accuracy", told: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The whole page; `told` are the summaries of all runs, for how far the sweep has come."""
+def page(
+    grid: Grid,
+    metric: str = "test_accuracy",
+    told: Sequence[Mapping[str, Any]] = (),
+    can: Literal["", "stop", "resume"] = "",
+    problem: str = "",
+) -> str:
+    """The whole page; `told` are the summaries of all runs, for how far the sweep has come.
+
+    `can`: what can be done with it. `problem`: why what was pressed could not be done.
+    """
     m, ranked, found = METRICS_OF_A_SWEEP[metric], grid.best(metric), choose(grid.cells, metric)
     return render(
         "sweep.html",
+        problem=problem,
         so_far=progress(told),
+        finished=sum(s["status"] == "finished" for s in told),
+        of_runs=len(told),
+        can=can,
         winner=found.parts if found else (),
         title=m.title.capitalize(),
         how_to_read=_how_to_read(grid, metric),
@@ -40,12 +54,17 @@ def page(grid: Grid, metric: str = "test_accuracy", told: Sequence[Mapping[str, 
         nothing_yet=_nothing_yet(grid),
         is_factorial=grid.is_factorial,
         factorial=factorial(grid, metric) if grid.is_factorial else "",
-        columns=("", m.title, "95 %", "seeds", "validation accuracy", "gap (points)", "calibration error"),
+        columns=("", m.title, "95 % interval", "seeds", "validation accuracy", "gap", "calibration error"),
         rows=_rows(grid, metric, ranked),
         warning=warning(metric, len(ranked)),
         cells=len(grid.cells),
         of=grid.config.title(),
     )
+
+
+def nothing(words: str) -> str:
+    """The page before there is a sweep."""
+    return render("nothing.html", words=words)
 
 
 def _drawn(grid: Grid, metric: str, ranked: Ranked, found: Choice | None) -> SweepLine | HeatMap | Parallel | None:
@@ -98,7 +117,7 @@ def winner(grid: Grid, metric: str) -> str:
 def _how_to_read(grid: Grid, metric: str) -> str:
     less = "lower is better" if metric in LESS_IS_BETTER else "higher is better"
     if len(grid.axes) == 2:
-        return f"The mean over the seeds; darker is more, {less}. Press a cell to see its curves."
+        return f"The mean over the seeds; the stronger the color, the higher the number, and {less}. Press a cell to see its curves."
     if len(grid.axes) == 1:
         return f"The mean over the seeds, {less}; the band reaches from the lowest to the highest. Values are evenly spaced."
     return f"Each line is one combination; the better ones are drawn stronger ({less}). Press a line to see its curves."
@@ -131,9 +150,9 @@ def _rows(grid: Grid, metric: str, ranked: Ranked) -> list[_Row]:
 
 def _row(cell: Cell, metric: str, i: Interval | None) -> _Row:
     m = METRICS_OF_A_SWEEP[metric]
-    val, gap, ece = (cell.interval(key) for key in ("val_accuracy", "gap", "ece"))
+    beside = [(key, cell.interval(key)) for key in ("val_accuracy", "gap", "ece")]
     told = [
-        number(i.mean, m) if i else why_empty(cell, metric), bounds(i, m) if i else "-", str(i.n if i else 0),
-        f"{val.mean:.1f} %" if val else "-", f"{gap.mean:.1f}" if gap else "-", f"{ece.mean:.3f}" if ece else "-",
+        number(i.mean, m) if i else why_empty(cell, metric), bounds(i, m) if i else NOTHING, str(i.n if i else 0),
+        *(number(told.mean, METRICS_OF_A_SWEEP[key]) if told else NOTHING for key, told in beside),
     ]  # fmt: skip
     return _Row(cell.label, ids(cell), told)

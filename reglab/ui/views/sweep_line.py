@@ -15,10 +15,10 @@ NAMED = 12  # values that are written below the line; of more, every second or t
 
 @dataclass(frozen=True)
 class SweepLine:
-    """The drawing, and what its lines are called: (title, whether it is dashed)."""
+    """The drawing, and what its lines are called: (title, how far below its last point that stands)."""
 
     drawing: plane.Drawing
-    legend: Sequence[tuple[str, bool]]
+    names: Sequence[tuple[str, int]]
     template: str = "sweep_line.html"
 
 
@@ -48,7 +48,8 @@ def sweep_line(grid: Grid, metric: str) -> SweepLine | None:
             "; ".join(said),
         )
     )
-    return SweepLine(drawing, [(title, key != metric) for key, title in titles.items()])
+    above, below = -9, 17
+    return SweepLine(drawing, [(curve.label, below if key == metric else above) for key, curve in curves.items()])
 
 
 def _across(grid: Grid) -> list[float]:

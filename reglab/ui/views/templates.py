@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reglab.numbers import between, count, counted, fixed, number, percent, points, sure
 from reglab.templates import environment
-from reglab.ui.views.numbers import count, fixed, percent, points, sure
 
 FOLDER = Path(__file__).parent.parent / "templates"
-TEMPLATES = environment(FOLDER, {"count": count, "fixed": fixed, "percent": percent, "points": points, "sure": sure})
+FILTERS = (between, count, counted, fixed, number, percent, points, sure)
+TEMPLATES = environment(FOLDER, {write.__name__: write for write in FILTERS})
 
 
 def render(template: str, /, **values: Any) -> str:

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from reglab.ui.page import Listener, Page, Views
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.experiments.reproduce import ReproduceTab
+from reglab.ui.tabs.experiments.published import PublishedTab
 from reglab.ui.tabs.experiments.sweep import SweepTab
 
-VIEWS = (SweepTab, ReproduceTab)
+VIEWS = (SweepTab, PublishedTab)
 
 
 class ExperimentsTab:

@@ -10,11 +10,13 @@ from reglab.errors import PROBLEMS, ConfigError
 from reglab.teaching import cards
 from reglab.teaching.cards import Card
 from reglab.ui.components.controls import preset
+from reglab.ui.components.drawings import drawing
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.learn.contents import entry_of
+from reglab.ui.views.effects import effects_html
 
 FORMULAS: list[dict[str, str | bool]] = [{"left": "$$", "right": "$$", "display": True}]
 HEADINGS = {"see": "What you will see", "helps": "When it helps", "not_helps": "When it does not"}
@@ -23,27 +25,19 @@ HEADINGS = {"see": "What you will see", "helps": "When it helps", "not_helps": "
 class CardPage:
     """A part that a card has nothing for is left out."""
 
-    def __init__(self, lab: Lab, page: Page, opened_entry: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, page: Page, opened: gr.HTML) -> None:
+        """`opened` holds the key of the card."""
         self.lab, self.page = lab, page
-        with gr.Row(elem_classes="head"):
-            head = gr.Markdown(elem_classes="title", elem_id="card-title")
-            self.try_it = gr.Button("Try it", variant="primary", scale=0, min_width=110, elem_id="try-it")
+        head = gr.Markdown(latex_delimiters=FORMULAS, elem_id="card-head")
+        self.try_it = gr.Button("Try it on the Train tab", variant="primary", scale=0, elem_id="try-it")
         self.notice = gr.HTML("", elem_id="card-notice")
-        formula = gr.Markdown(latex_delimiters=FORMULAS, elem_id="formula")
-        with gr.Row(elem_classes="sections"):
-            sections = [gr.Markdown(elem_id=f"card-{part}") for part in cards.SECTIONS]
-        measured = gr.Markdown(elem_id="card-measured")
-        settings = gr.Markdown(elem_id="card-settings")
-        with gr.Row(elem_classes="codes"):
-            codes = [gr.Markdown(elem_id=f"card-{name.lower()}") for name in ("PyTorch", "Keras")]
-        interactions = gr.Markdown(elem_id="card-interactions")
-        notes = gr.Markdown(elem_id="card-notes")
-        self.shown = [
-            *(head, formula, *sections, measured, settings, *codes, interactions, notes),
-            *(self.try_it, self.notice),
-        ]
+        sections = gr.Markdown(elem_id="card-sections")
+        measured = drawing("card-measured")
+        codes = gr.Markdown(elem_id="card-codes")
+        more = gr.Markdown(elem_id="card-more")
+        self.shown = [head, sections, measured, codes, more, self.try_it, self.notice]
         self.tried = [*page.controls.components(), page.tabs, self.notice]
-        self.try_it.click(self.set_up, opened_entry, self.tried, **QUIET)
+        self.try_it.click(self.set_up, opened, self.tried, **QUIET)
 
     def set_up(self, entry: Any) -> list[Any]:
         """The Train tab with this technique alone switched on."""
@@ -55,7 +49,9 @@ class CardPage:
 
     def filled(self, key: str) -> list[Any]:
         """Updates for `shown`."""
-        parts = [gr.update(value=text, visible=bool(text)) for text in parts_of(cards.card(key))]
+        card = cards.card(key)
+        head, sections, codes, more = parts_of(card)
+        parts = [head, sections, effects_html(card.measured), codes, more]
         try:
             cards.alone(key, preset(self.lab.datasets.first()))
         except ConfigError as error:
@@ -64,23 +60,25 @@ class CardPage:
 
 
 def parts_of(card: Card) -> list[str]:
-    """The card in Markdown, piece by piece, in the order of the page."""
+    """The card in Markdown but for what was measured: its head, when it helps, the same elsewhere, and the rest."""
     codes = card.codes()
     notes = "\n\n".join([*card.notes, f"**Paper**: {cards.linked(card.paper)}" if card.paper else ""])
+    formula = f"\n\n$$ {card.formula} $$" if card.formula else ""
     return [
-        f"## {card.title}\n\n{card.idea}",
-        f"$$ {card.formula} $$" if card.formula else "",
-        *(_headed(HEADINGS[part], getattr(card, part)) for part in cards.SECTIONS),
-        _headed("Measured here", card.measured_markdown()),
-        _headed("Settings", card.settings_markdown()),
-        *(
-            _headed(f"In {name}", f"{cards.fenced(codes[name])}\n{told}" if name in codes else "")
-            for name, told in cards.GIVEN.items()
+        f"## {card.title}\n\n{card.idea}{formula}",
+        _joined(*(_headed(HEADINGS[part], getattr(card, part)) for part in cards.SECTIONS)),
+        _joined(*(_headed(f"In {name}", f"{cards.fenced(codes[name])}\n{cards.GIVEN[name]}") for name in codes)),
+        _joined(
+            _headed("Settings", card.settings_markdown()),
+            _headed("Together with others", card.interactions_markdown()),
+            _headed("Notes", notes.strip()),
         ),
-        _headed("Together with others", card.interactions_markdown()),
-        _headed("Notes", notes.strip()),
     ]
 
 
 def _headed(heading: str, text: str) -> str:
-    return f"#### {heading}\n\n{text}" if text else ""
+    return f"### {heading}\n\n{text}" if text else ""
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(filter(None, parts))

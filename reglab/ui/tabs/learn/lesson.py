@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from reglab import data
-from reglab.config import RunConfig
+from reglab.config import RunConfig, on_screen
 from reglab.config.numbers import read
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.outcome import Outcome
@@ -16,88 +16,78 @@ from reglab.runs.run import Run
 from reglab.teaching import cards, lessons
 from reglab.teaching.lessons import LESSONS, Lesson, Question
 from reglab.ui.components.chart import lab_chart
-from reglab.ui.components.controls import unchecked
+from reglab.ui.components.drawings import drawing
 from reglab.ui.components.events import QUIET, skipped
-from reglab.ui.components.number import number, text_of
+from reglab.ui.components.form import form, typed_in
+from reglab.ui.components.number import text_of
 from reglab.ui.components.stamps import stamp_box, stamp_of
-from reglab.ui.components.visitor import warning
-from reglab.ui.page import TICK, Page
+from reglab.ui.page import TICK
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.learn.contents import first_lesson, lesson_of
+from reglab.ui.tabs.learn.contents import lesson_of
 from reglab.ui.tabs.learn.kept import Kept
 from reglab.ui.views import curves
+from reglab.ui.views.templates import render
 
 EVEN = 50  # percent, where a question is left as it is
 START, AGAIN = "Run the experiment", "Run it again with another seed"
+# Where the page is one column, the curves of what was started are brought into sight.
+IN_SIGHT = """() => matchMedia('(max-width: 899px)').matches && document.querySelector('#lesson-notice[hidden]')
+  && document.querySelector('#lesson-chart').scrollIntoView()"""
 
 
 class LessonPage:
     """The questions of all lessons lie on the page, and those of one are shown: so answers stay while one looks around."""
 
-    def __init__(self, lab: Lab, page: Page, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
+    def __init__(self, lab: Lab, opened: gr.HTML, memory: gr.BrowserState) -> None:
+        """`opened` holds the entry whose page is open."""
         self.lab = lab
         self.stamp = stamp_box()
         self.clock = gr.Timer(TICK, active=False)
         self.intro = gr.Markdown(elem_id="lesson-intro")
-        with gr.Accordion("The exact set-ups", open=False, elem_id="lesson-setups"):
-            self.arms = gr.Markdown(elem_id="lesson-arms")
-        self._lay_out_questions()
-        with gr.Row(elem_id="lesson-go"):
-            self.start = gr.Button(START, variant="primary", elem_id="lesson-start")
-            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="lesson-stop")
-        self.notice = gr.HTML("", elem_id="lesson-notice")
+        self.arms = drawing("lesson-setups")
+        self.form = form("lesson-form", "lesson.html", {}, lessons=LESSONS.values(), even=EVEN)
         self.result = gr.Markdown(elem_id="lesson-result")
-        self.look = gr.Markdown(elem_id="lesson-look")
         self.chart = lab_chart(elem_id="lesson-chart")
-        self.live = [self.stamp, self.start, self.stop, self.arms, self.chart, self.result]
-        self.shown = [self.intro, self.look, *self.forms, self.notice, *self.live, self.clock]
-        self._wire(opened_entry, memory)
+        self.live = [self.stamp, self.form, self.arms, self.chart, self.result]
+        self.shown = [self.intro, *self.live, self.clock]
+        self._wire(opened, memory)
 
-    def _lay_out_questions(self) -> None:
-        self.answers: list[Any] = []  # every question of every lesson, in order
-        self.forms: list[Any] = []
-        for lesson in LESSONS.values():
-            with gr.Column(visible=lesson is first_lesson(), elem_classes="questions") as form:
-                gr.Markdown("#### Predict first")
-                self.answers += [answer_to(lesson, question) for question in lesson.questions]
-            self.forms.append(form)
-
-    def _wire(self, opened_entry: gr.BrowserState, memory: gr.BrowserState) -> None:
-        asked = [opened_entry, memory]
-        self.start.click(
-            self.begin, [*asked, *self.answers], [memory, self.notice, *self.live, self.clock],
-            trigger_mode="once", **QUIET,
-        )  # fmt: skip
-        self.stop.click(self.halt, asked, [self.notice, *self.live], trigger_mode="once", **QUIET)
+    def _wire(self, opened: gr.HTML, memory: gr.BrowserState) -> None:
+        asked = [opened, memory]
+        begun = self.form.submit(
+            self.begin, [*asked, self.form], [memory, *self.live, self.clock], trigger_mode="once", **QUIET
+        )
+        begun.then(None, js=IN_SIGHT)
+        self.form.select(self.halt, asked, self.live, trigger_mode="once", **QUIET)
         self.clock.tick(self.tick, [*asked, self.stamp], [*self.live, self.clock], trigger_mode="once", **QUIET)
 
     # ---- what happens
-    def begin(self, entry: Any, memory: Any, *answers: Any) -> list[Any]:
+    def begin(self, entry: Any, memory: Any, answers: Any) -> list[Any]:
         """Start was pressed: take the answers and train the arms."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         try:
             if self.lab.training.is_live(self._runs(lesson, kept)):
                 raise RunError("This experiment is going on: wait for it, or stop it first.")
-            prediction = lesson.checked(self._named(answers, lesson))
+            prediction = lesson.checked(answers_of(lesson, answers))
             experiment = lesson.experiment(self.lab.datasets.first(), kept.attempt)
             ids = [run.id for run in self.lab.training.start(experiment)]
         except PROBLEMS as error:
-            return [gr.skip(), warning(error), *skipped(self.live), gr.skip()]
+            return [gr.skip(), *self._told(lesson, kept, self._runs(lesson, kept), on_screen(error)), gr.skip()]
         kept = Kept(prediction, ids, kept.attempt + 1)
         told = self._told(lesson, kept, self._runs(lesson, kept))
-        return [kept.into(memory, lesson), "", *told, gr.update(active=True)]
+        return [kept.into(memory, lesson), *told, gr.update(active=True)]
 
     def halt(self, entry: Any, memory: Any) -> list[Any]:
         """Stop was pressed."""
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
-        runs = self._runs(lesson, kept)
+        runs, problem = self._runs(lesson, kept), ""
         try:
             self.lab.training.stop(runs)
         except PROBLEMS as error:
-            return [warning(error), *skipped(self.live)]
-        return ["", *self._told(lesson, kept, runs)]
+            problem = on_screen(error)
+        return self._told(lesson, kept, runs, problem)
 
     def tick(self, entry: Any, memory: Any, before: Any) -> list[Any]:
         """Look again. As on the Train tab, only a look that found nothing new may stop the clock."""
@@ -115,33 +105,31 @@ class LessonPage:
         lesson = lesson_of(entry)
         kept = Kept.of(memory, lesson)
         runs = self._runs(lesson, kept)
-        forms = [gr.update(visible=other is lesson) for other in LESSONS.values()]
-        looked = "\n".join(["#### What to look at", "", *(f"- {line}" for line in lesson.look)])
         intro = introduction(lesson, self._arms(lesson, kept, runs))
-        return [intro, looked, *forms, "", *self._told(lesson, kept, runs), gr.update(active=True)]
+        return [intro, *self._told(lesson, kept, runs), gr.update(active=True)]
 
     def left(self) -> list[Any]:
         """Updates for `shown`: nobody looks, so no need to look for news either."""
         return [*skipped(self.shown[:-1]), gr.update(active=False)]
 
-    def remembered(self, memory: Any) -> list[Any]:
-        """The answers this browser gave last, for all questions."""
-        told = []
+    def remembered(self, memory: Any) -> dict[str, str]:
+        """The answers this browser gave last, to all questions, as the form has them."""
+        told = {}
         for lesson in LESSONS.values():
             prediction = Kept.of(memory, lesson).prediction
             for question in lesson.questions:
                 answer = prediction.get(question.key)
-                shown = answer if question.options else text_of(answer)
-                told.append(shown if question.takes(answer) else gr.skip())
+                if question.takes(answer):
+                    told[field_of(lesson, question)] = str(answer) if question.options else text_of(answer)
         return told
 
-    def _told(self, lesson: Lesson, kept: Kept, runs: Sequence[Run]) -> list[Any]:
+    def _told(self, lesson: Lesson, kept: Kept, runs: Sequence[Run], notice: str = "") -> list[Any]:
         """Updates for `live`: how far the experiment is, and in the end the score."""
         live = self.lab.training.is_live(runs)
+        said = {"lesson": lesson.key, "live": live, "free": not live, "start": AGAIN if kept.attempt else START}
         return [
             self._stamped(lesson, runs),
-            gr.update(interactive=not live, value=AGAIN if kept.attempt else START),
-            gr.update(interactive=live),
+            gr.update(said=said | {"notice": notice}),
             setups(self._arms(lesson, kept, runs)),
             self._chart(lesson, runs),
             result_of(lesson, kept, lessons.outcomes(lesson, runs, self.lab.stores.view), live),
@@ -163,25 +151,23 @@ class LessonPage:
     def _stamped(self, lesson: Lesson, runs: Sequence[Run]) -> str:
         return stamp_of(lesson.key, curves.stamp(self.lab.training.views(runs)))
 
-    def _named(self, answers: Sequence[Any], lesson: Lesson) -> dict[str, Any]:
-        """The answers to one lesson's questions, out of those to all."""
-        every = [(other, question) for other in LESSONS.values() for question in other.questions]
-        mine = [(q, answer) for (other, q), answer in zip(every, answers, strict=True) if other is lesson]
-        return {q.key: answer if q.options else _percent(q, answer) for q, answer in mine}
+
+# ---- answers -----------------------------------------------------------------------------------------------------
+def field_of(lesson: Lesson, question: Question) -> str:
+    """The field of the form in which a question is answered."""
+    return f"{lesson.key}.{question.key}"
+
+
+def answers_of(lesson: Lesson, form: Any) -> dict[str, Any]:
+    """The answers to one lesson's questions, out of the form with all. Raises `ConfigError`."""
+    given = {question: typed_in(form).get(field_of(lesson, question)) for question in lesson.questions}
+    return {q.key: answer if q.options else _percent(q, answer) for q, answer in given.items()}
 
 
 def _percent(question: Question, answer: Any) -> Any:
     """The number that was typed, or the one in the middle where none was. Raises `ConfigError`."""
     value = read(answer, f"The answer to “{question.text}”")
     return EVEN if value is None else value
-
-
-def answer_to(lesson: Lesson, question: Question) -> Any:
-    """The control for an answer; it is checked with the others when the experiment is started."""
-    elem_id = f"answer-{lesson.key}-{question.key}".replace("_", "-")
-    if question.options:
-        return unchecked(gr.Radio(list(question.options), label=question.text, elem_id=elem_id))
-    return number(f"{question.text} (percent)", elem_id, usual=EVEN, slider=(0, 100, 1))
 
 
 # ---- its texts, in Markdown --------------------------------------------------------------------------------------
@@ -192,14 +178,14 @@ def introduction(lesson: Lesson, arms: Mapping[str, RunConfig]) -> str:
         f"**The experiment**: {len(arms)} networks ({first.model}) learn side by side, {first.epochs} epochs each: {names}. "
         f"The pictures are {data.SOURCES[first.dataset].title}; it takes about a minute on two idle cores."
     )
-    return f"## {lesson.title}\n\n{lesson.background}\n\n{experiment}\n\n{cards.linked(lesson.paper)}"
+    look = "\n".join(f"- {line}" for line in lesson.look)
+    about = f"## {lesson.title}\n\n{lesson.background}\n\n{experiment}\n\n{cards.linked(lesson.paper)}"
+    return f"{about}\n\n### What to look at\n\n{look}"
 
 
 def setups(arms: Mapping[str, RunConfig]) -> str:
     """A table of the networks, with their commands."""
-    rows = [f"| {name} | {c.title()} | {c.recipe()} | `{c.command()}` |" for name, c in arms.items()]
-    head = ["| network | learns | regularizers | the same on the command line |", "|---|---|---|---|"]
-    return "\n".join([*head, *rows])
+    return render("setups.html", arms=arms)
 
 
 def result_of(lesson: Lesson, kept: Kept, told: Mapping[str, Outcome], live: bool) -> str:
@@ -213,5 +199,5 @@ def result_of(lesson: Lesson, kept: Kept, told: Mapping[str, Outcome], live: boo
     except ConfigError:  # the browser's memory of the prediction is not whole
         scored = []
     else:
-        scored = [f"#### Your prediction: {score.points} of {score.of} points", *(f"- {s}" for s in score.sentences)]
-    return "\n".join([*scored, "", "#### What these runs have shown", "", *(f"- {s}" for s in lesson.takeaway(told))])
+        scored = [f"### Your prediction: {score.points} of {score.of} points", *(f"- {s}" for s in score.sentences)]
+    return "\n".join([*scored, "", "### What these runs have shown", "", *(f"- {s}" for s in lesson.takeaway(told))])

@@ -1,4 +1,4 @@
-"""The Reproduce tab: its page as text, and as a visitor meets it in a real browser."""
+"""Published results: its page as text, and as a visitor meets it in a real browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from browser import expect
 from conftest import tiny_config
-from pages import changes
+from pages import changes, pressed
 from servers import wait_until
 from test_reproduce import GOOD, TOY, told
 
@@ -23,7 +23,7 @@ from reglab.runs.owner import Visitor
 from reglab.runs.store import Store
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.results import progress_of
-from reglab.ui.tabs.experiments.reproduce import ReproduceTab, paper_of
+from reglab.ui.tabs.experiments.published import PublishedTab, paper_of
 from reglab.ui.views import reproduction
 
 
@@ -52,14 +52,15 @@ def test_the_page_puts_the_published_number_beside_ours_and_says_who_read_it():
 def test_every_publication_has_a_page_before_anything_is_trained(paper):
     nothing = {name: Standing(reproduce.to_json(reproduce.look(paper, name, []))) for name in RECIPES}
     said = words(reproduction.page(paper, nothing))
-    assert said.count("Nothing trained yet.") == len(paper.claims) and said.count("not run yet") == 2
-    budget = words(reproduction.recipe(paper, "budget", nothing["budget"]))
-    assert "Gives up: " in budget and budget.count("python -m reglab train") == len(paper.rows)
+    assert said.count("Nothing trained yet.") == len(paper.claims) and said.count("not run yet") == 4
+    assert "Gives up: " in said and said.count("python -m reglab train") == 2 * len(paper.rows)
+    for name in RECIPES:
+        assert f"python -m reglab reproduce {paper.key} --{name}" in said
 
 
 def test_a_recipe_tells_its_verdict_its_price_and_how_far_it_is():
     told_of = {"price": "2 runs to train.", "progress": "1 of 4 runs are finished.", "source": "Recorded long ago."}
-    said = words(reproduction.recipe(TOY, "budget", shown(**told_of)["budget"]))
+    said = words(reproduction.page(TOY, shown(**told_of)))
     assert "same direction" in said and "One epoch instead of two." in said
     assert all(sentence in said for sentence in told_of.values())
 
@@ -71,9 +72,8 @@ def test_one_seed_is_called_one_seed():
 
 def test_what_is_written_elsewhere_stays_text():
     hostile = replace(TOY, title="<img src=x onerror=alert(1)>", setting="<script>")
-    page = reproduction.page(hostile, shown()) + reproduction.recipe(
-        hostile, "full", Standing(reproduce.to_json(told({})), "<script>", "<script>", "<script>")
-    )
+    told_of = Standing(reproduce.to_json(told({})), "<script>", "<script>", "<script>")
+    page = reproduction.page(hostile, {"budget": shown()["budget"], "full": told_of})
     assert "<img" not in page and "<script" not in page
 
 
@@ -115,38 +115,44 @@ def test_progress_names_the_run_that_is_trained(store):
 
 # ---- the tab, without a page -------------------------------------------------------------------------------------
 def test_a_publication_is_shown_begun_and_stopped(here, laid_out):
-    tab = laid_out(ReproduceTab)
+    tab = laid_out(PublishedTab)
 
     def parts(updates: list[Any]) -> dict[str, Any]:
-        names = ("page", "budget", "full", "run budget", "run full", "stop", "stamp", "known", "clock")
-        return dict(zip(names, changes(updates), strict=True))
+        return dict(zip(("page", "stamp", "known", "clock"), changes(updates), strict=True))
+
+    def buttons(page: str) -> list[str]:
+        return re.findall(r'data-do="(\w+)"(?: data-recipe="(\w+)")?', page)
 
     before = parts(tab.show("label_smoothing"))
     assert "86.8 %" in words(before["page"]) and before["known"] == []
-    assert before["run budget"] == before["run full"] == {"interactive": True}
-    assert before["stop"] == {"interactive": False} and before["clock"] == {"active": False}
-    notice, *commands = changes(tab.choose("label_smoothing"))[:3]
-    assert notice == "" and commands == [f"python -m reglab reproduce label_smoothing --{r}" for r in RECIPES]
-    assert "89.31 %" in words(tab.choose("nothing")[3])
+    assert buttons(before["page"]) == [("run", "budget"), ("run", "full")] and before["clock"] == {"active": False}
+    key, notice, page, *_ = changes(tab.choose(pressed(entry="label_smoothing")))
+    assert (key, notice, page) == ("label_smoothing", "", before["page"])
+    assert "89.31 %" in words(tab.choose(pressed(entry="nothing"))[2])
 
-    notice, *updates = tab.begin("budget", "label_smoothing")
+    notice, *updates = tab.press("label_smoothing", pressed(do="run", recipe="budget"))
     begun = parts(updates)
-    assert notice == "" and "0 of 10 runs are finished" in words(begun["budget"])
+    assert notice == "" and "0 of 10 runs are finished" in words(begun["page"])
     assert len(begun["known"]) == len(here.stores.own.runs()) == 10 and begun["stamp"] != before["stamp"]
-    assert begun["run budget"] == {"interactive": False} and begun["run full"] == {"interactive": True}
-    assert begun["stop"] == {"interactive": True} and begun["clock"] == {"active": True}
+    assert buttons(begun["page"]) == [("stop", ""), ("run", "full")] and begun["clock"] == {"active": True}
     tab.lab = here.seen_by(Visitor("somebody else's key"))
-    assert parts(tab.show("label_smoothing"))["stop"] == {"interactive": False}, "on this page nothing was begun"
+    assert ("stop", "") not in buttons(parts(tab.show("label_smoothing"))["page"]), "on this page nothing was begun"
     tab.lab = here
-    halted = parts(tab.halt("label_smoothing"))
+    halted = parts(tab.press("label_smoothing", pressed(do="stop"))[1:])
     wait_until(
         lambda: not here.training.is_live(here.results.open(begun["known"])),
         "still live after Stop",
         more=lambda: halted,
     )
     ended = parts(tab.tick("label_smoothing", begun["stamp"], begun["known"]))
-    assert ended["run budget"] == {"interactive": True} and ended["clock"] == {"active": False}
+    assert buttons(ended["page"]) == [("run", "budget"), ("run", "full")] and ended["clock"] == {"active": False}
     assert set(changes(tab.tick("label_smoothing", ended["stamp"], ended["known"]))) == {None}, "nothing new"
+
+
+@pytest.mark.parametrize("data", [{}, {"do": "fly"}, {"do": "run", "recipe": "soup"}, {"copy": "#recipe-command-full"}])
+def test_a_press_that_means_nothing_changes_nothing(data, here, laid_out):
+    assert set(changes(laid_out(PublishedTab).press("cutout", pressed(**data)))) == {None}
+    assert here.stores.own.runs() == []
 
 
 def test_what_cannot_be_begun_is_a_sentence(here, laid_out, monkeypatch):
@@ -154,26 +160,30 @@ def test_what_cannot_be_begun_is_a_sentence(here, laid_out, monkeypatch):
         raise ConfigError("The queue is full.")
 
     monkeypatch.setattr(here.training, "start", full)
-    notice, *updates = changes(laid_out(ReproduceTab).begin("budget", "cutout"))
-    assert "The queue is full." in notice and set(updates) == {None}
+    notice, page, *_ = changes(laid_out(PublishedTab).begin("budget", "cutout"))
+    assert "The queue is full." in notice and 'data-recipe="budget"' in page
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------
 def test_a_visitor_reads_a_publication_begins_to_train_it_and_stops(lab, server):
-    page = lab.page
-    lab.tab("Reproduce")
-    expect(page.locator("#reproduce-page")).to_contain_text("89.31 %")
-    lab.choose("reproduce-chosen", re.compile("Label smoothing"))
-    expect(page.locator("#reproduce-page")).to_contain_text("86.8 %")
-    expect(page.locator("#reproduce-command-budget textarea")).to_have_value(
+    page, shown = lab.page, lab.page.locator("#publication")
+    lab.tab("Published results")
+    expect(shown).to_contain_text("89.31 %")
+    listed = page.locator("#publications button")
+    expect(listed).to_have_count(len(PUBLICATIONS))
+    listed.first.focus()  # by the keyboard: one stop, arrows in the list
+    page.keyboard.press("End")
+    expect(listed.last).to_be_focused()
+    page.locator("#publications [data-entry=label_smoothing]").click()
+    expect(shown).to_contain_text("86.8 %")
+    expect(page.locator("#recipe-command-budget textarea")).to_have_value(
         "python -m reglab reproduce label_smoothing --budget"
     )
-    expect(page.locator("#reproduce-stop")).to_be_disabled()
-    page.locator("#reproduce-run-budget").click()
-    expect(page.locator("#reproduce-budget .progress")).to_contain_text("0 of 10 runs are finished")
-    expect(page.locator("#reproduce-run-budget")).to_be_disabled()
-    page.locator("#reproduce-stop").click()
-    expect(page.locator("#reproduce-run-budget")).to_be_enabled()
+    budget = page.locator("#recipe-budget")
+    budget.get_by_role("button", name="Run it").click()
+    expect(budget.locator(".progress")).to_contain_text("0 of 10 runs are finished")
+    budget.get_by_role("button", name="Stop").click()
+    expect(budget.get_by_role("button", name=re.compile("Run it|Go on"))).to_be_enabled()
     group = PUBLICATIONS["label_smoothing"].group("budget")
     wait_until(lambda: all(r.status() in ("stopped", "finished") for r in server.store.group(group)), "still live")
     page.set_viewport_size({"width": 390, "height": 844})
