@@ -66,7 +66,8 @@ class Visitor:
     """Somebody with a browser profile of their own, and all that went wrong on their pages."""
 
     def __init__(self, chromium: Browser, **options: Any) -> None:
-        self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        usual = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}  # nothing is played back
+        self.context = chromium.new_context(**usual | options)
         self.context.set_default_timeout(PATIENCE * 1000)
         self.complaints: list[str] = []
         self.may_fail = ""  # a pattern of complaints that a test has brought about itself
@@ -272,7 +273,7 @@ class Lab:
     def points(self, chart: str) -> list[int]:
         """How many points each curve of a chart has; not those of wrong labels, which only some runs have."""
         curves = ".lines path:not([data-split=corrupted])"
-        return self.page.locator(f"#chart [data-chart={chart}] svg[role=img] {curves}").evaluate_all(
+        return self.page.locator(f"#chart [data-chart={chart}] {curves}").evaluate_all(
             "paths => paths.map(p => (p.getAttribute('d').match(/[ML]/g) || []).length)"
         )
 

@@ -34,6 +34,19 @@ class Fork(BaseModel):
         )
 
 
+def changes(before: Mapping[str, Regularizer], after: Mapping[str, Regularizer]) -> dict[str, Any]:
+    """What a fork with other regularizers changes, as `RunConfig.forked` takes it: `{"dropout.rate": 0.5, "l1": False}`."""
+    told: dict[str, Any] = {key: False for key in before if key not in after}
+    for key, now in after.items():
+        was = before[key].model_dump() if key in before else {}
+        told |= {
+            f"{key}.{name}": value for name, value in now.model_dump().items() if name not in was or was[name] != value
+        }
+        if key not in before and not type(now).model_fields:
+            told[key] = True
+    return told
+
+
 def check_depth(value: Any) -> None:
     """Raises `ConfigError` for a fork of a fork of a fork ... that is nested too deep to be checked one by one."""
     depth = 0

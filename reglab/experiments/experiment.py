@@ -3,6 +3,7 @@
     Experiment.run(config)                 one run
     Experiment.pair(config, scratch=...)   the same without regularizers beside it, or from random weights
     Experiment.fork(run, epoch, changes)   a run up to an epoch, then with another setting
+    Experiment.change(run, config)         a run that is trained, from the end of its epoch on
     sweep.sweep(base, axes, seeds)         every combination of some values
     factorial.factorial(base, names)       techniques on and off in all combinations
     Lesson.experiment(dataset, seed)       the arms of a lesson                 (`reglab.teaching.lessons`)
@@ -28,6 +29,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reglab.config import RunConfig, described, init_before
+from reglab.config.fork import changes
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
 from reglab.runs.files import read_json, write_json
@@ -92,6 +94,19 @@ class Experiment(BaseModel):
             raise ConfigError("A fork needs the last epoch that both runs have in common: give a whole number.")
         config = run.forked(int(epoch), changes)
         return cls(kind="fork", arms={described(config): config}, seeds=(config.seed,), parent=run.id)
+
+    @classmethod
+    def change(cls, run: Run, config: RunConfig) -> Experiment:
+        """The run to the end of its epoch, then with the regularizers of that config. Raises as `fork`."""
+        if not differs_in_regularizers(run.config, config):
+            raise ConfigError(
+                "While a network is trained its regularizers can be changed, and nothing else:"
+                " set the other settings back, or press Train for a run of its own."
+            )
+        epoch = run.next_end()
+        if epoch >= run.config.epochs:
+            raise ConfigError("The run is in its last epoch, so there is nothing left to change: press Train instead.")
+        return cls.fork(run, epoch, changes(run.config.regularizers, config.regularizers))
 
     @classmethod
     def planned(cls, kind: Kind, cells: Sequence[RunConfig], seeds: Sequence[int], **more: Any) -> Experiment:
@@ -252,6 +267,11 @@ def name_of(configs: Sequence[RunConfig]) -> str:
     """
     digest = hashlib.sha256("\n".join(sorted(map(_as_before, configs))).encode())
     return f"sweep-{digest.hexdigest()[:8]}"
+
+
+def differs_in_regularizers(before: RunConfig, after: RunConfig) -> bool:
+    """Whether it is the same run with other regularizers, whatever it is a fork of."""
+    return before.plain() == after.plain() and before.regularizers != after.regularizers
 
 
 def _from_file(path: Path) -> Experiment | None:

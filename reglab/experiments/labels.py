@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reglab.config import PLAIN, RunConfig, typed
 from reglab.config.flags import usual_settings
 from reglab.config.usual import extra_of, field_of
-from reglab.regularizers import CATALOGUE, lowered
+from reglab.regularizers import CATALOGUE, Regularizer, lowered
 
 
 def settings(config: RunConfig) -> dict[str, Any]:
@@ -92,3 +92,22 @@ def shown(name: str, value: Any) -> str:
         info = field_of(name)
         return str(extra_of(info).get("unset", "-")) if info else "-"
     return typed(value)
+
+
+def change(before: Mapping[str, Regularizer], after: Mapping[str, Regularizer]) -> str:
+    """What a fork changes, in a few words: `+ dropout 0.5, − batch normalization, weight decay strength 0.01 → 0.05`."""
+    words = []
+    for key, now in after.items():
+        settings, name = now.model_dump(), lowered(CATALOGUE[key].title)
+        if key not in before:
+            [value] = settings.values() if len(settings) == 1 else [""]
+            words.append(f"+ {name} {typed(value)}".strip())
+            continue
+        was = before[key].model_dump()
+        words += [
+            f"{title(f'{key}.{setting}')} {shown(f'{key}.{setting}', was[setting])} → {shown(f'{key}.{setting}', value)}"
+            for setting, value in settings.items()
+            if value != was[setting]
+        ]
+    gone = [f"\N{MINUS SIGN} {lowered(CATALOGUE[key].title)}" for key in before if key not in after]
+    return ", ".join([*words, *gone])

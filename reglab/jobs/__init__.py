@@ -1,6 +1,6 @@
 """Who computes when: the queue, the worker processes, calls in a process of their own, downloads in the background.
 
-Read first: `queue.py` (who is next), then `worker.py` (what a worker does) and `places/` (where it does it).
+Read first: `queue.py` (who is next) and `job.py` (what waits), then `worker.py` (what a worker does) and `places/` (where).
 What may be asked for: `admission.py` (yes or no, before anything is queued), `pace.py` (how long a run will take here), `turns.py`
 (whose turn it is), `bounds.py` (what a run may take while it trains).
 Beside them: `isolation.py` (calls in other processes), `decoder.py` (strangers' pictures, opened in a `sandbox.py`),

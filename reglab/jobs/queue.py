@@ -9,8 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -21,56 +19,19 @@ from reglab.config import RunConfig
 from reglab.deployment import LIMITS, Limits
 from reglab.errors import BusyError, ConfigError, RunError
 from reglab.jobs.admission import Admission
-from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.isolation import IsolatedProcess
+from reglab.jobs.job import Job, QueueSnapshot
 from reglab.jobs.pace import Pace, measured
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
 from reglab.jobs.turns import address_of, in_turn, key_of, serve
 from reglab.redaction import without_paths
-from reglab.runs.recording import conclude
+from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.room import Room
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RESUMABLE, RunView
 from reglab.training.events import Stopped
-
-
-@dataclass
-class Job:
-    """Runs that are trained in turn. Jobs with one `batch` number were asked for together, and are admitted as one."""
-
-    runs: list[Run]
-    device: str
-    owner: str  # the seat of whoever asked, see `turns.py`
-    number: int
-    batch: int
-    prune: bool = False
-    bounds: Bounds = UNBOUNDED
-    seconds: float = 0.0  # that it takes by estimate; 0 where that is not known
-    worker: Worker | None = None  # from its turn on
-    context: Context = field(default_factory=copy_context)  # of the request, for a place that wants to know who asks
-
-
-@dataclass(frozen=True)
-class QueueSnapshot:
-    """The queue at one moment, to ask about many runs at once. Nothing is locked and nothing is searched."""
-
-    places: Mapping[str, int]  # id of a run that waits -> how many jobs are before its own, itself included
-    started: frozenset[str]  # ids of the runs whose job has been handed to a worker
-    stalled: frozenset[str] = frozenset()  # of those whose worker does not answer
-
-    def status(self, view: RunView) -> str:
-        """The run's status, or `queued` or `stalled` where only the server of this queue knows of it."""
-        if view.run.id in self.places:
-            return "queued"
-        if view.run.id in self.stalled and view.status in ("running", "interrupted"):
-            return "stalled"
-        return "running" if view.run.id in self.started and view.status == "interrupted" else view.status
-
-    def view(self, view: RunView) -> RunView:
-        """The same run with the status that the queue knows."""
-        return view.with_status(self.status(view), self.places.get(view.run.id))
 
 
 class Jobs:
@@ -216,6 +177,41 @@ class Jobs:
             self.machine(timeout=60)
             self.admission.check_each(owner, configs)
 
+    def go_on_with(self, fork: Run, parent: Run, beside: Sequence[Run] = (), *, owner: str = "") -> None:
+        """Let a fork go on where its parent is, in the same turn of the queue: the parent is trained to the end of that epoch.
+
+        What is trained beside the parent waits meanwhile, and goes on beside the fork. A parent that was stopped is taken up
+        for what is left of its epoch; `beside` are the runs that go on with the fork then.
+
+        Raises:
+            RunError: The parent has ended, or waits for its turn, or the server is shutting down.
+            ConfigError: As `submit`.
+        """
+        came_from, device = fork.config.fork, self._device(fork.config)
+        assert came_from is not None, "a run that is no fork goes on from none"
+        [whole] = self.admission.seconds([fork.config]) if owner else [0.0]
+        seconds = {fork: whole * (1 - came_from.epoch / fork.config.epochs)}
+        with self._lock:
+            status = self.status(parent)
+            job = next((job for job in self._running if parent in job.runs and status == "running"), None)
+            able = ("running",) if job else RESUMABLE
+            if status not in able:
+                raise RunError(
+                    f"Run {parent.name} is {status}: its regularizers can be changed while it trains, or once it is stopped."
+                )
+            others = [run for run in (job.runs if job else beside) if run != parent and self.status(run) in able]
+            if job is None:
+                seconds |= self.admission.check_resumed(owner, [parent, *others])
+            self.admission.charge(owner, seconds)
+            if job is None:
+                self._enqueue([[parent]], device, owner)
+                job = next(job for job in (*self._queue, *self._running) if parent in job.runs)
+            for run in others:
+                run.ask_to_stop()
+            parent.ask_to_stop(after=came_from.epoch)
+            job.next, job.seconds = [*others, fork], seconds[fork]
+            self._changed()
+
     def _enqueue(
         self,
         jobs: Sequence[Sequence[Run]],
@@ -253,6 +249,11 @@ class Jobs:
                 if run in job.runs:
                     job.runs.remove(run)
                     conclude(run, Stopped(epoch=0, step=0))
+            for job in (*self._queue, *self._running):
+                if run in job.next:
+                    job.next.remove(run)
+                    if run not in job.runs and not self.store.view(run).is_over:
+                        conclude(run, stopped_here(run))
             self._queue = [job for job in self._queue if job.runs]
             self._changed()
             running = next((job for job in self._running if run in job.runs), None)
@@ -274,7 +275,8 @@ class Jobs:
         stalled = frozenset(run.id for job in hanging for run in job.runs)
         if found is None or found.stalled != stalled:
             with self._lock:
-                places = {run.id: place for place, job in enumerate(self.order(), 1) for run in job.runs}
+                places = {run.id: place for place, job in enumerate(self.order(), 1) for run in (*job.runs, *job.next)}
+                places |= {run.id: 1 for job in self._running for run in job.next}
                 started = frozenset(run.id for job in self._running for run in job.runs)
                 found = self._snapshot = QueueSnapshot(places, started, stalled)
         return found
@@ -322,15 +324,31 @@ class Jobs:
             serve(self._served, job.owner)
             threading.Thread(target=self._see_through, args=(job, job.worker), daemon=True, name="reglab-job").start()
 
-    def _see_through(self, job: Job, worker: Worker) -> None:
-        """Let the job's worker train it, then start the next one."""
+    def _see_through(self, job: Job, worker: Worker | None) -> None:
+        """Let the job's worker train it, and another one what it goes on with; then start the next job."""
         try:
-            worker.see_through()
+            while worker:
+                worker.see_through()
+                worker = self._relief(job)
         finally:
             with self._lock:
                 self._running.remove(job)
                 self._changed()
                 self._start_next()
+
+    def _relief(self, job: Job) -> Worker | None:
+        """Who trains what a job goes on with, now that its worker has ended; None where there is no more."""
+        with self._lock:
+            going_on = [run for run in job.next if self.store.view(run).status in RESUMABLE]
+            job.next = []
+            self._changed()
+            if self._closed or not going_on:
+                return None
+            for run in going_on:
+                run.reopen()
+            job.runs = going_on
+            job.worker = self._places[job.device].worker(job)
+            return job.worker
 
     def close(self, patience: float = 5.0) -> None:
         """Ask all workers to stop at once, with their snapshots, and wait for them a little, `patience` in seconds."""

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,10 @@ from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs.bounds import UNBOUNDED, Bounds
 from reglab.jobs.failures import in_words
 from reglab.runs.clock import Clock
+from reglab.runs.parent import from_parent
 from reglab.runs.recording import conclude, record, stopped_here
 from reglab.runs.run import Run
-from reglab.training.events import Epoch, Event, Failed, Paused, Preparing, Step, Stopped
+from reglab.training.events import Epoch, Event, Failed, Paused, Preparing, Snapshot, Step, Stopped
 
 if TYPE_CHECKING:
     from reglab.data import Split
@@ -56,15 +56,18 @@ def work(
 
     def events_of(run: Run) -> Iterator[Event]:
         began = time.perf_counter()
-        c, resume = run.config, run.resume()
+        c, resume = run.config, run.resume() or from_parent(run)
         dataset = data.load(c.dataset, test_images=run.test_images)
         split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
-        clock = Clock(run, loading=time.perf_counter() - began)
+        clock, place = Clock(run, loading=time.perf_counter() - began), Place(resume)
 
         def asked() -> bool:
-            return stopped() or run.should_stop() or bounds.are_over(clock)
+            return stopped() or run.should_stop(place.epochs) or bounds.are_over(clock)
 
-        events = bounds.told(limited(partial(trained, c, split, resume), asked, is_over), clock)
+        def going(stop: Callable[[], bool]) -> Iterator[Event]:
+            return place.followed(trained(c, split, resume, stop))
+
+        events = bounds.told(limited(going, asked, is_over), clock)
         return record(run, pruned(events, run) if prune else events, clock)
 
     def is_over() -> bool:
@@ -91,6 +94,23 @@ def work(
                     moved = moved or isinstance(event, (Step, Epoch)) or (isinstance(event, Preparing) and run in begun)
                     begun.add(run)
                     listen(run, event)
+
+
+class Place:
+    """How many epochs of a run are done. One under way counts a half, until its snapshot: before that it is no whole one."""
+
+    def __init__(self, resume: Resume | None) -> None:
+        state = resume.state if resume else {"epoch": 0, "batch": 0}
+        self.epochs = state["epoch"] - (0.5 if state["batch"] else 1.0)
+
+    def followed(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events of the run."""
+        for event in events:
+            if isinstance(event, Step):
+                self.epochs = event.epoch - 0.5
+            elif isinstance(event, Snapshot):
+                self.epochs = event.state["epoch"] - 1
+            yield event
 
 
 def limited(

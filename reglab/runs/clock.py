@@ -11,6 +11,9 @@ from reglab.training.events import Epoch, Event, Preparing, Step
 
 SNAPSHOT_SECONDS = 5.0  # between snapshots; a crash loses at most this and the epoch under way
 TIMING_SECONDS = 0.5
+WARM_UP = (
+    3  # steps before the speed is measured that tells the time left: the first take many times as long as the others
+)
 
 
 class Clock:
@@ -27,7 +30,8 @@ class Clock:
         self.epochs = run.config.epochs
         self.epoch = self.batch = 0
         self.batches = 1
-        self.start_share: float | None = None
+        self.steps = 0  # seen by this clock
+        self.start_share = 0.0  # the part of the run that was done, and the moment, when the warm-up was over
         self.began = self.wrote = self.saved = time.monotonic()
         self.training, self.images = 0.0, 0  # seconds in steps of this epoch, and their images
         self.all_training, self.all_images = 0.0, 0  # of all epochs
@@ -45,8 +49,9 @@ class Clock:
             self.epoch, self.batch, self.batches = event.epoch, event.batch, event.batches
             self.training += seconds
             self.images += event.images
-            if self.start_share is None:
-                self.start_share = self._share()
+            self.steps += 1
+            if self.steps <= WARM_UP:
+                self.start_share, self.began = self._share(), time.monotonic()
             if time.monotonic() - self.wrote > TIMING_SECONDS:
                 self.write()
         elif isinstance(event, Epoch):
@@ -66,7 +71,7 @@ class Clock:
 
     def pause(self) -> None:
         """One more line, unless nothing was done since the last: it would say that the run is at its beginning."""
-        if self.start_share is not None or self.preparing:
+        if self.steps or self.preparing:
             self.write()
 
     def _share(self) -> float:
@@ -74,7 +79,10 @@ class Clock:
         return (max(self.epoch - 1, 0) + self.batch / self.batches) / self.epochs
 
     def write(self, final: bool = False) -> None:
-        """One more line. Time left is measured on the wall, so that it includes waiting for a run trained in turn."""
+        """One more line. Time left is measured on the wall, so that it includes waiting for a run trained in turn.
+
+        What came before the first steps, and these, is left out: else a run of two minutes would begin with an hour.
+        """
         self.wrote = time.monotonic()
         if final and self.all_images:
             self.rate = self.all_images / max(self.all_training, 1e-9)
@@ -90,7 +98,7 @@ class Clock:
             "saving": round(self.saving, 3),
             **self.preparing,
         }
-        done = self._share() - (self.start_share or 0.0)
-        if done > 0 and not final:
+        done = self._share() - self.start_share
+        if self.steps > WARM_UP and done > 0 and not final:
             line["seconds_left"] = round((self.wrote - self.began) * (1 - self._share()) / done, 1)
         append(self.path, line)

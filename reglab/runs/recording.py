@@ -16,6 +16,9 @@ from reglab.runs.run import BEST, BEST_AT_LAST, FORMAT, LAST, LISTED, RIGHT, Run
 from reglab.runs.tensors import checksum, tensor_bytes
 from reglab.training.events import Best, Event, Failed, Finished, Paused, Preparing, Snapshot, Started, Step, Stopped
 
+SEEN = ("device", "threads", "normalization")
+"""What `config.json` says of where a run was trained, once it has begun."""
+
 
 def record(run: Run, events: Iterator[Event], clock: Clock | None = None) -> Iterator[Event]:
     """Write what happens into the run's folder, and pass it on. The caller holds the run's lock.

@@ -32,7 +32,7 @@ from reglab.config import RunConfig, described
 from reglab.errors import ConfigError, RunError, full_in_words
 from reglab.runs import names, right
 from reglab.runs.files import hold_reserve, read_json, write_bytes
-from reglab.runs.lines import FARTHEST, newest, read_from
+from reglab.runs.lines import FARTHEST, epoch_of, newest, parsed, read_from
 from reglab.runs.lock import hold, is_held
 from reglab.runs.tensors import Damaged, checksum, read_tensors
 from reglab.runs.view import RunReader, RunView
@@ -61,6 +61,15 @@ LISTED = (
 )
 OWNED = ("config.json", BEST, *TO_GO_ON, "summary.json", RIGHT, "manifest.json")
 """What only the process that trains a run writes anew."""
+
+
+@dataclass(frozen=True)
+class LeftOff:
+    """Where a run left off, as its folder says."""
+
+    resume: Resume
+    metrics: bytes  # of `metrics.jsonl` at that time
+    best_file: str  # which holds the best weights of that time; empty where there are none yet
 
 
 @dataclass(frozen=True)
@@ -197,6 +206,15 @@ class Run:
             raise ConfigError(f"Run “{self.name}” ended after epoch {summary['epoch']}: fork it there or earlier.")
         return config.forked(epoch, changes)
 
+    def next_end(self) -> int:
+        """The epoch whose end it comes to next while it trains; once that is over, the one at whose end it is or comes to next."""
+        view = self.view()
+        if view.status == "running":
+            return view.history[-1].epoch + 1 if view.history else 0
+        state = read_json(self.path / "state.json")
+        epoch, batch = state.get("epoch"), state.get("batch")
+        return epoch - (0 if batch else 1) if isinstance(epoch, int) and epoch else 0
+
     # ---- its weights -------------------------------------------------------------------------------------------
     def weights(self) -> dict[str, Tensor]:
         """The best weights so far, by their names in the network, on the CPU.
@@ -220,44 +238,60 @@ class Run:
             raise RunError(f"Run “{self.name}” has no {file} yet: train it first, or choose another run.") from None
 
     # ---- going on ----------------------------------------------------------------------------------------------
-    def resume(self) -> Resume | None:
-        """Where the run left off, with `metrics.jsonl` cut back to that point; None to begin at the beginning.
+    def left_off(self) -> LeftOff:
+        """The last snapshot and what it vouches for; nothing is written, so anybody may look.
 
         The state travels inside `last.safetensors`, so tensors and position can never disagree; `state.json` shows the
         same to people. It vouches for the metrics and for the best weights: those on disk may be of a later epoch, and
-        then the ones kept beside take their place. A snapshot that is damaged costs time, not truth: the run begins
-        again and comes to the same bytes.
+        then they are the ones kept beside.
+
+        Raises:
+            RunError: There is no snapshot, or it is damaged, or what it vouches for is not there.
         """
         from reglab.training.train import Resume
 
+        tensors, metadata = self.tensors(LAST)
         try:
-            tensors, metadata = self.tensors(LAST)
             state = json.loads(metadata["state"])
             metrics = (self.path / "metrics.jsonl").read_bytes()[: state["metrics_bytes"]]
             if hashlib.sha256(metrics).hexdigest() != state["metrics_sha256"]:
                 raise RunError(f"metrics.jsonl of run “{self.name}” is not what its snapshot says.")
-            best = self._best_at(state)
-        except (RunError, KeyError, ValueError, OSError):
+            file, best = self._best_at(state)
+        except (KeyError, ValueError, OSError) as error:
+            raise RunError(f"The snapshot of run “{self.name}” cannot be read: {error}.") from None
+        history = [epoch for line in parsed(metrics) if (epoch := epoch_of(line))]
+        return LeftOff(Resume(state=state, tensors=tensors, history=history, best_weights=best), metrics, file)
+
+    def resume(self) -> Resume | None:
+        """Where the run left off, with `metrics.jsonl` cut back to that point; None to begin at the beginning.
+
+        A snapshot that is damaged costs time, not truth: the run begins again and comes to the same bytes.
+        """
+        try:
+            left = self.left_off()
+            if left.best_file == BEST_AT_LAST:
+                os.replace(self.path / BEST_AT_LAST, self.path / BEST)
+        except (RunError, OSError):
             self._truncate(0)
             return None
-        self._truncate(state["metrics_bytes"])
-        return Resume(state=state, tensors=tensors, history=self.history(), best_weights=best)
+        self._truncate(len(left.metrics))
+        return left.resume
 
-    def _best_at(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The best weights at the time of a snapshot, which are put in their place; none before the first epoch.
+    def _best_at(self, state: Mapping[str, Any]) -> tuple[str, dict[str, Tensor]]:
+        """The best weights at the time of a snapshot, and their file; none before the first epoch.
 
         Raises `RunError` where they are lost.
         """
         if not state["epoch"]:
-            return {}
+            return "", {}
         if "best_sha256" not in state:  # a snapshot from before it vouched for them
-            return self.weights()
+            return BEST, self.weights()
         for file in (BEST, BEST_AT_LAST):
-            if checksum(self.path / file) == state["best_sha256"]:
-                weights = self.tensors(file)[0]
-                if file == BEST_AT_LAST:
-                    os.replace(self.path / file, self.path / BEST)
-                return weights
+            if checksum(self.path / file) != state["best_sha256"]:
+                continue
+            weights = self.tensors(file)[0]
+            if checksum(self.path / file) == state["best_sha256"]:  # still: whoever only looks holds no lock
+                return file, weights
         raise RunError(f"The best weights of run “{self.name}” are not those of its snapshot.")
 
     def reopen(self) -> None:
@@ -305,14 +339,20 @@ class Run:
         """Whether a living process owns the run; the kernel frees the lock of a dead one."""
         return is_held(self.path / ".lock")
 
-    def ask_to_stop(self) -> None:
-        """Whoever trains it, in whatever process, looks for this file before every step."""
-        with full_in_words():
-            (self.path / "stop").touch()
+    def ask_to_stop(self, after: int | None = None) -> None:
+        """Whoever trains it, in whatever process, looks for this file before every step.
 
-    def should_stop(self) -> bool:
-        """Whether somebody has asked it to."""
-        return os.path.exists(self.path / "stop")
+        With `after` it stops at the end of that epoch, with a snapshot between two epochs, which a fork can begin at.
+        """
+        write_bytes(self.path / "stop", b"" if after is None else str(after).encode())
+
+    def should_stop(self, epochs: float = -1.0) -> bool:
+        """Whether somebody has asked it to, where so many `epochs` are done; one under way is a part of one."""
+        try:
+            after = (self.path / "stop").read_bytes() if os.path.exists(self.path / "stop") else None
+        except OSError:  # whoever asked has taken it back this moment
+            return False
+        return after is not None and not (after.isdigit() and epochs < int(after))
 
     def check_unused(self) -> None:
         """Raises `RunError` while it is being trained."""

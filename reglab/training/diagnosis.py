@@ -6,12 +6,12 @@ far as it is larger than the falls beside it. What counts as learning depends on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import log, log10, sqrt
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reglab import data
 from reglab.config import USUAL_LR, listed
@@ -30,6 +30,8 @@ class Diagnosis:
 
     kind: str  # one of KINDS
     text: str
+    changes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What it names first to do about it, as overrides of the config; empty where that is no single setting."""
 
     def to_json(self) -> dict[str, str]:
         """As the page takes it."""
@@ -139,7 +141,7 @@ def exploding(c: Curves) -> Diagnosis | None:
     if c.fit_loss <= (2 * c.guessing if _at_chance(c) else c.guessing + 0.5):
         return None
     text = f"Unstable: training loss is {c.fit_loss:.3g}, and guessing would give {c.guessing:.2f}."
-    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
+    return _with("unstable", text, _smaller_lr(c))
 
 
 def dead(c: Curves) -> Diagnosis | None:
@@ -150,7 +152,7 @@ def dead(c: Curves) -> Diagnosis | None:
     usual, steps = USUAL_LR[c.config.optimizer], c.history[-1].step
     if c.config.lr <= usual / 10 or (steps < FEW_STEPS and c.config.lr <= 3 * usual):
         text = f"Not learning yet: after {steps:,} steps {chance}."
-        return Diagnosis("underfitting", f"{text} Try {_more_progress(c)}.") if c.done else Diagnosis("wait", text)
+        return _with("underfitting", text, _more_progress(c)) if c.done else Diagnosis("wait", text)
     best = max(c.history, key=_fit_accuracy)
     collapsed = _fit_accuracy(best) > 2 / c.classes and _fit_loss(best) < c.guessing - RISE
     if not (c.done or collapsed or c.history[-1].epoch > c.config.epochs / 2):
@@ -158,7 +160,7 @@ def dead(c: Curves) -> Diagnosis | None:
     reached = f" It had reached {percent(_fit_accuracy(best))} in epoch {best.epoch}." if collapsed else ""
     guessing = f"ln({c.classes}) = {c.guessing:.2f}, that of guessing"
     text = f"Dead network: {chance} and training loss {c.fit_loss:.2f} no better than {guessing}.{reached}"
-    return Diagnosis("dead", f"{text} {_revive(c)}")
+    return _with("dead", text, _revive(c))
 
 
 def memorising(c: Curves) -> Diagnosis | None:
@@ -166,7 +168,7 @@ def memorising(c: Curves) -> Diagnosis | None:
     if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
         return None
     text = f"Memorising: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
-    return Diagnosis("memorising", f"{text} {_more_regularization(c)}")
+    return _with("memorising", text, _more_regularization(c))
 
 
 def overfitting(c: Curves) -> Diagnosis | None:
@@ -175,11 +177,8 @@ def overfitting(c: Curves) -> Diagnosis | None:
     if not (now.has_risen and now.fit_fell > 0):
         return None
     since = f"since epoch {now.since}" if now.since else "from the start"
-    text = (
-        f"Overfitting {since}: validation loss rose {now.val_rose:.2f} while training loss fell {now.fit_fell:.2f}."
-        f" {_more_regularization(c)}"
-    )
-    return Diagnosis("overfitting", text)
+    text = f"Overfitting {since}: validation loss rose {now.val_rose:.2f} while training loss fell {now.fit_fell:.2f}."
+    return _with("overfitting", text, _more_regularization(c))
 
 
 def unstable(c: Curves) -> Diagnosis | None:
@@ -187,13 +186,13 @@ def unstable(c: Curves) -> Diagnosis | None:
     now = c.change
     if now.has_risen and now.fit_fell <= 0:
         rose = f"validation loss rose {now.val_rose:.2f} and training loss {-now.fit_fell:.2f} since epoch {now.since}"
-        return Diagnosis("unstable", f"Unstable: {rose}. {_smaller_lr(c)}")
+        return _with("unstable", f"Unstable: {rose}.", _smaller_lr(c))
     last = [_fit_loss(e) for e in c.history[-6:]]
     jumps = sum(b - a > JUMP for a, b in pairwise(last))
     if jumps < 2:
         return None
     text = f"Unstable: training loss jumped up by more than {JUMP} in {jumps} of the last {len(last) - 1} epochs."
-    return Diagnosis("unstable", f"{text} {_smaller_lr(c)}")
+    return _with("unstable", text, _smaller_lr(c))
 
 
 def wide_gap(c: Curves) -> Diagnosis | None:
@@ -202,9 +201,9 @@ def wide_gap(c: Curves) -> Diagnosis | None:
         return None
     text = (
         f"Overfitting: training accuracy is {percent(c.train_accuracy)}, validation {percent(c.val_accuracy)},"
-        f" a gap of {points(c.gap)} over the last {WINDOW} epochs. {_more_regularization(c)}"
+        f" a gap of {points(c.gap)} over the last {WINDOW} epochs."
     )
-    return Diagnosis("overfitting", text)
+    return _with("overfitting", text, _more_regularization(c))
 
 
 def underfitting(c: Curves) -> Diagnosis | None:
@@ -217,7 +216,7 @@ def underfitting(c: Curves) -> Diagnosis | None:
     text = f"Underfitting: training accuracy only reached {percent(reached)} with a gap of {points(c.gap)}"
     if c.is_right:
         text = f"Underfitting: training loss only reached {c.fit_loss:.2f}, where guessing gives {c.guessing:.2f}"
-    return Diagnosis("underfitting", f"{text}. Try {_more_progress(c)}.")
+    return _with("underfitting", f"{text}.", _more_progress(c))
 
 
 FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underfitting)
@@ -233,6 +232,7 @@ def fine(c: Curves) -> Diagnosis:
         text += f" The last epoch alone was a bad one: validation accuracy {percent(last.val_accuracy)}."
     elif c.done and c.is_rising:
         text += " Validation accuracy was still rising at the end: more epochs may help."
+        return Diagnosis("fine", text, _longer(c))
     return Diagnosis("fine", text)
 
 
@@ -248,14 +248,28 @@ def _at_chance(c: Curves) -> bool:
 
 
 # ---- what to do about it -----------------------------------------------------------------------------------------
+class Advice(NamedTuple):
+    """A sentence, and what it names first as overrides of the config."""
+
+    text: str
+    changes: dict[str, Any]
+
+
+def _with(kind: str, finding: str, advice: Advice) -> Diagnosis:
+    return Diagnosis(kind, f"{finding} {advice.text}", advice.changes)
+
+
 _MORE = ("flip_crop", "dropout", "weight_decay", "label_smoothing", "early_stopping")
 
 
-def _more_regularization(c: Curves) -> str:
+def _more_regularization(c: Curves) -> Advice:
     """Advice that is not being followed already, and can be: features of a frozen backbone cannot be flipped."""
     on, possible = c.config.regularizers, [CATALOGUE[key] for key in _MORE if key in CATALOGUE]
-    new = [lowered(r.title) for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
-    return f"Try {' or '.join(new)}." if new else "Try stronger settings, or more training images."
+    new = [r for r in possible if r.key not in on and not (c.config.on_features and r.needs_images)][:2]
+    if new:
+        return Advice(f"Try {' or '.join(lowered(r.title) for r in new)}.", {new[0].key: True})
+    images = c.config.train_size
+    return Advice("Try stronger settings, or more training images.", {"train_size": 2 * images} if images else {})
 
 
 def _is_regularized(c: Curves) -> bool:
@@ -263,12 +277,17 @@ def _is_regularized(c: Curves) -> bool:
     return any(key not in NORMALIZING for key in c.config.regularizers)
 
 
-def _smaller_lr(c: Curves) -> str:
+def _smaller_lr(c: Curves) -> Advice:
     normalization = "" if is_normalized(c.config) else ", or add normalization"
-    return f"Lower the learning rate to a third, {c.config.lr / 3:.1g}{normalization}."
+    third = f"{c.config.lr / 3:.1g}"
+    return Advice(f"Lower the learning rate to a third, {third}{normalization}.", {"lr": float(third)})
 
 
-def _revive(c: Curves) -> str:
+def _longer(c: Curves) -> dict[str, Any]:
+    return {"epochs": 2 * c.config.epochs}
+
+
+def _revive(c: Curves) -> Advice:
     """What usually helps a network that gives every picture the same answer."""
     usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
     too_high = f" ({lr:g} is {_times(lr / usual)} the usual)" if lr > usual else ""
@@ -276,28 +295,30 @@ def _revive(c: Curves) -> str:
     if _is_regularized(c):
         ways.insert(len(ways) if too_high else 0, "use less regularization")
     told = listed(ways, "or")
-    return f"{told[0].upper()}{told[1:]}."
+    lower = usual if lr > usual else float(f"{lr / 3:.1g}")
+    return Advice(f"{told[0].upper()}{told[1:]}.", {"lr": lower})
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
 
 
-def _more_progress(c: Curves) -> str:
-    """What usually helps a network that has learned too little."""
+def _more_progress(c: Curves) -> Advice:
+    """What usually helps a network that has learned too little. What takes nothing back is the first to be done."""
     usual, lr = USUAL_LR[c.config.optimizer], c.config.lr
-    ways = ["less regularization"] if _is_regularized(c) else []
+    ways: dict[str, dict[str, Any]] = {}
     if c.is_rising or c.history[-1].step < FEW_STEPS or lr <= usual:
-        ways.append("more epochs")
+        ways["more epochs"] = _longer(c)
     if lr < usual:
-        ways.append(f"a higher learning rate ({usual:g} is usual)")
+        ways[f"a higher learning rate ({usual:g} is usual)"] = {"lr": usual}
     elif lr > 3 * usual:
-        ways.append(f"a lower learning rate ({usual:g} is usual)")
+        ways[f"a lower learning rate ({usual:g} is usual)"] = {"lr": usual}
     elif c.config.width < 1:
-        ways.append("a wider network")
+        ways["a wider network"] = {"width": min(1.0, 2 * c.config.width)}
     else:
-        ways.append("a larger network")
-    return listed(ways, "or")
+        ways["a larger network"] = {}
+    less = ["less regularization"] if _is_regularized(c) else []
+    return Advice(f"Try {listed([*less, *ways], 'or')}.", next(filter(None, ways.values()), {}))
 
 
 # ---- reading curves ----------------------------------------------------------------------------------------------

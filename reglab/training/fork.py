@@ -1,7 +1,8 @@
 """A fork: a run that goes on from an epoch of another with other regularizers.
 
 Nothing of the other run is needed: as everything random is a function of (seed, epoch, batch), its first epochs are
-simply trained again, and the fork has them as its own. So any run can be forked at any epoch, wherever it was trained.
+simply trained again, and the fork has them as its own. So any run can be forked at any epoch, wherever it was trained. Where
+the other one's snapshot is of that epoch, `runs/parent.py` spares that: the fork is then resumed like one that was stopped there.
 """
 
 from __future__ import annotations

@@ -129,10 +129,13 @@ class Page:
         """These runs, or the first of them where there are more than colours."""
         shown = views[: len(ROLES)]
         shipped = shown and all(self.lab.stores.is_shipped(view.run) for view in shown)
-        note = "A finished example. Press Train to make your own." if shipped else ""
+        note = "A finished example." if shipped else ""
         if len(shown) < len(views):
             note = f"The first {len(shown)} of {len(views)} runs. {note}".strip()
-        return curves.chart_of(shown, note, curves.names_of(shown)) if shown else {"runs": []}
+        if not shown:
+            return {"runs": []}
+        chart = curves.chart_of(shown, note, curves.names_of(shown))
+        return chart | {"example": True} if shipped and len(shown) == 2 else chart
 
 
 class Views:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reglab.deployment import Deployment
-from reglab.jobs.queue import Job
+from reglab.jobs.job import Job
 from reglab.jobs.turns import REMEMBERED, address_of, in_turn, key_of, seat_of, serve
 from reglab.runs.owner import Visitor, hashed
 from reglab.runs.run import Run

@@ -20,8 +20,8 @@ from PIL import Image
 from servers import Server, wait_until
 
 from reglab.errors import RunError
+from reglab.jobs.job import Job
 from reglab.jobs.places import zero_gpu
-from reglab.jobs.queue import Job
 from reglab.jobs.worker import work
 from reglab.runs.run import Run
 from reglab.runs.store import Store

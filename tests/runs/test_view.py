@@ -12,7 +12,7 @@ from conftest import tiny_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reglab.jobs.queue import QueueSnapshot
+from reglab.jobs.job import QueueSnapshot
 from reglab.runs.index import summaries
 from reglab.runs.recording import record
 from reglab.runs.run import Run

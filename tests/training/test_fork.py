@@ -176,6 +176,19 @@ def test_the_command_line_forks_a_run_and_its_own_command_makes_it_again(trained
     assert again["test_accuracy"] == summary["test_accuracy"]
 
 
+def test_the_command_line_goes_on_from_the_last_epoch_without_training_it_again(store, capsys, monkeypatch):
+    monkeypatch.setenv("REGLAB_RUNS", str(store.root))
+    parent = store.create(BASE)
+    command = ["train", "--fork-of", parent.id, "--at-epoch", "last", "--dropout.rate", "0.5", "--json"]
+    assert main(command) == 2 and "has no epoch yet" in capsys.readouterr().err
+    parent.ask_to_stop(after=2)
+    work([parent])
+    assert main(command) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["epoch"] for line in told if line.get("event") == "epoch"] == [3, 4]
+    assert main(["train", "--fork-of", parent.id, "--at-epoch", "first"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

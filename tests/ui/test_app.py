@@ -38,7 +38,7 @@ def test_a_first_visit_shows_a_page_one_can_use(lab):
         lab.expect_points(2, runs=2)
         assert lab.said("#chart [data-part=verdict]")
     else:
-        expect(page.locator("#chart .invitation")).to_be_visible()
+        expect(page.locator("#chart .doing")).to_be_visible()
 
 
 def test_answers_that_overtake_each_other_leave_the_page_right(visitor, server):
@@ -89,7 +89,7 @@ IN_SIGHT = """element => {
 
 def out_of_sight(lab: Lab) -> list[str]:
     """What matters and cannot be seen on a laptop without scrolling."""
-    parts = ("[data-chart=accuracy]", "[data-chart=loss]", "[data-part=gaps]", "[data-part=diagnosis]")
+    parts = ("[data-chart=accuracy]", "[data-chart=loss]", ".brackets path", "[data-part=diagnosis]")
     # All the toggles cannot be in sight: the board scrolls by itself, below its search box.
     wanted = ["#train", "#stop", "#search input", "#board .toggle >> nth=0", *(f"#chart {part}" for part in parts)]
     return [what for what in wanted if not lab.page.locator(what).first.evaluate(IN_SIGHT)]

@@ -200,7 +200,7 @@ def test_five_runs_fit_where_the_chart_stands(another_server, visitor):
     expect(page.locator("#chart .lines path")).to_have_count(25)
     names = page.locator("#chart tbody td:first-child")
     assert len({names.nth(i).evaluate("e => getComputedStyle(e).color") for i in range(5)}) == 5
-    drawings = [page.locator(f"#chart [data-chart={name}] svg[role=img]") for name in ("accuracy", "loss")]
+    drawings = [page.locator(f"#chart [data-chart={name}] .plot") for name in ("accuracy", "loss")]
     for room in (720, 360):
         chart.evaluate(
             """(e, room) => new Promise(drawn => {
@@ -223,10 +223,13 @@ def test_wrong_labels_are_dotted_and_have_a_switch_with_words_of_their_own(lab, 
     dotted = chart.locator(".lines [data-split=corrupted]")
     expect(dotted).to_have_count(1)
     assert dotted.evaluate("e => getComputedStyle(e).strokeDasharray").startswith("0.1")
-    expect(chart.locator(".legend .head [data-split]")).to_have_text(["true labels", "wrong labels", "val"])
-    switch = chart.get_by_role("button", name="wrong-label accuracy")
+    switches = lab.page.locator("#chart [data-part=switches] button")
+    expect(switches).to_have_text(["true labels", "wrong labels", "validation"])
+    switch = lab.page.locator("#chart").get_by_role("button", name="wrong labels")
     assert "learned by heart" in (switch.get_attribute("title") or "")
-    expect(switch).to_contain_text(f"{run.history()[-1].memorised:.1%}".replace("%", " %"))
+    expect(chart.locator(".labels [data-split=corrupted]")).to_have_text(
+        f"wrong labels {run.history()[-1].memorised * 100:.1f} %"
+    )
     switch.click()
     expect(dotted).to_have_count(0)
     expect(chart.locator(".lines path")).to_have_count(2)

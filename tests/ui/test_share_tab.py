@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 from browser import expect
+from pages import changes
 from servers import wait_until
 
 from reglab.config import RunConfig
 from reglab.runs.store import Store
 from reglab.teaching import sheet
-from reglab.teaching.assignments import Assignment, values_of
+from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, decode, decode_all, encode, text_of
 from reglab.teaching.sheet import Prediction
 from reglab.ui.components.assigned import admitted, tries_under
 from reglab.ui.components.visitor import tries_of
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.share import ShareTab
+from reglab.ui.tabs.share import ShareTab, exceptions
 from reglab.ui.tabs.train import TrainTab
 
 CONFIG = RunConfig.parse(
@@ -103,8 +104,8 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
     expect(lab.notice).to_contain_text("the assignment allows 1, so hand in")
 
     lab.tab("Share")
-    page.get_by_role("button", name="Lesson sheet").click()
-    page.locator("#pupil textarea, #pupil input").first.fill("Ada")
+    page.get_by_text("Lesson sheet", exact=True).click()
+    page.get_by_label("Your name").fill("Ada")
     handed_in = lab.download("#download-sheet", tmp_path)
     assert re.fullmatch(r"sheet-Ada-[0-9a-f]{6}\.json", handed_in.name)
     found = sheet.read(handed_in.read_bytes())
@@ -122,17 +123,19 @@ def test_a_teacher_makes_an_assignment(lab):
     lab.digits(train_size=60, epochs=2)
     lab.tab("Share")
     page = lab.page
-    page.get_by_role("button", name="Make an assignment").click()
-    page.locator("#assignment-task textarea").fill("Try.")
-    page.locator("#assignment-epochs .number-control input").first.fill("1")
+    page.get_by_text("Make an assignment", exact=True).click()
+    page.get_by_label("Task", exact=True).fill("Try.")
+    page.get_by_label("Most epochs").fill("1")
     page.locator("#make-link").click()
     expect(page.locator("#assignment-link output")).to_contain_text("2 epochs are more than the 1 that")
     expect(page.locator("#assignment-link output")).to_be_visible()
-    page.locator("#assignment-epochs .number-control input").first.fill("9")
-    lab.choose("assignment-rest", "hidden")
-    page.locator("#assignment-open input").fill("Dropout: r")
-    page.get_by_role("option", name="Dropout: rate", exact=True).click()
-    page.keyboard.press("Escape")
+    page.get_by_label("Most epochs").fill("9")
+    page.get_by_label("Every control is").select_option("hidden")
+    for control in ("dropout.rate", "lr"):
+        page.get_by_label("Except", exact=True).select_option(control)
+        page.locator("#except-add").click()
+    expect(page.locator("#exceptions li")).to_have_text([re.compile("^Dropout: rate: open"), re.compile("open")])
+    page.locator("#exceptions button").last.click()
     page.locator("#make-link").click()
     expect(page.locator("#assignment-link output")).to_contain_text("You may change: Dropout: rate.")
     made = decode(text_of(page.get_by_role("textbox", name="Link of the assignment").input_value()))
@@ -183,24 +186,29 @@ def test_no_sheet_without_a_run_of_ones_own(tmp_path, trained):
 
 def test_a_sheet_is_handed_out_or_it_is_said_why_not(laid_out, here, trained):
     tab = laid_out(ShareTab)
-    file, notice = tab.hand_out({"ids": ["nobody"]}, "Ada")
-    assert file is None and "There is no run of yours on the screen" in notice
+    file, said = changes(tab.hand_out({"ids": ["nobody"]}, {"pupil": "Ada"}))
+    assert file is None and "There is no run of yours on the screen" in said["said"]["notice"]
     shutil.copytree(trained["path"], here.stores.own.root / "a-run")
-    file, notice = tab.hand_out({"ids": ["a-run"]}, "Ada")
-    assert notice == "" and sheet.read(Path(file).read_bytes()).name == "Ada"
+    file, said = changes(tab.hand_out({"ids": ["a-run"]}, {"pupil": "Ada"}))
+    assert said == {"said": {}} and sheet.read(Path(file).read_bytes()).name == "Ada"
 
 
 def test_the_link_of_an_assignment_says_what_was_filled_in_or_what_is_wrong(laid_out):
     _, tab = laid_out(lambda lab, page: (TrainTab(lab, page), ShareTab(lab, page)))
-    controls = [values_of(CONFIG)[name] for name in tab.page.controls.by_name]
+    controls = tab.page.controls.filled(CONFIG)
 
     def made(**rules):
-        given = [{"rest": "open", "predict": "", **rules}.get(key, "") for key in tab.rules]
-        return tab.assign(True, False, *given, *controls)
+        return tab.assign(True, False, {"predict": "", **rules}, *controls)
 
-    answer = made(task="Try.", rest="locked", open=["dropout.rate"], max_epochs="2", max_runs="")
+    answer = made(task="Try.", rest="locked", exceptions='{"dropout.rate": "open"}', max_epochs="2", max_runs="")
     assignment, beside = decode_all(answer["text"])
     assert beside == Beside() and assignment.config == CONFIG and assignment.max_runs is None
     assert answer["said"].endswith("2 epochs. You may change: Dropout: rate.")
     assert "2 epochs are more than the 1 that" in made(max_epochs="1")["error"]
     assert "error" in made(max_runs="many") and "error" in made(rest="ajar")
+
+
+@pytest.mark.parametrize("sent", [None, 7, "", "{", "[]", '["lr"]', '{"lr": "ajar"}', '{"lr": ["open"]}', "[" * 10_000])
+def test_exceptions_that_make_no_sense_are_none(sent):
+    assert exceptions(sent) == {"open": [], "locked": [], "hidden": []}
+    assert exceptions('{"lr": "open", "seed": "hidden"}') == {"open": ["lr"], "locked": [], "hidden": ["seed"]}

@@ -97,7 +97,7 @@ def test_an_assignment_is_kept_to_and_its_runs_are_remembered_with_the_predictio
 # ---- looking again -----------------------------------------------------------------------------------------------
 def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the_chart(tab, run):
     visitor = {"ids": [run.id]}
-    stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "", "digits", "basic_cnn"))
+    stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "of before", "digits", "basic_cnn"))
     assert stamp and [shown["status"] for shown in chart["runs"]] == ["finished"]
     assert start == {"interactive": True} and stop == {"interactive": False}
     assert changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[:4] == [None] * 4
@@ -106,9 +106,15 @@ def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the
     assert news != stamp and chart["runs"][0]["name"] == "another"
 
 
+def test_a_look_from_a_page_that_has_not_loaded_leaves_the_runs_to_the_loading(tab, run):
+    """Its answer may arrive last, and would empty the chart that the loading has filled."""
+    *shown, _, _, header, clock = changes(tab.tick({}, "", "digits", "basic_cnn"))
+    assert shown == [None] * 4 and clock is None and "machine" in header
+
+
 def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
     visitor = {"ids": [run.id]}
-    jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "", "digits", "basic_cnn")
+    jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "of before", "digits", "basic_cnn")
 
     def clock() -> Any:
         return changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[-1]

@@ -20,10 +20,12 @@ from reglab.cli.options import (
     store_of,
     track_option,
 )
+from reglab.config.numbers import read
 from reglab.errors import ConfigError, RunError
 from reglab.numbers import number, percent
 
 if TYPE_CHECKING:
+    from reglab.config import RunConfig
     from reglab.runs.run import Run
     from reglab.runs.store import Store
     from reglab.training.events import Event
@@ -38,7 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fork-of", metavar="RUN", help="go on from an epoch of this run (--at-epoch) with other regularizers"
     )
-    parser.add_argument("--at-epoch", type=int, metavar="N", help="the last epoch that both have in common")
+    parser.add_argument(
+        "--at-epoch",
+        metavar="N",
+        help="the last epoch that both have in common; `last`: the last one of the run",
+    )
     parser.add_argument("--name", help="what to call the run")
     parser.add_argument("--group", default="", help="compare it with the other runs of this group")
     track_option(parser)
@@ -95,10 +101,20 @@ def _created(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -
     from reglab import machine
 
     parent = _parent(args, store)
-    config = parent.forked(args.at_epoch, given) if parent else base_config(args.config).override(given)
+    config = _forked(parent, args.at_epoch, given) if parent else base_config(args.config).override(given)
     load_with_progress(config)
     machine.choose_device(config.device)
     return store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
+
+
+def _forked(parent: Run, epoch: str, given: Mapping[str, Any]) -> RunConfig:
+    """The fork of that run after that epoch. Raises `ConfigError` and `RunError`."""
+    if epoch == "last":
+        history = parent.history()
+        if not history:
+            raise RunError(f"Run {parent.name} has no epoch yet: train it first, or give a number.")
+        return parent.forked(history[-1].epoch, given)
+    return parent.forked(int(read(epoch, "--at-epoch", whole=True) or 0), given)
 
 
 def _parent(args: argparse.Namespace, store: Store) -> Run | None:

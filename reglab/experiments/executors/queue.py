@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors.local import is_left
@@ -42,3 +44,18 @@ def train(experiment: Experiment, jobs: Jobs, owner: str = "", store: Store | No
                     run.delete()
             raise
     return runs
+
+
+def go_on(fork: Experiment, parent: Run, beside: Sequence[Run], jobs: Jobs, owner: str, store: Store) -> Run:
+    """Queue a fork that goes on where its parent is, while that trains or once it was stopped; see `Jobs.go_on_with`.
+
+    Raises as `train`; no run is made then.
+    """
+    jobs.admit(owner, fork.configs, keep=[parent, *beside])
+    [run] = fork.folders(store)
+    try:
+        jobs.go_on_with(run, parent, beside, owner=owner)
+    except (ConfigError, RunError):
+        run.delete()
+        raise
+    return run

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from reglab.jobs.queue import Job
+    from reglab.jobs.job import Job
 
 
 class Worker(Protocol):

@@ -18,7 +18,7 @@ from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.run import Run
 
 if TYPE_CHECKING:
-    from reglab.jobs.queue import Job
+    from reglab.jobs.job import Job
 
 PATIENCE = 20.0  # seconds a worker has to end after it was asked to, before it is killed
 HUNG = "Training hung: its process did not answer for {:g} seconds and was ended. Resume it, and it goes on from its last snapshot."

@@ -26,7 +26,7 @@ from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.run import Run
 
 if TYPE_CHECKING:
-    from reglab.jobs.queue import Job
+    from reglab.jobs.job import Job
 
 AT_ONCE = 4  # jobs: each has a GPU of its own, and their processes share the memory of the Space
 LONGEST, SHORTEST = 40, 15  # seconds to ask for

@@ -4,22 +4,26 @@
 index into `runs`.
 
     title, note     heading line, and muted words beside it
+    example         true for the pair that ships: it is introduced, played back on a first visit, and can be played again
     x               {"label": "epoch", "max": 20}
     runs            [{"role": "plain" | "regularized" | "run" | "a" | "b" | "c" | "d" | "e", "name", "detail",
                       "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted" | "stalled",
-                      "place", "epoch", "epochs", "images_per_second", "seconds_left", "message"}]
+                      "place", "epoch", "epochs", "images_per_second", "seconds_left", "message", "preparing",
+                      "doing": what happens before the first point, in a sentence}]
     accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
-                    accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the legend's
+                    accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the label's
+                    and the switch's
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
     memorised       the same shape; left out unless labels are noisy
     diagnosis       [{"run": 0, "kind": one of training.diagnosis.KINDS, "text"}]
     table           {"columns": ["", "train", ...], "rows": [{"run": 0, "cells": [...]}], "hint": {column: words}, "caption"}
     verdict         one sentence
+    next            [{"what", "label", "hint"}]: buttons after the end; the event `select` tells which `next` was pressed
 
 Colour says which run, line style says which split: train dashed, validation solid, and dotted the labels that are wrong
 on purpose ("corrupted"). The colours are those of `reglab/colours.py`: whatever on the page says `data-role="plain"` has its
-colour as `var(--run)`; up to five runs side by side are a (the baseline) to e. With more than two runs, or dotted curves, the
-legend is a table: a head with the line styles, then a line for each run.
+colour as `var(--run)`; up to five runs side by side are a (the baseline) to e. Each curve is labelled where it ends, and the
+gap is drawn between the ends; where a chart is too narrow for names, the row of switches says which colour is which run.
 """
 
 from __future__ import annotations
@@ -85,31 +89,49 @@ def _finite(value: Any) -> Any:
 # What never changes. The rows inside are made and kept by chart.js; nothing here holds a value,
 # so Gradio finds the same text at every update and leaves the page's elements alone.
 SKELETON = """
-<section class="reglab-chart" data-part="root" aria-label="Training curves"><div class="sheet">
-  <header><h3 data-part="title"></h3><p data-part="note"></p></header>
+<section class="reglab-chart" data-part="root" data-empty="true" aria-label="Training curves"><div class="sheet">
+  <div class="intro" data-part="intro" hidden>
+    <h2>Watch the same network with and without regularization, side by side</h2>
+    <button type="button" class="reglab-button" data-part="replay">Replay</button>
+    <button type="button" class="reglab-button primary" data-part="begin">Train it yourself</button>
+  </div>
+  <header><h2 data-part="title"></h2><p data-part="note"></p></header>
+  <div class="switches" data-part="switches" role="group" aria-label="Show or hide curves"></div>
   <div class="charts">
     <figure data-chart="accuracy">
       <figcaption><b>Accuracy</b><output></output></figcaption>
-      <div class="legend" role="group" aria-label="Accuracy: show or hide a curve"><div class="head"><span></span></div></div>
+      <div class="plot" role="slider" tabindex="0" aria-label="Accuracy, epoch by epoch" aria-valuemin="0"></div>
     </figure>
     <figure data-chart="loss">
       <figcaption><b>Loss</b><output></output><label><input type="checkbox" data-part="log"> log scale</label></figcaption>
-      <div class="legend" role="group" aria-label="Loss: show or hide a curve"><div class="head"><span></span></div></div>
+      <div class="plot" role="slider" tabindex="0" aria-label="Loss, epoch by epoch" aria-valuemin="0"></div>
     </figure>
-    <p class="invitation">Press Train, and the accuracy and loss of your network
-      appear here epoch by epoch, with and without regularization.</p>
+    <p class="doing" data-part="doing" data-invitation="Press Train, and the accuracy and loss of your network
+      appear here epoch by epoch, with and without regularization."></p>
   </div>
   <div class="strips">
     <div data-part="gaps"><p class="heading"><b>Gap</b> train minus validation accuracy</p></div>
     <div data-part="memorised"><p class="heading"><b>Wrong labels learned by heart</b></p></div>
   </div>
   <div class="progress" data-part="progress"></div>
+  <p class="notifying" data-part="notifying" hidden>
+    <label><input type="checkbox" data-part="notify"> Notify me when it has ended</label><output data-part="refusal"></output>
+  </p>
   <div class="diagnosis" data-part="diagnosis"></div>
   <div class="results" data-part="results">
     <p class="verdict" data-part="verdict"></p>
-    <div class="scroller"><table><thead><tr></tr></thead><tbody></tbody></table></div>
+    <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="Results">
+      <table><thead><tr></tr></thead><tbody></tbody></table>
+    </div>
     <p class="caption" data-part="caption"></p>
   </div>
+  <div class="next" data-part="next" role="group" aria-label="What to try next" hidden><b>What to try next</b></div>
+  <details class="points" data-part="points" hidden>
+    <summary>The curves as a table</summary>
+    <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="The curves as a table">
+      <table><thead><tr></tr></thead><tbody></tbody></table>
+    </div>
+  </details>
   <p class="spoken" data-part="spoken" aria-live="polite"></p>
 </div></section>
 """

@@ -8,13 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from reglab.ui.components.drawings import COPY, drawing, without_code
+from reglab.ui.components.drawings import drawing, without_code
 
-FORM = (Path(__file__).parent.parent / "static" / "form.js").read_text("utf-8")
+STATIC = Path(__file__).parent.parent / "static"
 
 
-def form(elem_id: str, template: str, value: Mapping[str, Any], *, said: Any = None, **given: Any) -> gr.HTML:
+def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str = "", **given: Any) -> gr.HTML:
     """The form that a template draws with the macros of `fields.html`; `given` is what the template needs.
+
+    `script` is one in `static/` for what only this form does.
 
     Its value is `{name of a field: text, true or false, or a list}`, as it was typed. `gr.update(said={...})` puts words where the
     template marks places for them, `gr.update(options={field: [[title, value], ...]})` changes lists. The events: `input` and
@@ -24,10 +26,15 @@ def form(elem_id: str, template: str, value: Mapping[str, Any], *, said: Any = N
         elem_id,
         dict(value),
         html_template=without_code(template, **given),
-        js_on_load=FORM + COPY,
-        said=said or {},
+        js_on_load="\n".join(f"{{\n{own(name)}\n}}" for name in ("form", "copy", script) if name),
+        said={},
         options={},
     )
+
+
+def own(name: str) -> str:
+    """A script of ours."""
+    return (STATIC / f"{name}.js").read_text("utf-8")
 
 
 def typed_in(value: Any) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import copy
 from collections.abc import Sequence
 
 from reglab.colours import ROLES
-from reglab.errors import ConfigError
+from reglab.config import RunConfig
+from reglab.errors import ConfigError, RunError
 from reglab.experiments.executors import queue
-from reglab.experiments.experiment import Experiment
+from reglab.experiments.experiment import Experiment, differs_in_regularizers
 from reglab.jobs.queue import Jobs
 from reglab.jobs.turns import seat_of
 from reglab.runs import index
@@ -112,6 +113,42 @@ class Training:
         broken_off = [r for r in job if self.jobs.status(r) in RESUMABLE]
         self.jobs.resume(broken_off or [run], owner=self.seat)  # which says why not
         return job
+
+    # ---- changing one while it trains
+    def changeable(self, runs: Sequence[Run], config: RunConfig) -> Run | None:
+        """Which of the runs on the screen can go on with the regularizers of that config; None where none can.
+
+        It is the last one with regularizers, or the only one: beside it, plain stays plain. It trains or was stopped, it is the
+        visitor's own, and it differs from the config in its regularizers alone.
+        """
+        able = [view.run for view in self.views(runs) if view.status in ("running", "stopped", "interrupted")]
+        left = {str(run.described.get("parent") or "") for run in runs}  # have gone on as another that is shown
+        for run in reversed(able):
+            try:
+                of_its_own = len(runs) == 1 or run.config.regularizers or run.config.fork
+                if of_its_own and run.id not in left and differs_in_regularizers(run.config, config):
+                    return run if self.access.may_change(self.visitor, run) else None
+            except RunError:
+                continue
+        return None
+
+    def change(self, runs: Sequence[Run], config: RunConfig) -> list[Run]:
+        """Go on with the regularizers of that config from the end of the epoch under way. The runs, and the fork after them.
+
+        Raises as `start`; nothing is stopped then.
+        """
+        run = self.changeable(runs, config)
+        if run is None:
+            raise ConfigError(
+                "No run of yours can go on like this: while one trains, or once it was stopped, its regularizers can be"
+                " changed and nothing else. Press Train for a run of its own."
+            )
+        beside = [other for other in runs if other != run and self.access.may_change(self.visitor, other)]
+        fork = Experiment.change(run, config)
+        self.jobs.check(self.seat, fork.configs)
+        self.datasets.ready(run.config)
+        made = queue.go_on(fork, run, beside, self.jobs, self.seat, self.stores.mine)
+        return [*runs, made]
 
     def together(self, run: Run) -> list[Run]:
         """The run and those it is seen with: the run it is a fork of, else its experiment, where that fits on the screen."""

@@ -1,19 +1,23 @@
-// Draws the live chart. Gradio runs this file, and after it chart_axes.js, chart_below.js, chart_elements.js and
-// chart_legend.js, once for each chart, as the body of one function that is given `element` (our part of the page),
-// `props.value` (see chart.py for its shape) and `watch` (tell me when it changes). So the other files hold functions only.
+// Draws the live chart. Gradio runs this file, and after it the other chart_*.js, once for each chart, as the body of one
+// function that is given `element` (our part of the page), `props.value` (see chart.py for its shape), `watch` (tell me when
+// it changes) and `trigger` (tell the server). So the other files hold functions only.
 //
 // Every update writes into elements that are already there: nothing is rebuilt, so hover, focus and switches survive.
 // Names of runs are typed by people: text enters through textContent and setAttribute only.
 
-const HEIGHT = 228;
-const EDGE = { top: 8, right: 10, bottom: 36, left: 42 };
-const SPLITS = { train: "training", corrupted: "wrong-label", val: "validation" };   // in the order of the legend
+const SPLITS = { train: "training", corrupted: "wrong-label", val: "validation" };   // in the order of the switches
+const ruler = document.createElement("canvas").getContext("2d");                     // measures words without a layout
+ruler.font = `600 12px ${getComputedStyle(element).fontFamily}`;
 
-// What outlives an update: where the reader points, what they switched on and off, and what was said to them last.
-const view = { cursor: null, hidden: new Set(), log: recall("reglab.log") === "yes", statuses: null, hint: null, caption: "" };
+// What outlives an update: where the reader points, what they switched off, how far a playback is, what was said last.
+const view = {
+  cursor: null, hidden: new Set(), log: recall("reglab.log") === "yes", until: null, hint: null, caption: "",
+  frame: 0, statuses: null, wasLive: false,
+};
 const charts = ["accuracy", "loss"].map(makeChart);
+let value = {};
 let runs = [];
-let many = false;         // more than two runs, or three curves each: a legend with a head, and names that wrap
+let many = false;         // more than two runs, or three curves each: a row of switches for every run, and names that wrap
 let epochs = { label: "epoch", max: 20 };
 
 part("log").checked = view.log;
@@ -23,33 +27,41 @@ part("log").addEventListener("change", event => {
   charts.forEach(drawChart);
 });
 showHintsOfTheTable();
+listenToButtons();
 draw();
 watch("value", draw);
 
 function draw() {
-  const value = (typeof props.value === "string" ? JSON.parse(props.value || "{}") : props.value) || {};   // text, see chart.py
+  value = (typeof props.value === "string" ? JSON.parse(props.value || "{}") : props.value) || {};   // text, see chart.py
   runs = list(value.runs).map((run, index) => ({ ...run, role: run.role || "run", name: run.name || `run ${index + 1}` }));
-  const ofRun = items => list(items).filter(item => runs[item.run])
-    .map(item => ({ ...item, role: runs[item.run].role, name: runs[item.run].name }));
-
   many = runs.length > 2 || list(value.accuracy).some(series => series.split === "corrupted");
-  set(part("root"), "data-empty", runs.length === 0);
+  set(part("root"), "data-empty", !list(value.accuracy).some(series => list(series.y).length));
   set(part("root"), "data-many", many);
+  set(part("root"), "data-over", runs.length > 0 && runs.every(run => run.status === "finished"));
   part("root").style.setProperty("--runs", runs.length);
   write(part("title"), value.title);
   write(part("note"), value.note);
+  write(part("doing"), doingInWords());
   epochs = { label: "epoch", max: 20, ...value.x };
-  for (const chart of charts) {
-    chart.series = ofRun(value[chart.name]).map(readSeries);
-    drawChart(chart);
-  }
+  for (const chart of charts) chart.series = ofRun(value[chart.name]).map(readSeries);
+  offerPlayback();
+  drawSwitches();
+  charts.forEach(drawChart);
   drawStrip(part("gaps"), list(value.gaps), 0.6);
+  part("gaps").hidden = !many;                        // else they stand in the chart
   drawStrip(part("memorised"), list(value.memorised), 1);
   part("memorised").hidden = !list(value.memorised).length;
   drawProgress();
   drawDiagnosis(ofRun(value.diagnosis));
-  drawResults(value);
+  drawResults();
+  drawNext();
+  drawPoints();
   announce();
+}
+
+function ofRun(items) {
+  return list(items).filter(item => runs[item.run])
+    .map(item => ({ ...item, role: runs[item.run].role, name: runs[item.run].name }));
 }
 
 function readSeries(series) {
@@ -62,46 +74,57 @@ function readSeries(series) {
 
 // ---------------------------------------------------------------------------------------------- one chart
 
+// To the keyboard and to those who hear the page it is a slider over the epochs, whose value says what every curve has there.
 function makeChart(name) {
-  const figure = element.querySelector(`[data-chart=${name}]`);
-  const svg = figure.appendChild(draft("svg", { role: "img", tabindex: 0, height: HEIGHT }));
+  const figure = element.querySelector(`[data-chart=${name}]`), frame = figure.querySelector(".plot");
+  const svg = frame.appendChild(draft("svg", { "aria-hidden": true }));
   const layer = (kind, tag = "g") => svg.appendChild(draft(tag, { class: kind }));
   const chart = {
-    name, figure, svg, width: 0, series: [],
+    name, figure, frame, svg, width: 0, series: [], seen: [],
     rows: layer("grid rows"), columns: layer("grid columns"), base: layer("base", "line"), axis: layer("axis", "text"),
-    cursor: layer("cursor", "line"), lines: layer("lines"), dots: layer("dots"),
+    cursor: layer("cursor", "line"), leaders: layer("leaders"), brackets: layer("brackets"), lines: layer("lines"),
+    dots: layer("dots"), labels: layer("labels"),
   };
   // The width comes from here and is never asked for while drawing: asking makes the browser lay out the page at once.
   new ResizeObserver(([entry]) => {
     chart.width = entry.contentRect.width;
     drawChart(chart);
-  }).observe(svg);
+  }).observe(frame);
   followPointer(chart);
   return chart;
 }
 
 function drawChart(chart) {
-  drawLegend(chart);
-  describe(chart);
-  if (!chart.width) return;                       // in a tab that is not open; the ResizeObserver calls again
-  const seen = chart.series.filter(visible);
-  chart.x = acrossAxis(chart, seen);
-  chart.y = chart.name === "accuracy" ? accuracyAxis() : view.log ? logAxis(seen) : lossAxis(seen);
+  if (!chart.width) return describe(chart);       // in a tab that is not open; the ResizeObserver calls again
+  const whole = chart.series.filter(visible);
+  const height = charts[0].width < 400 ? 232 : 286;                                  // less on a phone, for both to be alike
+  chart.words = wordsOfLabels(chart, whole);
+  chart.box = { left: chart.name === "accuracy" ? 42 : 34, right: chart.width - chart.words.room, top: 8, bottom: height - 36 };
+  chart.x = acrossAxis(chart, whole);
+  chart.y = chart.name === "accuracy" ? accuracyAxis(chart) : view.log ? logAxis(chart, whole) : lossAxis(chart, whole);
+  set(chart.svg, "height", height);
   drawGrid(chart);
-  rows(chart.lines, seen, () => draft("path"), (path, series) => {
+  drawCurves(chart);
+  describe(chart);
+}
+
+// All that moves: the curves as far as they are played back, and what stands at their ends.
+function drawCurves(chart) {
+  chart.seen = chart.series.filter(visible).map(played);
+  rows(chart.lines, chart.seen, () => draft("path"), (path, series) => {
     set(path, "data-role", series.role);
     set(path, "data-split", series.split);
     set(path, "d", outline(series, chart.x.at, chart.y.at));
   });
-  drawCursor(chart, seen);
+  drawCursor(chart);
 }
 
 // The dots sit on the latest point, or where the reader points.
-function drawCursor(chart, seen = chart.series.filter(visible)) {
+function drawCursor(chart) {
   const x = Math.round(chart.x.at(view.cursor ?? 0)) + 0.5;
   set(chart.cursor, "visibility", view.cursor === null || x > chart.width ? "hidden" : "visible");    // a new run may be shorter
-  stretch(chart.cursor, x, EDGE.top, x, HEIGHT - EDGE.bottom);
-  rows(chart.dots, seen, () => draft("circle"), (dot, series) => {
+  stretch(chart.cursor, x, chart.box.top, x, chart.box.bottom);
+  rows(chart.dots, chart.seen, () => draft("circle"), (dot, series) => {
     const spot = spotOf(series);
     const y = spot < 0 ? NaN : chart.y.at(series.y[spot]);
     set(dot, "data-role", series.role);
@@ -111,9 +134,13 @@ function drawCursor(chart, seen = chart.series.filter(visible)) {
     set(dot, "cx", chart.x.at(series.x[spot]).toFixed(1));
     set(dot, "cy", y.toFixed(1));
   });
+  drawLabels(chart);
+  const moment = chart.figure.querySelector("output");
+  set(moment, "data-pointing", view.cursor !== null);
+  write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}` : "");
 }
 
-// The point of a series that the legend speaks of: the latest one, or the last one at most an epoch before the cursor.
+// The point of a series that is spoken of: the latest one, or the last one at most an epoch before the cursor.
 // -1 where there is none: a run that stopped at epoch 7 has nothing to say about epoch 12.
 function spotOf(series) {
   let spot = -1;
@@ -141,7 +168,7 @@ function outline(series, across, up) {
 }
 
 function drawGrid(chart) {
-  const right = chart.width - EDGE.right, bottom = HEIGHT - EDGE.bottom;
+  const { left, right, bottom } = chart.box;
   const tick = () => {
     const group = draft("g");
     group.append(draft("line"), draft("text"));
@@ -149,8 +176,8 @@ function drawGrid(chart) {
   };
   rows(chart.rows, chart.y.ticks, tick, ({ children: [line, text] }, value) => {
     const y = Math.round(chart.y.at(value)) + 0.5;              // on the half pixel a thin line stays thin
-    stretch(line, EDGE.left, y, right, y);
-    place(text, EDGE.left - 8, y + 4);
+    stretch(line, left, y, right, y);
+    place(text, left - 8, y + 4);
     write(text, chart.y.words(value));
   });
   rows(chart.columns, chart.x.ticks, tick, ({ children: [line, text] }, value) => {
@@ -159,18 +186,21 @@ function drawGrid(chart) {
     place(text, x, bottom + 17);
     write(text, chart.x.words(value));
   });
-  stretch(chart.base, EDGE.left, bottom + 0.5, right, bottom + 0.5);
-  place(chart.axis, (EDGE.left + right) / 2, HEIGHT - 4);
+  stretch(chart.base, left, bottom + 0.5, right, bottom + 0.5);
+  place(chart.axis, (left + right) / 2, bottom + 32);
   write(chart.axis, epochs.label);
 }
 
 function describe(chart) {
-  const latest = chart.series.filter(series => series.y.some(Number.isFinite)).map(series => {
-    const last = series.y.findLastIndex(Number.isFinite);
-    return `${series.name} ${SPLITS[series.split]} ${words(chart, series.y[last])} at ${epochs.label} ${tidy(series.x[last])}`;
-  });
-  const title = chart.name[0].toUpperCase() + chart.name.slice(1);
-  set(chart.svg, "aria-label", `${title}: ${latest.join(", ") || "nothing yet"}.`);
+  const spots = chart.series.map(series => [series, spotOf(series)]).filter(([, spot]) => spot >= 0);
+  const told = spots.map(([series, spot]) => `${series.name} ${SPLITS[series.split]} ${words(chart, series.y[spot])}`);
+  const gaps = chart.name === "accuracy" ? runs.map((run, index) => [run.name, gapOf(chart, index)]) : [];
+  for (const [name, gap] of gaps) if (gap) told.push(`${name} gap ${gap.text}`);
+  const last = Math.max(0, ...spots.map(([series, spot]) => series.x[spot]));
+  const moment = `${view.cursor === null ? "latest, " : ""}${epochs.label} ${tidy(view.cursor ?? last)}`;
+  set(chart.frame, "aria-valuemax", Math.max(0, ...epochsSeen()));
+  set(chart.frame, "aria-valuenow", view.cursor ?? last);
+  set(chart.frame, "aria-valuetext", told.length ? `${moment}: ${told.join(", ")}` : "nothing yet");
 }
 
 
@@ -182,15 +212,16 @@ function followPointer(chart) {
     const wanted = chart.x.back(event.clientX - chart.svg.getBoundingClientRect().left);
     moveCursor(epochsSeen().reduce((best, x) => Math.abs(x - wanted) < Math.abs(best - wanted) ? x : best, Infinity));
   };
-  chart.svg.addEventListener("pointermove", point);
-  chart.svg.addEventListener("pointerdown", point);
+  chart.frame.addEventListener("pointermove", point);
+  chart.frame.addEventListener("pointerdown", point);
   // A finger that is lifted leaves its reading behind until it taps elsewhere; a mouse that leaves takes it along.
-  chart.svg.addEventListener("pointerleave", event => event.pointerType !== "touch" && moveCursor(null));
-  chart.svg.addEventListener("blur", () => moveCursor(null));
-  chart.svg.addEventListener("keydown", event => {
+  chart.frame.addEventListener("pointerleave", event => event.pointerType !== "touch" && moveCursor(null));
+  chart.frame.addEventListener("blur", () => moveCursor(null));
+  chart.frame.addEventListener("keydown", event => {
     const seen = epochsSeen(), last = seen.length - 1;
     const here = view.cursor === null ? last + 1 : seen.findLastIndex(x => x <= view.cursor);
-    const to = { ArrowLeft: here - 1, ArrowRight: Math.min(here + 1, last), Home: 0, End: last }[event.key];
+    const on = Math.min(here + 1, last), back = here - 1;
+    const to = { ArrowLeft: back, ArrowDown: back, ArrowRight: on, ArrowUp: on, Home: 0, End: last }[event.key];
     if (to === undefined && event.key !== "Escape") return;
     event.preventDefault();
     moveCursor(event.key === "Escape" ? null : seen[Math.max(0, to)]);
@@ -200,9 +231,10 @@ function followPointer(chart) {
 function moveCursor(epoch) {
   const next = Number.isFinite(epoch) ? epoch : null;
   if (next === view.cursor) return;
+  if (next !== null) endPlayback();
   view.cursor = next;
   for (const chart of charts) {
-    drawLegend(chart);
+    describe(chart);
     if (chart.width) drawCursor(chart);
   }
 }

@@ -3,28 +3,28 @@
 
 function acrossAxis(chart, seen) {
   const far = Math.max(1, number(epochs.max) || 0, ...seen.map(series => series.x.at(-1) || 0));
-  const wide = chart.width - EDGE.left - EDGE.right;
+  const { left, right } = chart.box, wide = Math.max(1, right - left);
   return {
     ticks: ticksUpTo(far, Math.min(10, Math.floor(wide / 44)), 1),
     words: tidy,
-    at: epoch => EDGE.left + epoch / far * wide,
-    back: pixels => (pixels - EDGE.left) / wide * far,
+    at: epoch => left + epoch / far * wide,
+    back: pixels => (pixels - left) / wide * far,
   };
 }
 
-function accuracyAxis() {
-  return { ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], words: share => `${Math.round(share * 100)} %`, at: upwards(0, 1) };
+function accuracyAxis(chart) {
+  return { ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], words: share => `${Math.round(share * 100)} %`, at: upwards(chart, 0, 1) };
 }
 
-function lossAxis(seen) {
+function lossAxis(chart, seen) {
   const high = Math.max(...positives(seen), 0) || 2.5;
   const ticks = ticksUpTo(high, 5);
   const step = ticks[1], top = Math.ceil(high / step - 1e-9) * step;
   if (ticks.at(-1) < top - step / 2) ticks.push(top);
-  return { ticks, words: value => value >= 1e5 ? value.toExponential(0) : value.toFixed(decimals(step)), at: upwards(0, top) };
+  return { ticks, words: value => value >= 1e5 ? value.toExponential(0) : value.toFixed(decimals(step)), at: upwards(chart, 0, top) };
 }
 
-function logAxis(seen) {
+function logAxis(chart, seen) {
   const values = positives(seen);
   const low = values.length ? Math.min(...values) : 0.01, high = values.length ? Math.max(...values) : 10;
   const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
@@ -33,7 +33,7 @@ function logAxis(seen) {
   const inside = oneTwoFive.filter(tick => tick >= start && tick <= end);
   const decades = inside.filter(tick => Number.isInteger(Math.log10(tick)));
   const ticks = inside.length <= 9 ? inside : decades.filter((_, i) => i % Math.ceil(decades.length / 7) === 0);
-  const at = upwards(Math.log10(start), Math.log10(end));
+  const at = upwards(chart, Math.log10(start), Math.log10(end));
   return {
     ticks,
     words: tick => tick >= 1e-3 && tick < 1e5 ? String(tick) : tick.toExponential(0),
@@ -41,9 +41,9 @@ function logAxis(seen) {
   };
 }
 
-function upwards(low, high) {
-  const tall = HEIGHT - EDGE.top - EDGE.bottom;
-  return value => EDGE.top + (1 - (value - low) / (high - low)) * tall;
+function upwards(chart, low, high) {
+  const { top, bottom } = chart.box;
+  return value => top + (1 - (value - low) / (high - low)) * (bottom - top);
 }
 
 function positives(seen) {

@@ -1,4 +1,4 @@
-// Below the charts: bars of the gap, progress, diagnosis, and the table of results.
+// Below the charts: bars of the gap where the charts have no room for it, progress, diagnosis, results, and what to try next.
 
 // A bar for every run, also before its first number comes, so that nothing below has to move.
 function drawStrip(strip, items, least) {
@@ -22,13 +22,12 @@ function drawProgress() {
   const cells = () => make("div", make("span"), make("i", make("b")), make("span"), make("span"), make("span"), make("small"));
   rows(part("progress"), runs, cells, (row, run) => {
     const [name, track, epoch, speed, end, detail] = row.children;
-    const done = run.status === "finished" ? 1 : run.epochs > 0 ? Math.min(1, (run.epoch || 0) / run.epochs) : 0;
     const ofEpochs = Number.isFinite(run.epoch) && run.epochs ? `epoch ${Math.floor(run.epoch)} / ${run.epochs}` : "";
     const inMotion = run.status === "running" || run.status === "finished";
     set(row, "data-status", run.status);
     paintName(name, run);
     set(track.firstChild, "data-role", run.role);
-    track.firstChild.style.right = `${(100 - done * 100).toFixed(2)}%`;
+    track.firstChild.style.right = `${(100 - doneShare(run) * 100).toFixed(2)}%`;
     write(epoch, inMotion ? run.preparing || ofEpochs || "starting" : statusInWords(run));
     write(speed, inMotion && run.images_per_second ? `${Math.round(run.images_per_second).toLocaleString("en")} images/s` : "");
     write(end, run.status === "finished" ? "finished" : inMotion && Number.isFinite(run.seconds_left) ? `${clock(run.seconds_left)} left` : "");
@@ -40,12 +39,36 @@ function drawProgress() {
 function statusInWords(run) {
   const at = run.epoch >= 1 ? ` at epoch ${Math.floor(run.epoch)}` : "";
   return {
-    queued: run.place ? `queued · place ${run.place}` : "queued",
+    queued: run.place > 1 ? `queued, ${run.place - 1} before it` : run.place ? "queued, next in line" : "queued",
     stopped: `stopped${at}`,
     interrupted: `interrupted${at}`,
     stalled: "not answering: it will be ended if that goes on",
     failed: run.message ? `failed: ${run.message}` : `failed${at}`,
   }[run.status] || run.status || "";
+}
+
+// Where there is no point to draw yet: what happens meanwhile.
+function doingInWords() {
+  if (!runs.length) return part("doing").dataset.invitation;
+  return (runs.find(run => run.status === "running") || runs[0]).doing || statusInWords(runs[0]);
+}
+
+// The buttons after the end; what they do is the server's, which is told which one was pressed.
+function drawNext() {
+  const steps = list(value.next);
+  part("next").hidden = !steps.length;
+  rows(part("next"), steps, nextButton, (button, step) => {
+    set(button, "data-next", step.what);
+    write(button.firstChild, step.label);
+    write(button.lastChild, step.hint);
+  }, 1);
+}
+
+function nextButton() {
+  const button = make("button", make("b"), make("span"));
+  button.type = "button";
+  button.addEventListener("click", () => trigger("select", { next: button.dataset.next }));
+  return button;
 }
 
 function drawDiagnosis(items) {
@@ -65,31 +88,31 @@ function splitAtColon(text) {
   return colon > 0 && colon < 60 ? [text.slice(0, colon + 1), text.slice(colon + 1)] : ["", text];
 }
 
-function drawResults(value) {
+function drawResults() {
   const { columns, rows: results, hint, caption } = value.table || {};
   write(part("verdict"), value.verdict);
   view.caption = caption;
   drawCaption();
-  rows(element.querySelector("thead tr"), list(columns), () => make("th", make("span")), ({ firstChild: title }, column) => {
+  rows(part("results").querySelector("thead tr"), list(columns), () => make("th", make("span")), ({ firstChild: title }, column) => {
     write(title, column);
     set(title, "data-hint", hint?.[column]);
     set(title, "aria-description", hint?.[column]);
     set(title, "tabindex", hint?.[column] ? 0 : null);
   });
-  rows(element.querySelector("tbody"), list(results), () => make("tr"), (line, result) => {
+  rows(part("results").querySelector("tbody"), list(results), () => make("tr"), (line, result) => {
     rows(line, list(result.cells), () => make("td"), (cell, text, index) => {
       set(cell, "data-role", index === 0 ? runs[result.run]?.role : null);
       write(cell, text);
     });
   });
-  element.querySelector(".scroller").hidden = !list(columns).length;
+  part("results").querySelector(".scroller").hidden = !list(columns).length;
   part("results").hidden = !list(columns).length && !value.verdict;
 }
 
 // The meaning of an underlined column, in the place of the caption: readable with mouse, finger and keyboard,
 // and never in front of the numbers it explains.
 function showHintsOfTheTable() {
-  const head = element.querySelector("thead");
+  const head = part("results").querySelector("thead");
   const show = event => {
     view.hint = event.target.dataset.hint;
     drawCaption();
@@ -107,12 +130,4 @@ function showHintsOfTheTable() {
 function drawCaption() {
   set(part("caption"), "data-hinting", Boolean(view.hint));
   write(part("caption"), view.hint || view.caption);
-}
-
-// Said aloud when a run starts, ends or fails, not each second.
-function announce() {
-  const news = runs.map(run => `${run.name}: ${run.status === "running" ? "running" : statusInWords(run)}`);
-  const statuses = runs.map(run => run.status).join();
-  if (view.statuses !== null && view.statuses !== statuses) write(part("spoken"), news.join(". "));
-  view.statuses = statuses;
 }

@@ -6,6 +6,11 @@ function words(chart, value) {
   return size >= 1e5 || (size > 0 && size < 1e-3) ? value.toExponential(1) : value.toFixed(size < 10 ? 3 : 1);
 }
 
+// A difference of two accuracies, with a true minus, as views/numbers.py writes it.
+function points(difference) {
+  return `${(difference * 100).toFixed(1).replace("-", "\u2212")} points`;
+}
+
 function tidy(epoch) {
   return String(Math.round(epoch * 100) / 100);
 }

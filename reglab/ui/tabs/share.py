@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,17 +14,18 @@ from reglab.errors import PROBLEMS
 from reglab.teaching.assignments import CONTROLS, PREDICTABLE, TASK, Assignment, called
 from reglab.teaching.links import Beside, encode
 from reglab.ui.components.assigned import prediction_of, rules
-from reglab.ui.components.controls import Controls, unchecked
 from reglab.ui.components.events import PRIVATE, QUIET
+from reglab.ui.components.form import form, typed_in
 from reglab.ui.components.links import link_box
-from reglab.ui.components.number import number
-from reglab.ui.components.visitor import ids_of, tries_of, warning
+from reglab.ui.components.visitor import ids_of, tries_of
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
+from reglab.ui.views.templates import render
 
-ACCESS = [("open", "open"), ("locked", "locked"), ("hidden", "hidden")]
+ACCESS = ("open", "locked", "hidden")
 MOST = {"max_epochs": "Most epochs", "max_images": "Most training images", "max_runs": "Most runs"}
 PREDICT = [("nothing", ""), *((title, key) for key, title in PREDICTABLE.items())]
+EMPTY = {"task": "", "rest": "open", "exceptions": "", "predict": "gap", **dict.fromkeys(MOST, "")}
 # Filled first and pressed by the page, as on the Results tab.
 PRESS = "file => file && setTimeout(() => document.querySelector('#sheet-file').click(), 100)"
 
@@ -33,59 +36,42 @@ class ShareTab:
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
         with gr.Column(elem_id="share"):
-            gr.HTML("<h4>A link to this set-up</h4><p>Opens the lab with the controls as they stand now.</p>")
+            about = "Opens the lab with the controls as they stand now."
+            gr.HTML(render("lead.html", heading="A link to this set-up", text=about))
             page.link.render()
-            with gr.Accordion("Lesson sheet", open=False, elem_id="sheet"):
-                self._lay_out_sheet()
-            with gr.Accordion("Make an assignment", open=False, elem_id="make-assignment"):
-                gr.HTML(
-                    "<p>A link for a class: the controls as they stand now, a task, and what may be changed. It keeps a lesson"
-                    " on its way; whoever opens the lab without it is free of it.</p>"
-                )
-                self.rules = _lay_out_rules(page.controls)
-                self.make = gr.Button("Make the link", elem_id="make-link")
-                self.made = link_box("Link of the assignment", "assignment-link")
-        self._wire()
-
-    def _lay_out_sheet(self) -> None:
-        gr.HTML(
-            "<p>One file to hand in: the set-up, your prediction, what came of it, and which run it was."
-            " <code>python -m reglab check FILE</code> checks it.</p>"
-        )
-        with gr.Row():
-            self.pupil = gr.Textbox(label="Your name", max_length=60, lines=1, elem_id="pupil", scale=2)
-            self.download = gr.Button("Download lesson sheet", elem_id="download-sheet", min_width=180)
+            self.sheet = form("sheet-form", "sheet_form.html", {"pupil": ""})
             self.file = gr.DownloadButton("File", visible="hidden", elem_id="sheet-file")
-        self.notice = gr.HTML("", elem_id="sheet-notice")
+            self.rules = form(
+                "assignment-form", "assignment_form.html", EMPTY, script="exceptions", task=TASK, most=MOST, predict=PREDICT,
+                accesses=[(access, access) for access in ACCESS], controls=[(called(name), name) for name in CONTROLS],
+            )  # fmt: skip
+            self.made = link_box("Link of the assignment", "assignment-link")
+        self._wire()
 
     def _wire(self) -> None:
         page = self.page
-        asked = self.download.click(self.hand_out, [page.visitor, self.pupil], [self.file, self.notice], **PRIVATE)
+        asked = self.sheet.submit(self.hand_out, [page.visitor, self.sheet], [self.file, self.sheet], **PRIVATE)
         asked.success(None, self.file, js=PRESS)
-        self.make.click(
-            self.assign,
-            [*page.beside, *self.rules.values(), *page.controls.components()],
-            self.made,
-            **QUIET,
-        )
+        self.rules.submit(self.assign, [*page.beside, self.rules, *page.controls.components()], self.made, **QUIET)
 
     # ---- what happens
-    def hand_out(self, visitor: Any, pupil: str) -> tuple[str | None, str]:
+    def hand_out(self, visitor: Any, typed: Any) -> tuple[str | None, Any]:
         """The lesson sheet of the run on the screen as a file, or why there is none."""
         tries = {str(t["run"]): (t["link"], prediction_of(t)) for t in tries_of(visitor)}
+        pupil = str(typed_in(typed).get("pupil") or "")
         try:
-            return str(self.lab.files.sheet(self.lab.results.open(ids_of(visitor)), tries, pupil)), ""
+            return str(self.lab.files.sheet(self.lab.results.open(ids_of(visitor)), tries, pupil)), gr.update(said={})
         except PROBLEMS as error:
-            return None, warning(error)
+            return None, gr.update(said={"notice": on_screen(error)})
 
-    def assign(self, compare: bool, scratch: bool, *given: Any) -> dict[str, str]:
-        """The link of an assignment and what it allows, or why it cannot be; `given` are the rules, then the controls."""
-        rule_values, control_values = given[: len(self.rules)], given[len(self.rules) :]
-        told = dict(zip(self.rules, rule_values, strict=True))
+    def assign(self, compare: bool, scratch: bool, typed: Any, *controls: Any) -> dict[str, str]:
+        """The link of an assignment and what it allows, or why it cannot be."""
+        rule = EMPTY | typed_in(typed)
+        told = {name: rule[name] for name in ("task", "rest", "predict")} | exceptions(rule["exceptions"])
         try:
-            told |= {key: read(told[key], label, whole=True) for key, label in MOST.items()}
+            told |= {key: read(rule[key], label, whole=True) for key, label in MOST.items()}
             told = {key: value for key, value in told.items() if value not in (None, "", [])}
-            config = RunConfig.parse(self.page.controls.config_values(control_values))
+            config = RunConfig.parse(self.page.controls.config_values(controls))
             assignment = Assignment.parse({**told, "config": config})
         except PROBLEMS as error:
             return {"error": on_screen(error)}
@@ -93,36 +79,11 @@ class ShareTab:
         return {"text": encode(assignment, Beside(compare, scratch)), "said": said}
 
 
-def _lay_out_rules(controls: Controls) -> dict[str, Any]:
-    """What to say of an assignment besides its set-up, by the name of the field."""
-    choices = [(called(name), name) for name in CONTROLS if name in controls.by_name]
-
-    def some(label: str, elem_id: str, info: str) -> Any:
-        made = gr.Dropdown(choices, value=[], multiselect=True, label=label, info=info, elem_id=elem_id, min_width=200)
-        return unchecked(made)
-
-    def most(key: str) -> Any:
-        return number(MOST[key], key.replace("max_", "assignment-"), usual="no limit", whole=True)
-
-    task = gr.Textbox(label="Task", lines=2, max_lines=6, max_length=TASK, elem_id="assignment-task")
-    with gr.Row():
-        rest = gr.Dropdown(
-            ACCESS, value="open", label="Every control is", filterable=False, elem_id="assignment-rest", min_width=120
-        )
-        opened = some("but these are open", "assignment-open", "a technique with all its settings")
-        locked = some("these are locked", "assignment-locked", "shown, but not to be changed")
-        hidden = some("these are hidden", "assignment-hidden", "neither shown nor to be changed")
-    with gr.Row():
-        predict = gr.Dropdown(
-            PREDICT, value="gap", label="To predict", filterable=False, elem_id="assignment-predict", min_width=200
-        )
-        budget = {key: most(key) for key in MOST}
-    return {
-        "task": task,
-        "rest": unchecked(rest),
-        "open": opened,
-        "locked": locked,
-        "hidden": hidden,
-        "predict": unchecked(predict),
-        **budget,
-    }
+def exceptions(text: Any) -> dict[str, list[str]]:
+    """Access -> the controls that have it, out of the JSON in which the page tells of them; what makes no sense is nothing."""
+    try:
+        told = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        told = {}
+    listed = told.items() if isinstance(told, Mapping) else ()
+    return {access: [str(name) for name, is_so in listed if is_so == access] for access in ACCESS}

@@ -254,6 +254,8 @@ class TrainTab:
         views = lab.training.views(lab.results.open(ids_of(visitor)))
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
         rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line(), lab.keeping.line())]
+        if not before:  # the page has not loaded yet: which runs are to be seen, only its loading knows
+            return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip()]
         if now != before:
             return [now, self.page.chart_of(views), *self.page.buttons(views), *rest, gr.skip()]
         jobs = lab.training.jobs

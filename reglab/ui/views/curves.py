@@ -14,7 +14,7 @@ from reglab.numbers import NOTHING, percent, points
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
-from reglab.training.events import Epoch
+from reglab.training.events import Epoch, Started
 
 POINTS = 300  # a curve; more would cost time and show nothing
 
@@ -144,12 +144,30 @@ def _progress(view: RunView) -> dict[str, Any]:
         "seconds_left": timing.get("seconds_left"),
         "message": view.summary().get("reason", ""),
         "preparing": _preparing(timing),
+        "doing": _doing(view),
     }
     return {key: value for key, value in shown.items() if value is not None}
 
 
+def _doing(view: RunView) -> str | None:
+    """What happens before there is a point to draw, in a sentence."""
+    if view.history:
+        return None
+    if view.status == "queued":
+        before = (view.place or 1) - 1
+        who = f"{before} other trainings wait before it" if before > 1 else "another training waits before it"
+        return f"Queued: {who if before else 'this training is next in line'}. It begins by itself."
+    if view.status != "running":
+        return None
+    if prepared := _preparing(view.last_timing):
+        return f"Starting: preparing {prepared}."
+    if Started.name not in view.events:
+        return "Starting: a process of its own loads PyTorch and the pictures."
+    return "Starting: the first point is what the network can do before any training."
+
+
 def _preparing(timing: Mapping[str, Any]) -> str | None:
-    """How far something is that has to be there before training begins: `features 40%`."""
+    """How far something is that has to be there before training begins: `features 40 %`."""
     if not timing.get("preparing") or not timing.get("of"):
         return None
     return f"{timing['preparing']} {percent(timing.get('done', 0) / timing['of'], 0)}"

@@ -1,0 +1,131 @@
+"""Regularizers changed while it trains: the parent ends with its epoch, the fork takes its turn, and plain goes on beside it."""
+
+from __future__ import annotations
+
+import pytest
+from test_queue import ended, long, quick, submit, trains, wait_for, worker_of
+
+from reglab.deployment import LIMITS
+from reglab.errors import ConfigError, RunError
+from reglab.experiments.executors.queue import go_on
+from reglab.experiments.experiment import Experiment
+from reglab.jobs.queue import Jobs
+from reglab.jobs.worker import work
+from reglab.runs.owner import hashed
+from reglab.runs.run import Run
+
+pytestmark = pytest.mark.usefixtures("workers_begin_sooner")
+DROPOUT = {"dropout": {"rate": 0.5}}
+
+
+@pytest.fixture
+def jobs(store):
+    made = Jobs(store)
+    yield made
+    made.stop_all(store.runs())
+    made.close(patience=10)
+
+
+def change(jobs: Jobs, run: Run, beside: list[Run], owner: str = "", **config) -> Run:
+    """The run goes on with dropout."""
+    fork = Experiment.change(
+        run, type(run.config).parse({**run.config.model_dump(), "regularizers": DROPOUT, **config})
+    )
+    return go_on(fork, run, beside, jobs, owner, jobs.store)
+
+
+def test_it_goes_on_in_the_same_turn_from_the_end_of_the_epoch_and_plain_beside_it(jobs):
+    plain, run = submit(jobs, [long(), long(regularizers={"l1": {}})], group="pair")
+    [waits] = submit(jobs, [quick()])
+    wait_for(lambda: trains(run))
+    fork = change(jobs, run, [])
+    assert jobs.status(fork) == "queued" and jobs.view(fork).place == 1 and fork.described["parent"] == run.id
+    wait_for(lambda: fork.status() == "running" and len(fork.history()) > len(run.history()))
+    epoch = fork.config.fork.epoch
+    assert run.status() == "stopped" and run.history()[-1].epoch == epoch, "the parent ended with that epoch"
+    assert fork.history()[: epoch + 1] == run.history(), "and the fork has its epochs"
+    assert jobs.status(waits) == "queued", "whoever waited still waits"
+    wait_for(lambda: plain.status() == "running" and worker_of(jobs, plain) == worker_of(jobs, fork))
+    jobs.stop_all([plain, run, fork])
+    wait_for(lambda: ended(jobs, plain) and ended(jobs, fork))
+    assert not run.should_stop(), "the parent's folder is left as it was"
+    wait_for(lambda: jobs.status(waits) == "finished")
+
+
+def test_one_that_was_stopped_comes_to_the_end_of_its_epoch_first(jobs):
+    plain, run = submit(jobs, [long(), long(regularizers={"l1": {}})], group="pair")
+    wait_for(lambda: trains(run))
+    jobs.stop_all([plain, run])
+    wait_for(lambda: ended(jobs, plain) and ended(jobs, run))
+    before = len(plain.history())
+    fork = change(jobs, run, [plain])
+    wait_for(lambda: fork.status() == "running" and len(fork.history()) > len(run.history()))
+    wait_for(lambda: len(plain.history()) > before)
+    assert run.history()[-1].epoch == fork.config.fork.epoch and run.status() == "stopped"
+    jobs.stop_all([plain, fork])
+
+
+def test_it_comes_to_the_bytes_of_a_fork_of_its_own(jobs, store):
+    config = quick(epochs=300, width=0.125)
+    [run] = submit(jobs, [config])
+    wait_for(lambda: trains(run))
+    fork = change(jobs, run, [])
+    wait_for(lambda: len(fork.history()) > fork.config.fork.epoch + 2)
+    jobs.stop(fork)
+    wait_for(lambda: ended(jobs, fork))
+    again = store.create(fork.config)
+    work([again], stopped=lambda: len(again.history()) >= len(fork.history()))
+    length = len((fork.path / "metrics.jsonl").read_bytes().splitlines()[:-1])
+    first, second = ((each.path / "metrics.jsonl").read_bytes().splitlines() for each in (fork, again))
+    assert first[:length] == second[:length]
+
+
+def test_stop_before_the_parent_has_ended_stops_the_fork_as_well(jobs):
+    [run] = submit(jobs, [long(train_size=300, batch_size=4, width=0.125)])
+    wait_for(lambda: trains(run))
+    fork = change(jobs, run, [])
+    jobs.stop_all([run, fork])
+    wait_for(lambda: ended(jobs, run) and ended(jobs, fork))
+    assert fork.status() == "stopped" and not fork.history()
+    jobs.resume([fork])
+    wait_for(lambda: len(fork.history()) > fork.config.fork.epoch + 1)
+    jobs.stop(fork)
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_made_or_stopped(jobs, store):
+    [run] = submit(jobs, [long()])
+    [waits] = submit(jobs, [quick(epochs=3)])
+    wait_for(lambda: trains(run))
+    for refused, words in (
+        (lambda: change(jobs, run, [], lr=0.5), "nothing else"),
+        (lambda: change(jobs, run, [], regularizers={"batch_norm": {}}), "other weights"),
+        (lambda: change(jobs, run, [], regularizers={}), "nothing else"),
+        (lambda: change(jobs, waits, []), "is queued: its regularizers can be changed"),
+    ):
+        with pytest.raises((ConfigError, RunError), match=words):
+            refused()
+    assert {each.id for each in store.runs()} == {run.id, waits.id} and not run.should_stop(10**6)
+    jobs.stop_all([waits, run])
+
+
+def test_in_its_last_epoch_there_is_nothing_left_to_change(store):
+    run = store.create(quick(epochs=2))
+    run.ask_to_stop(after=2)
+    work([run])
+    with pytest.raises(ConfigError, match="last epoch"):
+        Experiment.change(run, quick(epochs=2, regularizers=DROPOUT))
+
+
+def test_a_visitor_pays_for_what_is_left_of_the_fork(store, monkeypatch):
+    jobs = Jobs(store, limits=LIMITS["public"])
+    monkeypatch.setattr(jobs.admission, "seconds", lambda configs: [100.0] * len(configs))
+    owner = f"10.0.0.1/{hashed('the key that ann has')}"
+    try:
+        [run] = submit(jobs, [quick(epochs=200, width=0.125)], owner)
+        wait_for(lambda: trains(run))
+        fork = change(jobs, run, [], owner)
+        [whole, left] = [each for _, each in jobs.admission._had(owner)]
+        assert whole == 100 and left == pytest.approx(100 * (1 - fork.config.fork.epoch / 200))
+    finally:
+        jobs.stop_all(store.runs())
+        jobs.close(patience=10)
