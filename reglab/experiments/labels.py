@@ -98,7 +98,7 @@ def change(before: Mapping[str, Regularizer], after: Mapping[str, Regularizer]) 
     """What a fork changes, in a few words: `+ dropout 0.5, − batch normalization, weight decay strength 0.01 → 0.05`."""
     words = []
     for key, now in after.items():
-        settings, name = now.model_dump(), CATALOGUE[key].title.lower()
+        settings, name = now.model_dump(), lowered(CATALOGUE[key].title)
         if key not in before:
             [value] = settings.values() if len(settings) == 1 else [""]
             words.append(f"+ {name} {typed(value)}".strip())
@@ -109,5 +109,5 @@ def change(before: Mapping[str, Regularizer], after: Mapping[str, Regularizer]) 
             for setting, value in settings.items()
             if value != was[setting]
         ]
-    gone = [f"\N{MINUS SIGN} {CATALOGUE[key].title.lower()}" for key in before if key not in after]
+    gone = [f"\N{MINUS SIGN} {lowered(CATALOGUE[key].title)}" for key in before if key not in after]
     return ", ".join([*words, *gone])
