@@ -65,16 +65,13 @@ class Results:
         return told
 
     def _row(self, run: Run, s: Mapping[str, Any], whose: str) -> dict[str, Any]:
-        """A run that nobody named is called by what it is, which need not be said twice."""
-        name, about = s["name"], s.get("reason", "")
-        if s["status"] != "unreadable":
-            config = _config(run)
-            about = config.title() if name == described(config) else f"{config.title()} · {config.recipe()}"
+        """`what` it is, is the same for every seed."""
+        is_read = s["status"] != "unreadable"
+        what = described(_config(run).model_copy(update={"seed": 0})) if is_read else s.get("reason", "")
         whose = "shipped example" if self.stores.is_shipped(run) else whose
         numbers = {"val": s.get("val_accuracy"), "gap": s.get("gap"), "seed": s.get("seed")}
-        return {
-            "id": run.id, "name": name, "about": about, "whose": whose, "status": s["status"], "when": s.get("created"),
-        } | numbers  # fmt: skip
+        told = {"id": run.id, "name": s["name"], "what": what, "whose": whose, "status": s["status"]}
+        return told | {"when": s.get("created")} | numbers
 
     # ---- sweeps
     def sweeps(self) -> list[tuple[str, str]]:

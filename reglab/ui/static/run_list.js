@@ -1,5 +1,5 @@
 // The list of runs of the Results tab. Gradio runs this as the body of a function that is given `element`, `props`, `trigger`
-// and `watch`. What the server sends: {rows: [{id, name, about, whose, status, when, val, gap, seed, set_up}, ...] newest first,
+// and `watch`. What the server sends: {rows: [{id, name, what, whose, status, when, val, gap, seed, set_up}, ...] newest first,
 // groups: [[what it is, name], ...], chosen: [id, ...], followed, trash: {id, name, runs} or null}. What it gets: {chosen, followed}.
 const MOST = 100;                                  // rows that are drawn before somebody asks for all of them
 const part = selector => element.querySelector(selector);
@@ -28,7 +28,7 @@ function lines() {
     found.set(key, [...(found.get(key) || []), row]);
   }
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const told = [...found.values()].map(of => ({ of, name: of[0].name, val: mean(of, "val"), gap: mean(of, "gap") }));
+  const told = [...found.values()].map(of => ({ of, name: of.length > 1 ? of[0].what : of[0].name, val: mean(of, "val"), gap: mean(of, "gap") }));
   const hits = told.filter(line => words.every(word => line.of.some(row => row.words.includes(word))));
   const order = orders[sort];                      // newest first is how they come
   return order ? hits.sort((a, b) => order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0) : hits;
@@ -51,13 +51,15 @@ function drawn(line) {
   const about = made("small", "");
   const statuses = [...new Set(line.of.map(each => each.status))];
   const status = made("span", statuses.join(", "), { className: `status ${statuses.includes("failed") ? "failed" : ""}` });
-  const seeds = alone ? (first.seed === null ? "" : `seed ${first.seed}`) : `${line.of.length} runs, mean`;
+  const seeds = alone ? (first.seed && !line.name.endsWith(`seed ${first.seed}`) ? `seed ${first.seed}` : "") : `mean of ${line.of.length} runs`;
   const told = [first.whose, seeds].filter(Boolean).join(" · ");
   if (status.textContent !== "finished") about.append(status, told && " · ");
   about.append(told);
   if (first.when) about.append(" · ", made("time", first.when, { dateTime: first.when }));   // times.js writes it out
   const what = made("td", "");
-  what.append(name, made("small", first.about), about);
+  what.append(name);
+  if (!line.name.startsWith(first.what)) what.append(made("small", first.what));
+  what.append(about);
   const cells = [made("td", ""), what, made("td", percent(line.val)), made("td", points(line.gap))];
   cells[0].append(box);
   row.append(...cells);
@@ -141,7 +143,7 @@ function take() {
   let told = {};
   try { told = JSON.parse(props.value || "{}"); } catch { return; }
   if (!told.rows) return;                          // what this list has sent itself
-  rows = told.rows.map(row => ({ ...row, words: [row.name, row.about, row.whose, row.status].join(" ").toLowerCase() }));
+  rows = told.rows.map(row => ({ ...row, words: [row.name, row.what, row.whose, row.status].join(" ").toLowerCase() }));
   followed = told.followed;
   group.replaceChildren(made("option", "Choose a group …", { value: "" }),
     ...told.groups.map(([what, name]) => made("option", what, { value: name })));
