@@ -40,6 +40,7 @@ def a_panel(**changes: Any) -> Panel:
 
 
 def words(text: str) -> str:
+    text = re.sub(r'<button type="button" class="reglab-term"[^>]*>([^<]*)</button>', r"\1", text)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
@@ -55,7 +56,7 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
         "Time 12 ms",
     ):
         assert told in words(text), told
-    assert "<button" not in text and 'class="warning"' not in text
+    assert "data-run" not in text and 'class="warning"' not in text
 
 
 def test_a_map_without_anything_in_it_says_so():
@@ -92,7 +93,7 @@ def test_a_network_that_was_not_calibrated_says_so_and_offers_it():
     text = page([a_panel(answer=answer)])
     assert "not calibrated" in text and 'data-run="one"' in text and "<s " not in text and "raw 9" not in text
     going = page([a_panel(answer=answer, is_calibrating=True)])
-    assert CALIBRATING in going and "<button" not in going
+    assert CALIBRATING in going and "data-run" not in going
 
 
 def test_an_unlike_picture_is_warned_of_in_its_panel():
@@ -189,4 +190,4 @@ def test_pictures_come_with_what_they_are_what_they_are_taken_for_and_how_surely
 def test_reliability_is_drawn_before_and_after_the_temperature():
     text = errors.page(mistakes(), "plain", "plain")
     assert re.findall(r"ECE ([\d.]+)", text) == ["0.250", "0.125"]
-    assert "the temperature 2.00" in text
+    assert "the temperature 2.00" in words(text)

@@ -11,7 +11,9 @@ import pytest
 
 import reglab
 from reglab.templates import environment
+from reglab.ui.views.setup import machine_html
 from reglab.ui.views.templates import FOLDER, TEMPLATES, render
+from reglab.ui.views.terms import TERMS
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 ROOT = Path(reglab.__file__).parent
@@ -66,12 +68,13 @@ def test_every_template_compiles_and_is_in_the_package():
 
 
 def test_nobody_escapes_by_hand():
-    """Escaping that is done by hand is forgotten by hand. One place has to: Gradio takes the text of an error for HTML."""
+    """Escaping that is done by hand is forgotten by hand. Two places have to: Gradio takes the text of an error for HTML, and a
+    filter writes the button around a term."""
     by_hand = re.compile(r"\bhtml\.escape\(|\bfrom html import|\bmarkupsafe\b")
     found = {
         path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if by_hand.search(path.read_text("utf-8"))
     }
-    assert found <= {"ui/components/events.py"}
+    assert found <= {"ui/components/events.py", "ui/views/terms.py"}
 
 
 def test_no_style_sheet_of_ours_names_what_the_code_on_cards_is_coloured_by():
@@ -79,3 +82,12 @@ def test_no_style_sheet_of_ours_names_what_the_code_on_cards_is_coloured_by():
     parts = "number|string|keyword|comment|operator|function|punctuation|boolean|builtin"
     for sheet in (ROOT / "ui/static").glob("*.css"):
         assert not re.search(rf"(?m)^\s*\.({parts})(?![-\w])", sheet.read_text(encoding="utf-8")), sheet.name
+
+
+def test_a_term_is_a_button_where_it_first_stands_and_its_meaning_is_on_the_page_once():
+    text = filled("{{ text|explained }}", text="Logits, the temperature and <logits>; intervals")
+    assert text.count("<button") == 2 and 'popovertarget="term-logits">Logits</button>' in text
+    assert "&lt;logits&gt;; intervals" in text, "no part of another word, and what was typed stays text"
+    head = machine_html("cpu")
+    targets = set(re.findall(r'popovertarget="([\w-]+)"', filled("{{ text|explained }}", text=" ".join(TERMS))))
+    assert len(targets) == len(TERMS) and set(re.findall(r'popover id="([\w-]+)"', head)) == targets

@@ -10,6 +10,7 @@ from reglab.errors import PROBLEMS
 from reglab.models import pretrained
 from reglab.teaching.presets import Preset
 from reglab.ui.views.templates import render
+from reglab.ui.views.terms import TERMS, key_of
 
 FINETUNED = {
     "features": "A new last layer is trained on the features of the frozen rest, computed once and kept.",
@@ -21,7 +22,8 @@ RANDOM = "Random weights, all of them trained."
 
 def machine_html(line: str, kept: str = "") -> str:
     """The head of the page: its name, what machine trains here, and a word on whether runs last."""
-    return render("machine.html", line=line, kept=kept)
+    terms = [(key_of(term), term, meaning) for term, meaning in TERMS.items()]
+    return render("machine.html", line=line, kept=kept, terms=terms)
 
 
 def kept_html(forgetful: str, is_kept: bool) -> str:

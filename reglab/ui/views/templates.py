@@ -10,9 +10,10 @@ from typing import Any
 
 from reglab.numbers import between, count, counted, fixed, number, percent, points, sure
 from reglab.templates import environment
+from reglab.ui.views.terms import explained
 
 FOLDER = Path(__file__).parent.parent / "templates"
-FILTERS = (between, count, counted, fixed, number, percent, points, sure)
+FILTERS = (between, count, counted, explained, fixed, number, percent, points, sure)
 TEMPLATES = environment(FOLDER, {write.__name__: write for write in FILTERS})
 
 
