@@ -186,7 +186,14 @@ class Lab:
         self.page.get_by_role("tab", name=name, exact=True).click()
 
     def choose(self, elem_id: str, option: str | re.Pattern[str]) -> None:
-        """Choose from a dropdown."""
+        """Choose from a dropdown, Gradio's or one of the browser's own."""
+        own = self.page.locator(f"#{elem_id} select")
+        if own.count():
+            words = own.locator("option").all_inner_texts()
+            own.select_option(
+                label=next(w for w in words if re.search(option, w)) if isinstance(option, re.Pattern) else option
+            )
+            return
         box = self.page.locator(f"#{elem_id} input")
         box.click()
         self.page.get_by_role("option", name=option).first.click()

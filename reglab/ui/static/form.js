@@ -63,10 +63,11 @@ function commit(event) {
 }
 
 form.addEventListener("input", event => {
-  const { dataset, value, selectedOptions } = event.target;
+  const { dataset, value, selectedOptions, name } = event.target;
   if (dataset.for) form.elements[dataset.for].value = value;
   if (dataset.proposes) form.elements[dataset.proposes].value = selectedOptions[0]?.dataset.usual ?? "";
   commit();
+  if (dataset.event) trigger(dataset.event, { name, value });
 });
 form.addEventListener("submit", event => {
   event.preventDefault();

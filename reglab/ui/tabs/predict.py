@@ -8,22 +8,26 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.analysis.pictures import HOW
+from reglab.config import on_screen
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.api import ABOUT
 from reglab.ui.components.controls import unchecked
-from reglab.ui.components.drawings import PRESS, drawing, lead
+from reglab.ui.components.drawings import PRESS, drawing
 from reglab.ui.components.events import PRIVATE, refusal, told
-from reglab.ui.components.networks import NOTHING, Networks, dressed, stamped
+from reglab.ui.components.form import form, typed_in
+from reglab.ui.components.networks import NOTHING, dressed, stamped
 from reglab.ui.components.picture import IN_SIGHT, examples_box, from_uploads, picture_box
-from reglab.ui.components.visitor import warning
+from reglab.ui.components.stamps import stamp_of
+from reglab.ui.components.visitor import ids_of, warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.answers import PASSES, Panel, examples_html, imagenet, page
 
 TOP = 5
 TICK = 1.0  # seconds between looks at weights that are on their way
+EMPTY = {"network": "", "beside": "", "how": "crop", "tta": False, "spread": False}
 
 
 class PredictTab:
@@ -45,41 +49,25 @@ class PredictTab:
                 self.imagenet = ImageNet(lab, self.picture)
             with gr.Column(elem_classes="asked"):
                 self.examples = examples_box("examples")
-                self.networks = Networks(lab, tab.visitor, "network", "beside")
-                self._lay_out_ways()
+                self.form = form("predict-form", "predict_form.html", EMPTY, passes=PASSES)
+        self.followed = gr.State([])  # the networks that the Train tab showed when this tab was opened last
         # What other programs call keeps its inputs, its output and its name; nobody sees it.
         self.sent = from_uploads(gr.Image(visible=False, type="filepath", image_mode=None, format="png"))
+        networks = lab.predictions.networks()
+        self.checkpoint = unchecked(gr.Dropdown(networks, value=None, visible=False, label="Network"))
         self.label = gr.Label(visible=False, num_top_classes=TOP)
         self.endpoint = gr.Button("Predict", visible=False)
         self._wire()
         self.on_select: Listener = (
             self.refresh,
-            self.networks.inputs,
-            [*self.networks.shown, self.examples, self.imagenet.network],
+            [tab.visitor, self.followed, self.form],
+            [self.form, self.followed, self.examples, self.imagenet.form],
         )
-
-    # ---- what is laid out
-    def _lay_out_ways(self) -> None:
-        """How the picture is shown to the network, and how often."""
-        self.how = unchecked(
-            gr.Radio(
-                [("Center square", "crop"), ("Whole picture, padded", "fit")], value="crop", label="Crop", elem_id="how"
-            )
-        )
-        self.tta = gr.Checkbox(
-            False, label="Test-time augmentation", info="the mean answer to slightly shifted and mirrored copies",
-            elem_id="tta", container=False,
-        )  # fmt: skip
-        self.spread = gr.Checkbox(
-            False, label="Spread under dropout", elem_id="spread", container=False,
-            info=f"{PASSES} passes with dropout left on: how much the answer varies",
-        )  # fmt: skip
 
     def _wire(self) -> None:
-        ways = [self.how, self.tta, self.spread]
-        asked = [self.picture, *ways, *self.networks.boxes]
+        asked = [self.picture, self.form]
         gr.on(
-            [self.picture.change, *self.networks.changes, *(box.input for box in ways)], self.show, asked, self.answers,
+            [self.picture.change, self.form.change], self.show, asked, self.answers,
             trigger_mode="always_last", concurrency_limit=4, api_visibility="private",
         )  # fmt: skip
         # What it shows then is what is chosen then, which may be another picture than when the button was pressed.
@@ -87,11 +75,12 @@ class PredictTab:
             self.calibrate, None, self.notice, concurrency_limit=8, trigger_mode="multiple", **PRIVATE
         )
         done.then(self.show, asked, self.answers, concurrency_limit=4, **PRIVATE)
-        first = self.networks.first
-        first.input(lambda run_id: examples_html(self.pictures(run_id)), first, self.examples, **PRIVATE)
+        self.form.select(
+            lambda asked: examples_html(self.pictures(asked_of(asked)[0])), self.form, self.examples, **PRIVATE
+        )
         self.endpoint.click(
             self.classify,
-            [self.sent, first],
+            [self.sent, self.checkpoint],
             self.label,
             api_name="predict",
             api_description=ABOUT["predict"],
@@ -108,18 +97,19 @@ class PredictTab:
         except PROBLEMS as error:
             raise refusal(error, "No prediction") from None
 
-    def show(self, picture: str | None, how: str, tta: bool, spread: bool, *chosen: Any) -> str:
-        """An answer of each network, or why there is none, in the order in which they were chosen."""
+    def show(self, picture: str | None, form: Any) -> str:
+        """An answer of each network that is chosen, or why there is none."""
         if not picture:
             return page([])
-        how = how if how in HOW else "crop"
-        asked = {"tta": bool(tta), "dropout_passes": PASSES if spread else 0}
-        panels = self.panels(picture, how, asked, chosen)
-        return page(panels, with_spread=bool(spread)) if panels else warning(NOTHING)
+        typed = EMPTY | typed_in(form)
+        spread, how = bool(typed["spread"]), typed["how"] if typed["how"] in HOW else "crop"
+        asked = {"tta": bool(typed["tta"]), "dropout_passes": PASSES if spread else 0}
+        panels = self.panels(picture, how, asked, asked_of(form))
+        return page(panels, with_spread=spread) if panels else warning(NOTHING)
 
-    def panels(self, picture: str, how: str, asked: dict[str, Any], chosen: Sequence[Any]) -> list[Panel]:
+    def panels(self, picture: str, how: str, asked: dict[str, Any], chosen: Sequence[str]) -> list[Panel]:
         """What each of the chosen networks answers, or why it does not."""
-        runs, predictions = self.networks.runs(chosen), self.lab.predictions
+        runs, predictions = self.lab.results.open(chosen), self.lab.predictions
         examples = self.pictures(runs[0].id) if runs else []
         named = {run.id: (role, name) for run, role, name in dressed(runs)}
         found = []
@@ -143,20 +133,44 @@ class PredictTab:
             return warning(error)
         return ""
 
-    def pictures(self, run_id: Any) -> list[tuple[Any, str]]:
+    def pictures(self, run_id: str) -> list[tuple[Any, str]]:
         """Test pictures of the data set that this network was trained on, each with its true class."""
-        runs = self.networks.runs([run_id])
+        runs = self.lab.results.open([run_id] if run_id else [])
         try:
             return self.lab.predictions.examples(runs[0].config.dataset if runs else "digits")
         except PROBLEMS:
             return []
 
-    def refresh(self, visitor: Any, followed: list[str], *chosen: Any) -> list[Any]:
-        """The tab was opened: the choices, the networks that the Train tab shows, and pictures to try."""
-        choices, runs, there = self.networks.opened(visitor, followed, chosen)
-        found = examples_html(self.pictures(runs[0].id if runs else None))
-        networks = gr.update(choices=self.lab.predictions.imagenet_networks())
-        return [*self.networks.filled(choices, runs, there, stamped(runs)), found, networks]
+    def refresh(self, visitor: Any, followed: list[str], form: Any) -> list[Any]:
+        """The tab was opened: the choices, the networks to ask, and pictures to try.
+
+        Those that are chosen stay, unless the Train tab has others than when this tab was opened last; at first it is the
+        shipped pair.
+        """
+        choices = self.lab.predictions.networks()
+        known = [run_id for _, run_id in choices]
+        there = [run_id for run_id in ids_of(visitor) if run_id in known][:2]
+        ids = [run_id for run_id in asked_of(form) if run_id in known]
+        if not ids or there != followed:
+            ids = there or [run.id for run in self.lab.results.example()] or known[:1]
+            ids = [run.id for run, *_ in dressed(self.lab.results.open(ids[:2]))]  # plain first
+        network, beside = [*ids, "", ""][:2]
+        # With new weights of the same networks it is another value, so the page asks them again.
+        stamp = stamp_of(stamped(self.lab.results.open(ids)))
+        value = EMPTY | typed_in(form) | {"network": network, "beside": beside, "stamp": stamp}
+        options = {"network": choices, "beside": [("none", ""), *choices]}
+        return [
+            gr.update(value=value, options=options),
+            there,
+            examples_html(self.pictures(network)),
+            gr.update(options={"network": self.lab.predictions.imagenet_networks()}),
+        ]
+
+
+def asked_of(form: Any) -> list[str]:
+    """The ids of the networks that are chosen, each once; what the page sends may be anything."""
+    chosen = (typed_in(form).get(name) for name in ("network", "beside"))
+    return list(dict.fromkeys(each for each in chosen if isinstance(each, str) and each))
 
 
 class ImageNet:
@@ -164,48 +178,38 @@ class ImageNet:
 
     def __init__(self, lab: Lab, picture: gr.HTML) -> None:
         self.lab, self.picture = lab, picture
-        choices = lab.predictions.imagenet_networks()
-        with gr.Accordion("ImageNet classes (timm)", open=False, elem_id="imagenet"):
-            lead(
-                "A network that was trained on 1.3 million photographs sees the middle of the same picture at its own size,"
-                " 224 x 224 pixels or more, and names what it takes it for among 1,000 classes."
-            )
-            with gr.Row(equal_height=False):
-                self.network = gr.Dropdown(
-                    choices, value=choices[0][1], label="Network of timm", elem_id="imagenet-network", filterable=False
-                )
-                unchecked(self.network)
-                self.go = gr.Button("Ask it", scale=0, min_width=110, elem_id="imagenet-go")
-            self.notice = gr.HTML("", elem_id="imagenet-notice")
-            self.answer = drawing("imagenet-answer", min_height=170)
+        first = lab.predictions.imagenet_networks()[0][1]
+        self.form = form("imagenet-form", "imagenet_form.html", {"network": first})
+        self.answer = drawing("imagenet-answer")
         self.asked = gr.State("")  # the network that was asked; asked again when the picture changes
         self.clock = gr.Timer(TICK, active=False)
         self._wire()
 
     def _wire(self) -> None:
-        told, asked = [self.notice, self.answer, self.clock], [self.asked, self.picture]
+        told, asked = [self.form, self.answer, self.clock], [self.asked, self.picture]
         # Not PRIVATE: an answer that takes a while is seen to be under way.
         shared: dict[str, Any] = {
             "api_visibility": "private", "concurrency_limit": 4, "show_progress_on": self.answer,
         }  # fmt: skip
-        self.go.click(self.ask, [self.network, self.picture], [self.asked, *told], trigger_mode="once", **shared)
+        self.form.submit(self.ask, [self.form, self.picture], [self.asked, *told], trigger_mode="once", **shared)
         self.clock.tick(self.look, asked, told, trigger_mode="once", **shared)
         self.picture.change(self.look, asked, told, trigger_mode="always_last", **shared)
 
-    def ask(self, name: Any, picture: str | None) -> list[Any]:
+    def ask(self, typed: Any, picture: str | None) -> list[Any]:
         """Fetch the network's weights where they are not here, and ask it."""
-        self.lab.datasets.fetch(str(name))
-        return [str(name), *self.look(str(name), picture)]
+        name = str(typed_in(typed).get("network", ""))
+        self.lab.datasets.fetch(name)
+        return [name, *self.look(name, picture)]
 
     def look(self, name: str, picture: str | None) -> list[Any]:
         """What is to be said, the answer, and whether to look again."""
-        still = gr.update(active=False)
+        still, quiet = gr.update(active=False), gr.update(said={})
         if name not in pretrained.OFFERED:
-            return ["", "", still]
+            return [quiet, "", still]
         if not fetch.is_local(name):
             going = self.lab.datasets.fetches[name]
-            return [warning(going.sentence), "", gr.update(active=going.state == "running")]
+            return [gr.update(said={"notice": going.sentence}), "", gr.update(active=going.state == "running")]
         try:
-            return ["", imagenet(name, self.lab.predictions.imagenet(name, picture)), still]
+            return [quiet, imagenet(name, self.lab.predictions.imagenet(name, picture)), still]
         except PROBLEMS as error:
-            return [warning(error), "", still]
+            return [gr.update(said={"notice": on_screen(error)}), "", still]
