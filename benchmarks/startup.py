@@ -190,11 +190,9 @@ class InBrowser:
         self.page.wait_for_function("!document.querySelector('#header').innerText.includes('looking at the machine')")
 
     def choose(self, dataset: str) -> None:
-        field, command = self.page.locator("#control-dataset input"), self.page.locator("#command textarea")
-        title = data.SOURCES[dataset].title
-        if field.input_value() != title:
-            field.click()
-            self.page.get_by_role("option", name=title, exact=True).click()
+        field, command = self.page.locator("#control-dataset select"), self.page.locator("#command textarea")
+        if field.input_value() != dataset:
+            field.select_option(dataset)
         size = data.SOURCES[dataset].preset["train_size"]
         until(
             "the page to follow the data set",

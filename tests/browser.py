@@ -220,7 +220,15 @@ class Lab:
         expect(self.page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
 
     def number(self, field: str) -> Locator:
-        return self.page.locator(f"#control-{field} .number-control input[type=text]")
+        return self.page.locator(f"#control-{field} input[type=text]")
+
+    def toggle(self, key: str) -> Locator:
+        """The box that switches a technique on, or another one to tick."""
+        return self.page.locator(f"#control-{key} input[type=checkbox]")
+
+    def chosen(self, field: str) -> Locator:
+        """What is chosen for a field, as it stands there."""
+        return self.page.locator(f"#control-{field} option:checked")
 
     def refusal(self, control: str) -> Locator:
         """The sentence beside a control (`lr`, `batch_norm`) that says why it cannot be so."""
@@ -228,7 +236,7 @@ class Lab:
 
     def digits(self, **numbers: float) -> None:
         """Choose the digits and these numbers; returns when the page has understood."""
-        if self.page.locator("#control-dataset input").input_value() != "Digits":
+        if self.chosen("dataset").inner_text() != "Digits":
             self.choose("control-dataset", "Digits")
             expect(self.command).to_have_value(re.compile("--dataset digits --train-size 300"))
         for field, value in numbers.items():

@@ -119,7 +119,7 @@ class RunConfig(BaseModel):
         ge=1,
         le=4_096,
         title="batch size",
-        description="images a step",
+        description="images per step",
         json_schema_extra={"try": "16,64,256"},
     )
     lr: float = Field(

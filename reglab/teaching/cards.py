@@ -252,13 +252,17 @@ def found(words: str) -> list[str]:
     return keys or [regularizer(key).key]
 
 
-def advice(keys: Iterable[str]) -> list[str]:
-    """A sentence for every pair of these techniques that deserves a word, each pair once."""
+def advice_beside(keys: Iterable[str]) -> dict[str, list[str]]:
+    """A sentence for every pair of these techniques that deserves a word, each pair once, by the technique that says it."""
     asked = set(keys)
     on = [key for key in CATALOGUE if key in asked]
-    pairs = [(a, b) for i, a in enumerate(on) for b in on[i + 1 :]]
-    said = [CATALOGUE[a].advice.get(b) or CATALOGUE[b].advice.get(a) for a, b in pairs]
-    return [sentence for sentence in said if sentence]
+    told: dict[str, list[str]] = {}
+    for i, a in enumerate(on):
+        for b in on[i + 1 :]:
+            says, other = (a, b) if b in CATALOGUE[a].advice else (b, a)
+            if sentence := CATALOGUE[says].advice.get(other):
+                told.setdefault(says, []).append(sentence)
+    return told
 
 
 def markdown_table() -> str:

@@ -72,6 +72,7 @@ class Page:
             label="Compare with the same network from random weights (slow)",
             elem_id="scratch",
             container=False,
+            visible=False,  # there are pretrained weights to compare with only where the network is one of timm
             render=False,
         )
         self.link = link_box("Link to this set-up", "link", {"text": encode(self.first), "address": True}, render=False)

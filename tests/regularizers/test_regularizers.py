@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from functools import cache
 
-import gradio as gr
 import pytest
 import torch
 from conftest import ROOT, make_split
@@ -19,7 +18,7 @@ from techniques import TRAINABLE, batch, config_with, logits, rng, story, target
 from reglab import models
 from reglab.cli.main import build_parser
 from reglab.cli.options import config_values
-from reglab.config import PLAIN, RunConfig, flag
+from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.models import ModelSpec
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer, technique_in
@@ -316,13 +315,7 @@ def any_settings(draw) -> dict:
 
 @cache
 def controls() -> Controls:
-    with gr.Blocks():
-        made = Controls(RunConfig())
-        for name in PLAIN:
-            if name != "device":
-                made.field(name)
-        made.regularizers()
-    return made
+    return Controls(RunConfig())
 
 
 @given(chosen=any_settings())

@@ -20,7 +20,7 @@ from reglab.cli.options import config_values
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE, regularizer
-from reglab.teaching.cards import SECTIONS, advice, alone, card, found, markdown_table, network_for
+from reglab.teaching.cards import SECTIONS, advice_beside, alone, card, found, markdown_table, network_for
 from reglab.teaching.effects import measured
 
 every = pytest.mark.parametrize("key", CATALOGUE)
@@ -104,16 +104,18 @@ def test_what_two_techniques_say_of_each_other_stands_on_both_cards(key):
     assert own <= told, "about a technique that is not there"
 
 
-def test_advice_stands_once_for_every_pair_whatever_the_order():
+def test_advice_stands_once_for_every_pair_beside_the_one_that_says_it_whatever_the_order():
     keys = list(CATALOGUE)
-    said = advice(keys)
-    assert said == advice(reversed(keys)) == advice([*keys, *keys])
+    beside = advice_beside(keys)
+    assert beside == advice_beside(reversed(keys)) == advice_beside([*keys, *keys])
+    assert all(sentence in CATALOGUE[key].advice.values() for key, told in beside.items() for sentence in told)
+    said = [sentence for told in beside.values() for sentence in told]
     pairs = [(a, b) for a, b in combinations(keys, 2) if b in CATALOGUE[a].advice or a in CATALOGUE[b].advice]
     assert len(said) == len(pairs) > 0
     for a, b in pairs:
-        [sentence] = advice([b, a])
-        assert sentence in (CATALOGUE[a].advice.get(b), CATALOGUE[b].advice.get(a))
-    assert advice([]) == advice(keys[:1]) == []
+        [(says, [sentence])] = advice_beside([b, a]).items()
+        assert sentence == CATALOGUE[says].advice.get(b if says == a else a)
+    assert advice_beside([]) == advice_beside(keys[:1]) == {}
 
 
 @every

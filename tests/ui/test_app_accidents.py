@@ -15,7 +15,7 @@ def test_without_data_and_network_the_digits_are_there(another_server, visitor, 
     offline = {"HF_HUB_OFFLINE": "1"} if network == "switched off" else {"HF_HUB_OFFLINE": "0"}
     server = another_server(cifar10=False, HF_ENDPOINT="http://127.0.0.1:9", **offline).start()
     lab = visitor.open(server)
-    expect(lab.page.locator("#control-dataset input")).to_have_value("Digits")
+    expect(lab.chosen("dataset")).to_have_text("Digits")
     expect(lab.page.locator("#data-notice .warning")).to_contain_text(
         re.compile("CIFAR-10 could not be fetched .*digits are selected"), timeout=120_000
     )

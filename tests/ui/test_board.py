@@ -23,18 +23,45 @@ def shown(lab) -> list[str]:
     )
 
 
-def toggle(lab, key: str, on: bool = True) -> None:
-    lab.page.locator(f"#control-{key} input[type=checkbox]").set_checked(on)
+def toggle(lab, key: str) -> None:
+    """Switch a technique on, unfolding its group as one would."""
+    if not lab.toggle(key).is_visible():
+        group(lab, CATALOGUE[key].group).click()
+    lab.toggle(key).check()
 
 
-def test_every_technique_has_its_toggle_and_its_group(lab):
+def group(lab, title: str):
+    """The button that unfolds a group of techniques."""
+    return lab.page.locator("#board").get_by_role("button", name=re.compile(f"^{title}, "))
+
+
+def folded(lab) -> None:
+    unfolded = lab.page.locator("#board button[aria-expanded=true]")
+    while unfolded.count():
+        unfolded.first.click()
+
+
+def test_the_course_and_what_is_on_are_in_sight_and_every_group_unfolds(lab):
+    on = {key for key, t in CATALOGUE.items() if t.default_on}
+    assert {*shown(lab)} == {"dropout", "weight_decay", "batch_norm", *on}
+    for title in dict.fromkeys(t.group for t in CATALOGUE.values()):
+        inside = [key for key, t in CATALOGUE.items() if t.group == title]
+        expect(group(lab, title)).to_have_accessible_name(f"{title}, {len(inside)} techniques")
+        expect(group(lab, title)).to_have_attribute("aria-expanded", "false")
+        group(lab, title).press("Enter")
+        expect(group(lab, title)).to_have_attribute("aria-expanded", "true")
+        assert {*inside} <= {*shown(lab)}
     assert shown(lab) == list(CATALOGUE)
-    groups = lab.page.locator("#board h4").all_inner_texts()
-    assert groups == list(dict.fromkeys(t.group for t in CATALOGUE.values()))
+    folded(lab)
+    toggle(lab, "sam")
+    folded(lab)
+    assert "sam" in shown(lab), "what is on stays in sight"
+    lab.toggle("sam").uncheck()
+    assert "sam" in shown(lab), "and where it was switched off"
 
 
 def test_the_search_finds_by_name_hint_group_and_synonym_and_forgets_with_escape(lab):
-    box = lab.page.get_by_role("searchbox", name="Search techniques", exact=True)
+    box, before = lab.page.get_by_role("searchbox", name="Search techniques", exact=True), shown(lab)
     for words, found in (
         ("stochastic", {"stochastic_depth"}),
         ("LABELS", {"label_smoothing", "bootstrapping", "mixup", "cutmix"}),
@@ -46,9 +73,9 @@ def test_the_search_finds_by_name_hint_group_and_synonym_and_forgets_with_escape
         box.fill(words)
         assert found <= set(shown(lab)) < set(CATALOGUE), words
     box.fill("no such thing")
-    assert shown(lab) == [] and lab.said("#search output")
+    assert shown(lab) == [] and lab.said("#search output") == "No technique matches “no such thing”."
     box.press("Escape")
-    assert shown(lab) == list(CATALOGUE)
+    assert shown(lab) == before and lab.said("#search output") == ""
 
 
 @pytest.mark.slow  # what its handlers do is tested without a browser
@@ -73,6 +100,32 @@ def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
     lab.number("epochs").blur()
 
 
+def test_a_reset_proposes_again_what_the_page_opened_with(lab):
+    opened_with = lab.chosen("dataset").inner_text(), [key for key, t in CATALOGUE.items() if t.default_on]
+    recipe(lab, "None")
+    lab.number("lr").fill("0,5")
+    expect(lab.command).to_have_value(re.compile("--lr 0.5"))
+    lab.page.get_by_role("button", name="Reset to defaults").click()
+    expect(lab.number("lr")).to_have_value("")
+    expect(lab.page.locator("#about")).to_be_hidden()
+    dataset, on = opened_with
+    expect(lab.chosen("dataset")).to_have_text(dataset)
+    assert [key for key in CATALOGUE if lab.toggle(key).is_checked()] == on
+
+
+def test_a_value_that_arrives_leaves_focus_and_caret_where_they_are(lab):
+    epochs = lab.number("epochs")
+    epochs.fill("123")
+    recipe(lab, "Classic")
+    epochs.focus()
+    epochs.evaluate("field => field.setSelectionRange(1, 1)")
+    lab.page.evaluate("document.querySelector('#preset-0').click()")
+    expect(lab.page.locator("#about")).to_contain_text("None:")
+    expect(epochs).to_be_focused()
+    assert epochs.evaluate("field => [field.value, field.selectionStart]") == ["123", 1]
+    epochs.fill("20")
+
+
 def test_a_recipe_says_what_it_is(lab):
     recipe(lab, "Modern")
     expect(lab.page.locator("#about")).to_contain_text("Modern: what recipes of today share")
@@ -80,10 +133,12 @@ def test_a_recipe_says_what_it_is(lab):
 
 def test_two_that_meet_get_a_word_of_advice(lab):
     recipe(lab, "None")
-    expect(lab.page.locator("#advice li")).to_have_count(0)
     toggle(lab, "mixup")
+    expect(lab.page.locator("#control-mixup .note")).to_have_text("")
     toggle(lab, "cutmix")
-    expect(lab.page.locator("#advice li")).to_have_text([CATALOGUE["mixup"].advice["cutmix"]])
+    expect(lab.page.locator("#control-mixup .note")).to_have_text(CATALOGUE["mixup"].advice["cutmix"])
+    lab.toggle("cutmix").uncheck()
+    expect(lab.page.locator("#control-mixup .note")).to_have_text("")
 
 
 def test_what_cannot_be_is_said_before_anything_is_trained(lab, server):
@@ -113,8 +168,8 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     for key in ("dropout", "weight_decay", "batch_norm", "flip_crop"):
         toggle(lab, key)
     lab.choose("control-model", re.compile("^resnet18 · timm"))
-    expect(lab.page.locator("#about-weights")).to_contain_text("a download of 47 MB")
-    expect(lab.page.locator("#about-weights")).to_contain_text("96 x 96, mean 0.485 0.456 0.406")
+    expect(lab.page.locator("#transfer-note")).to_contain_text("a download of 47 MB")
+    expect(lab.page.locator("#transfer-note")).to_contain_text("96 x 96, mean 0.485 0.456 0.406")
     expect(lab.notice).to_contain_text(
         "Switched off, since this network cannot use them here: batch normalization, flip"
     )
@@ -123,7 +178,7 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     lab.train.click()
     expect(lab.notice).to_contain_text("timm/resnet18 (47 MB)")
     assert len(server.runs()) == before  # nothing is started before the weights are here
-    lab.choose("control-finetune", "head_then_all")
+    lab.choose("control-finetune", "head then all")
     expect(lab.command).to_have_value(re.compile("--finetune head_then_all"))
     toggle(lab, "l2_sp")
     expect(lab.command).to_have_value(re.compile("--l2-sp"))
@@ -170,7 +225,7 @@ def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
     lab.digits(train_size=60, epochs=1)
     recipe(lab, "None")
     lab.choose("control-model", re.compile("^resnet18 · timm"))
-    lab.page.locator("#control-pretrained input").uncheck()
+    lab.toggle("pretrained").uncheck()
     lab.number("side").fill("32")
     lab.number("side").blur()
     expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --side 32( |$)"))

@@ -85,7 +85,7 @@ def test_on_the_page_of_the_hub_the_line_knows_who_one_is(visitors, tmp_path):
             expect(line).to_contain_text(re.compile(r"about \d+ s of the 5 minutes a day that your free account has"))
             expect(less).not_to_be_visible()
             for field, value in (("train_size", "48000"), ("epochs", "300")):
-                number = frame.locator(f"#control-{field} .number-control input[type=text]")
+                number = frame.locator(f"#control-{field} input[type=text]")
                 number.fill(value)
                 number.blur()
             expect(line).to_contain_text("but your free account has only 5 minutes a day")

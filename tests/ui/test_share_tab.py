@@ -78,10 +78,11 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
     page, before = lab.page, len(server.runs())
     expect(page.locator("#task .task")).to_have_text("Try <b>one</b> rate.\nExplain.")
     expect(page.locator("#task")).to_contain_text("You may change: Dropout: rate, Epochs. At most 3 epochs, 1 run.")
-    for hidden in ("#control-seed", "#control-batch_norm", "#more", "#preset-1"):
-        expect(page.locator(hidden)).to_have_count(0)
+    for hidden in ("#control-seed", "#control-batch_norm", "#more-settings", "#preset-1", "#reset"):
+        expect(page.locator(hidden)).to_be_hidden()
+    expect(page.get_by_role("button", name="More settings")).to_be_hidden()
     expect(lab.number("train_size")).to_be_disabled()
-    expect(page.locator("#control-dropout input")).to_be_disabled()
+    expect(lab.toggle("dropout")).to_be_disabled()
     expect(lab.number("epochs")).to_be_enabled()
 
     lab.number("epochs").fill("4")

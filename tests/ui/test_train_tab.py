@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from conftest import tiny_config
-from pages import changes, pressed
+from pages import SENTENCE, changes, pressed
 
 from reglab.config import RunConfig, called
 from reglab.config.usual import field_of
@@ -17,12 +17,14 @@ from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import Beside, decode_all, encode
 from reglab.teaching.presets import PRESETS
-from reglab.ui.components.controls import is_number
+from reglab.ui.components.controls import TECHNIQUES, preset
+from reglab.ui.components.panel import is_number
 from reglab.ui.components.visitor import ids_of
-from reglab.ui.tabs.train import UNDOABLE, TrainTab
+from reglab.ui.tabs.train import TrainTab
 
 # The page has no control for the device.
 SMALL = tiny_config(train_size=60, val_size=60, epochs=300, width=0.125, regularizers={"dropout": {}}, device="auto")
+DIGITS = [{"values": {"dataset": "digits", "model": "basic_cnn"}}]  # as the page sends it with every look
 SHOWN = ("visitor", "stamp", "chart", "start", "stop", "notice", "clock")
 
 
@@ -40,7 +42,13 @@ def run(here, trained) -> Run:
 def set_to(tab: TrainTab, config: RunConfig, **other: Any) -> list[Any]:
     """What the controls send when they say this config."""
     values = {**values_of(config), **other}
-    return [values[name] for name in tab.controls.by_name]
+    return [{"values": {name: values[name] for name in tab.controls.names}}]
+
+
+def chosen(tab: TrainTab, config: RunConfig, assignment: Assignment | None = None, **pressed_or_changed: str) -> Any:
+    """What the controls say after this was pressed or changed, and all that the page is told."""
+    answer = changes(tab.choose(assignment, *set_to(tab, config), pressed(**pressed_or_changed)))
+    return (answer[0] or {}).get("values"), answer
 
 
 def named(updates: list[Any]) -> dict[str, Any]:
@@ -97,27 +105,27 @@ def test_an_assignment_is_kept_to_and_its_runs_are_remembered_with_the_predictio
 # ---- looking again -----------------------------------------------------------------------------------------------
 def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the_chart(tab, run):
     visitor = {"ids": [run.id]}
-    stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "of before", "digits", "basic_cnn"))
+    stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "of before", *DIGITS))
     assert stamp and [shown["status"] for shown in chart["runs"]] == ["finished"]
     assert start == {"interactive": True} and stop == {"interactive": False}
-    assert changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[:4] == [None] * 4
+    assert changes(tab.tick(visitor, stamp, *DIGITS))[:4] == [None] * 4
     run.rename("another")
-    news, chart, *_ = changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))
+    news, chart, *_ = changes(tab.tick(visitor, stamp, *DIGITS))
     assert news != stamp and chart["runs"][0]["name"] == "another"
 
 
 def test_a_look_from_a_page_that_has_not_loaded_leaves_the_runs_to_the_loading(tab, run):
     """Its answer may arrive last, and would empty the chart that the loading has filled."""
-    *shown, _, _, header, clock = changes(tab.tick({}, "", "digits", "basic_cnn"))
+    *shown, _, _, header, clock = changes(tab.tick({}, "", *DIGITS))
     assert shown == [None] * 4 and clock is None and "machine" in header
 
 
 def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
     visitor = {"ids": [run.id]}
-    jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "of before", "digits", "basic_cnn")
+    jobs, [stamp, *_] = tab.lab.training.jobs, tab.tick(visitor, "of before", *DIGITS)
 
     def clock() -> Any:
-        return changes(tab.tick(visitor, stamp, "digits", "basic_cnn"))[-1]
+        return changes(tab.tick(visitor, stamp, *DIGITS))[-1]
 
     assert clock() is None, "the machine has not been looked at yet"
     monkeypatch.setattr(jobs, "machine", lambda: {"name": "a machine", "precision": "fp32"})
@@ -128,14 +136,14 @@ def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
 
 # ---- the controls ------------------------------------------------------------------------------------------------
 def test_the_command_and_the_link_say_what_the_controls_say(tab):
-    command, advice, transfer, weights, link, remarks, refused = tab.tell(False, True, *set_to(tab, SMALL))
-    assert command == SMALL.command() and not advice and not weights and changes([transfer]) == [{"visible": False}]
+    command, scratch, link, remarks, refused = tab.tell(False, True, *set_to(tab, SMALL))
+    assert command == SMALL.command() and changes([scratch]) == [{"visible": False}] and "transfer" not in remarks
     assert decode_all(link["text"]) == (SMALL, Beside(False, True)) and refused == ""
     assert remarks["control-lr"]["usual"] == "0.001" and not any("error" in told for told in remarks.values())
 
 
 def test_what_cannot_be_is_said_beside_the_control_in_the_words_of_the_page(tab):
-    command, *_, link, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
+    command, _, link, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
     sentence = "Learning rate must be a number such as 0.01, not 'fast'."
     assert command == refused == "" and link == {"error": sentence} and remarks == {"control-lr": {"error": sentence}}
     *_, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, batch_norm=True, group_norm=True))
@@ -145,7 +153,7 @@ def test_what_cannot_be_is_said_beside_the_control_in_the_words_of_the_page(tab)
 
 
 def test_an_empty_field_is_what_is_usual(tab):
-    empty = {name: "" for name in tab.controls.by_name if is_number(field_of(name))}
+    empty = {name: "" for name in tab.controls.names if is_number(field_of(name))}
     command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty))
     assert command == "python -m reglab train --dataset digits --precision fp32 --dropout"
     assert remarks["control-train_size"]["usual"] == f"all {RunConfig(dataset='digits').train_images:,}"
@@ -175,57 +183,70 @@ def test_the_strength_of_weight_decay_says_what_it_does_over_the_run_and_follows
 
 
 def test_advice_is_given_on_techniques_that_meet(tab):
-    _, advice, *_ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
-    assert advice.count("<li>") == 1
+    *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
+    assert remarks["control-mixup"] == {"note": CATALOGUE["mixup"].advice["cutmix"]} and "control-cutmix" not in remarks
 
 
 def test_a_network_of_timm_tells_of_its_weights(tab):
-    _, _, transfer, weights, *_ = tab.tell(True, False, *set_to(tab, SMALL, model="timm/resnet18", pretrained=True))
-    assert changes([transfer]) == [{"visible": True}]
+    asked = set_to(tab, RunConfig.parse({"dataset": "digits", "model": "timm/resnet18", "pretrained": True}))
+    _, scratch, _, remarks, _ = tab.tell(True, False, *asked)
+    assert changes([scratch]) == [{"visible": True}]
+    weights = remarks["transfer"]["note"]
     assert "MB" in weights or "already on this machine" in weights
     assert "96 x 96, mean 0.485 0.456 0.406" in weights
 
 
 @pytest.mark.parametrize("recipe", PRESETS, ids=lambda recipe: recipe.title)
 def test_a_recipe_sets_the_toggles_and_says_what_it_is(tab, recipe):
-    *values, about, notice = tab.use(recipe, None, "digits", "basic_cnn")
-    on = {name for name, value in zip(tab.toggles, values, strict=True) if name in CATALOGUE and value}
-    assert on == set(recipe.regularizers) and recipe.title in about and not notice
-    told = dict(zip(tab.toggles, values, strict=True))
-    chosen = recipe.regularizers.get("weight_decay", {}).get("strength")
-    assert told["weight_decay.strength"] == ("" if chosen is None else str(chosen)), "what nobody chose follows the run"
+    told, [panel, notice, *_] = chosen(tab, SMALL, recipe=recipe.title)
+    assert {key for key in CATALOGUE if told[key]} == set(recipe.regularizers)
+    assert panel["about"] == f"{recipe.title}: {recipe.about}." and not notice
+    strength = recipe.regularizers.get("weight_decay", {}).get("strength")
+    assert told["weight_decay.strength"] == ("" if strength is None else str(strength)), (
+        "what nobody chose follows the run"
+    )
+    before = set_to(tab, SMALL)[0]["values"]
+    assert [name for name in before if name not in TECHNIQUES and told[name] != before[name]] == []
 
 
 def test_a_recipe_leaves_what_an_assignment_locks(tab):
     assignment = Assignment.parse({"config": SMALL, "rest": "locked", "open": ["dropout"]})
-    *values, _, _ = changes(tab.use(PRESETS[-1], assignment, "digits", "basic_cnn"))
-    touched = {name for name, value in zip(tab.toggles, values, strict=True) if value is not None}
-    assert touched == {"dropout", "dropout.rate"}
+    told, _ = chosen(tab, SMALL, assignment, recipe="Noisy labels")
+    before = set_to(tab, SMALL)[0]["values"]
+    assert {name for name in before if told[name] != before[name]} == {"dropout", "dropout.rate"}
 
 
 def test_another_data_set_brings_its_preset(tab):
-    *values, brought, said, again, clock = changes(tab.choose_dataset(None, "digits"))
-    told = dict(zip(tab.controls.by_name, values, strict=True))
+    told, [panel, _, said, again, clock] = chosen(tab, SMALL, changed="dataset")
     assert told["dataset"] == "digits" and told["train_size"] == "300" and clock == {"active": True}
     assert isinstance(said, str) and set(again) == {"visible"}
-    assert (
-        "Digits brings 30 % wrong labels, 300 training images and batches of 32." in brought
-        and brought.count("<button") == 2
+    assert panel["brought"]["sentence"].startswith(
+        "Digits brings 30 % wrong labels, 300 training images and batches of 32. "
     )
+    assert [undo for undo, _ in panel["brought"]["ways"]] == ["label_noise", "all"]
+
+
+def test_a_reset_proposes_what_the_page_opens_with_for_this_data_set(tab):
+    told, _ = chosen(tab, SMALL.override({"lr": 0.5, "mixup": True, "model": "resnet20"}), reset="all")
+    assert told == tab.controls.filled(preset("digits"))[0]["values"]
 
 
 def test_what_a_data_set_brought_is_taken_back_in_a_press(tab):
-    def undone(what: str, assignment: Assignment | None = None) -> tuple[dict[str, Any], str]:
-        *values, brought = changes(tab.undo(assignment, "digits", pressed(undo=what)))
-        return {name: v for name, v in zip(UNDOABLE, values, strict=True) if v is not None}, brought
+    brought = preset("digits")
 
-    only, brought = undone("label_noise")
-    assert only == {"label_noise": "0"} and "wrong" not in brought and "Undo all of it" in brought
-    everything, brought = undone("all")
+    def undone(what: str, assignment: Assignment | None = None) -> tuple[dict[str, Any], Any]:
+        told, [panel, *_] = chosen(tab, brought, assignment, undo=what)
+        before = set_to(tab, brought)[0]["values"]
+        return {name: v for name, v in told.items() if v != before[name]}, panel["brought"]
+
+    only, rest = undone("label_noise")
     assert (
-        everything == {"label_noise": "0", "train_size": "", "batch_size": "128", "epochs": "20"}
-        and not brought.strip()
+        only == {"label_noise": "0"}
+        and "wrong labels," not in rest["sentence"]
+        and rest["ways"] == [("all", "Undo all of it")]
     )
+    everything, rest = undone("all")
+    assert everything == {"label_noise": "0", "train_size": "", "batch_size": "128", "epochs": "20"} and rest is None
     assert undone("everything else")[0] == {}
     locked = Assignment.parse({"config": SMALL, "locked": ["label_noise"]})
     assert undone("label_noise", locked)[0] == {}
@@ -233,10 +254,32 @@ def test_what_a_data_set_brought_is_taken_back_in_a_press(tab):
 
 def test_a_network_switches_off_what_it_cannot_use(tab):
     asked = set_to(tab, SMALL, model="timm/resnet18", batch_norm=True)
-    *values, said = tab.fit("model", None, *asked)
-    told = dict(zip(tab.controls.by_name, values, strict=True))
+    panel, notice, *_ = changes(tab.choose(None, *asked, pressed(changed="model")))
+    told = panel["values"]
     assert told["pretrained"] and told["dropout"] and not told["batch_norm"]
-    assert "cannot use them here: batch normalization." in said
+    assert "cannot use them here: batch normalization." in notice
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [None, 7, "", "[]", "{", "[" * 9_000, {}, {"values": 3}, {"values": {"lr<b>": 1}}, {"values": {"dropout": "no"}}],
+)
+def test_what_no_page_could_have_sent_is_answered_in_one_sentence(tab, here, junk):
+    command, _, link, remarks, _ = tab.tell(True, False, junk)
+    assert command == "" and SENTENCE.fullmatch(link["error"]) and not remarks.keys() - {"control-dropout"}
+    for event in (
+        {"changed": "dataset"},
+        {"recipe": "Modern"},
+        {"undo": "all"},
+        {"reset": "all"},
+        {"press": ["x"]},
+        {},
+    ):
+        panel, notice, *_ = changes(tab.choose(None, junk, pressed(**event)))
+        assert panel is None and notice.count('class="warning"') == 1 and "<b>" not in notice
+    assert 'class="warning"' in named(tab.begin({}, True, False, None, None, "", junk))["notice"]
+    assert here.stores.own.runs() == [] and changes(tab.tick({}, "", junk))[4] == ""
+    assert 'class="warning"' in changes(tab.retry(junk))[0]
 
 
 def test_nobody_computes_what_nobody_looks_at(tab, monkeypatch):
@@ -251,9 +294,8 @@ def opened(tab: TrainTab, visitor: Any, link: str = "") -> tuple[dict[str, Any],
     """What shows runs and the controls, by name, and the rest."""
     updates = changes(tab.fill(visitor, link))
     assert len(updates) == len(tab.loaded)
-    controls = updates[len(SHOWN) : len(SHOWN) + len(tab.inputs)]
     shown = dict(zip(SHOWN, updates, strict=False))
-    return shown, dict(zip(tab.controls.by_name, controls, strict=True)), updates[len(SHOWN) + len(tab.inputs) :]
+    return shown, updates[len(SHOWN)]["values"], updates[len(SHOWN) + 1 :]
 
 
 @pytest.mark.parametrize("memory", [None, [], 7, {"ids": 3}, {"ids": [7, None, "gone", "../.."]}, {"name": []}])
@@ -282,8 +324,9 @@ def test_a_damaged_link_is_a_sentence_and_changes_nothing(tab):
 
 def test_the_link_of_an_assignment_locks_and_hides(tab):
     assignment = Assignment.parse({"config": SMALL, "task": "<b>Try</b>", "rest": "locked", "hidden": ["seed"]})
-    _, controls, rest = opened(tab, {}, encode(assignment))
-    assert controls["seed"]["visible"] is False and controls["lr"] == {**controls["lr"], "locked": True}
+    access = changes(tab.fill({}, encode(assignment)))[len(SHOWN)]["access"]
+    assert (access["seed"], access["lr"], access["dropout.rate"]) == ("hidden", "locked", "locked")
+    _, _, rest = opened(tab, {}, encode(assignment))
     assert "&lt;b&gt;Try&lt;/b&gt;" in str(rest)
 
 

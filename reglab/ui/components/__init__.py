@@ -1,4 +1,4 @@
-"""Parts of Gradio that several tabs use. Read `controls.py` first: a model's fields as controls.
+"""Parts of Gradio that several tabs use. Read `controls.py` first: the set-up as values, one component with `panel.py`.
 
 `chart` is the live chart, `drawings` what views have drawn, `networks` the choice of trained networks, `links` a link to copy,
 `download` a file that is made when asked for, `assigned` what an assignment makes of a page, `settings` what fields are called.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -10,11 +10,10 @@ from pydantic import ValidationError
 
 from reglab.config import RunConfig
 from reglab.config.numbers import read
-from reglab.config.usual import field_of
 from reglab.teaching import sheet
 from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
-from reglab.ui.components.controls import Controls, is_number
+from reglab.ui.components.controls import Controls
 from reglab.ui.components.number import number, text_of
 from reglab.ui.components.visitor import tries_of, warning
 from reglab.ui.views.templates import render
@@ -33,14 +32,11 @@ class Assigned:
                     label="Why?", info="in a line", max_length=300, lines=1, elem_id="why", min_width=120, scale=1
                 )
         self.answers = [self.predicted, self.why]
-        # What else is shown only under some assignments.
-        self.around: list[tuple[Any, Callable[[Assignment], bool]]] = []
 
     @property
     def shown(self) -> list[Any]:
-        """All components that an assignment changes."""
-        around = [component for component, _ in self.around]
-        return [self.state, self.panel, self.task, self.asks, *self.answers, *around]
+        """All components that an assignment changes, besides the controls."""
+        return [self.state, self.panel, self.task, self.asks, *self.answers]
 
     def filled(self, assignment: Assignment | None, visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown`; the prediction that was made last is put back. A notice is all that a bad link gets."""
@@ -59,7 +55,6 @@ class Assigned:
                 value=text_of(round(last.value * 100, 6)) if last else "",
             ),
             last.reason if last else "",
-            *[gr.update(visible=is_shown(assignment)) for _, is_shown in self.around],
         ]
 
 
@@ -88,22 +83,15 @@ def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, per
     return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
 
 
-def held(assignment: Assignment | None, names: Sequence[str], values: Sequence[Any]) -> list[Any]:
-    """New values for controls; those that an assignment locks or hides stay as they are."""
-    if assignment is None:
-        return list(values)
-    return [v if assignment.access(n) == "open" else gr.skip() for n, v in zip(names, values, strict=True)]
+def held(assignment: Assignment | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """New values for controls, without those that an assignment locks or hides."""
+    return {name: v for name, v in values.items() if assignment is None or assignment.access(name) == "open"}
 
 
 def dressed(assignment: Assignment, controls: Controls) -> list[Any]:
-    """Updates for all controls: their values, and which of them are locked or hidden."""
-    access = [assignment.access(name) for name in controls.by_name]
-    told = zip(controls.by_name, access, controls.filled(assignment.config), strict=True)
-    return [gr.update(value=v, visible=a != "hidden", **_locked(name, a != "open")) for name, a, v in told]
-
-
-def _locked(name: str, is_locked: bool) -> dict[str, Any]:
-    return {"locked": is_locked} if is_number(field_of(name)) else {"interactive": not is_locked}
+    """The assignment's own set-up for the controls, and which of them are locked or hidden."""
+    access = {name: assignment.access(name) for name in controls.names}
+    return controls.filled(assignment.config, access={name: a for name, a in access.items() if a != "open"})
 
 
 def left_out(config: RunConfig, controls: Controls) -> str:
@@ -111,7 +99,7 @@ def left_out(config: RunConfig, controls: Controls) -> str:
     said = [
         called(name)[:1].lower() + called(name)[1:]
         for name, info in RunConfig.model_fields.items()
-        if name != "regularizers" and name not in controls.by_name and getattr(config, name) != info.default
+        if name != "regularizers" and name not in controls.names and getattr(config, name) != info.default
     ]
     if not said:
         return ""

@@ -1,51 +1,35 @@
-"""A model's fields -> components. Labels, hints, bounds and choices come from the fields themselves."""
+"""The controls of the Train tab, by the names of their fields: what they say as a config, and a config as what they say."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-import gradio as gr
-from pydantic.fields import FieldInfo
-
-from reglab import compat, data, models
+from reglab import compat, data
 from reglab.config import RunConfig, shrinkage
 from reglab.config.numbers import understood
 from reglab.config.usual import extra_of, field_of, follows, usual, usual_in_words
 from reglab.errors import ConfigError
 from reglab.models import pretrained
-from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
+from reglab.regularizers import CATALOGUE
+from reglab.teaching import cards
 from reglab.teaching.assignments import values_of
-from reglab.ui.components.number import number, text_of
+from reglab.ui.components.number import text_of
+from reglab.ui.components.panel import MAIN, MORE, TRANSFER, is_number, is_whole, panel
 from reglab.ui.components.remarks import Remarks
+from reglab.ui.views.setup import weights_line
 
-MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
-MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size")
-TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
-
-
-def component(name: str, info: FieldInfo, value: Any, *, choices: Sequence[Any] = (), **kwargs: Any) -> Any:
-    """The control for one field. `choices` are for fields whose values only a catalogue knows."""
-    label = (info.title or name).capitalize()
-    if get_origin(info.annotation) is Literal:
-        choices = get_args(info.annotation)
-    if is_number(info):
-        extra = extra_of(info)
-        bounds: dict[str, Any] = {"slider": extra.get("slider", ()), "log": extra.get("scale") == "log"}
-        hint, elem_id = info.description or "", kwargs.pop("elem_id")
-        return number(label, elem_id, value, hint=hint, usual=info.default, whole=is_whole(info), **bounds, **kwargs)
-    shown = {"label": label, "info": info.description, "value": value, **kwargs}
-    return gr.Dropdown(list(choices), filterable=False, **shown) if choices else gr.Checkbox(**shown)
-
-
-def is_number(info: FieldInfo | None) -> bool:
-    """Whether it is a field to type a number into."""
-    return info is not None and info.annotation in (int, float, int | None, float | None)
-
-
-def is_whole(info: FieldInfo) -> bool:
-    """Whether that must be a whole number."""
-    return info.annotation in (int, int | None)
+TECHNIQUES = tuple(
+    name
+    for key, technique in CATALOGUE.items()
+    for name in (key, *(f"{key}.{field}" for field in technique.model_fields))
+)
+"""The toggles and their settings: what a recipe decides over."""
+NAMES = (*MAIN, *TRANSFER, *MORE, *TECHNIQUES)
+"""Every control: `lr`, `dropout`, `dropout.rate`."""
+PLACES = {name: f"control-{name.replace('.', '-').replace('_', '-') if '.' in name else name}" for name in NAMES}
+"""Where each is on the page."""
 
 
 def unchecked(made: Any) -> Any:
@@ -57,75 +41,39 @@ def unchecked(made: Any) -> Any:
 
 
 class Controls:
-    """Every control of the Train tab by the name of its field (`lr`, `dropout`, `dropout.rate`)."""
+    """All of them, in one component: `components` is a list of one, so are the values that its readers are given."""
+
+    names, ids = NAMES, PLACES
 
     def __init__(self, config: RunConfig) -> None:
-        self.by_name: dict[str, Any] = {}
-        self._values = shown_values(config)
-
-    def field(self, name: str, **kwargs: Any) -> Any:
-        """The component for a field of `RunConfig`."""
-        choices: dict[str, list[tuple[str, str]]] = {
-            "dataset": [(source.title, key) for key, source in data.SOURCES.items()],
-            "model": [(key, key) for key in models.MODELS]
-            + [(f"{known.timm} · timm", key) for key, known in pretrained.OFFERED.items()],
-        }
-        self.by_name[name] = component(
-            name,
-            RunConfig.model_fields[name],
-            self._values[name],
-            choices=choices.get(name, ()),
-            elem_id=f"control-{name}",
-            **kwargs,
-        )
-        return self.by_name[name]
-
-    def regularizers(self) -> None:
-        """The toggle board: by group, a toggle for every technique, its settings opening when it is on."""
-        for group in GROUPS:
-            techniques = {key: t for key, t in CATALOGUE.items() if t.group == group}
-            if not techniques:
-                continue
-            with gr.Column(elem_classes="section"):
-                gr.HTML(f"<h4>{group}</h4>", elem_classes="group")
-                for key, technique in techniques.items():
-                    self._technique(key, technique)
-
-    def _technique(self, key: str, technique: type[Regularizer]) -> None:
-        with gr.Column(elem_classes="technique", elem_id=f"technique-{key}"):
-            self.by_name[key] = gr.Checkbox(
-                label=technique.title,
-                info=technique.hint,
-                value=self._values[key],
-                elem_id=f"control-{key}",
-                elem_classes="toggle",
-                container=False,
-            )
-            if technique.model_fields:
-                # Shown by the style sheet while the toggle is on: no request, no waiting.
-                with gr.Row(elem_classes="settings"):
-                    for name, info in technique.model_fields.items():
-                        self.by_name[f"{key}.{name}"] = component(
-                            name,
-                            info,
-                            self._values[f"{key}.{name}"],
-                            elem_id=f"control-{key}-{name}".replace("_", "-"),
-                            min_width=120,
-                        )
+        [value] = self.filled(config)
+        self.panel = panel(value, PLACES)
 
     def components(self) -> list[Any]:
-        """All of them, in the order in which their values are read."""
-        return list(self.by_name.values())
+        """What is read and filled."""
+        return [self.panel]
 
-    def techniques(self) -> list[str]:
-        """The names of the toggles and of their settings: what a preset decides over."""
-        return [name for name in self.by_name if name.partition(".")[0] in CATALOGUE]
+    def read(self, values: Sequence[Any]) -> dict[str, Any]:
+        """The value of every control by its name, as it was sent. Raises `ConfigError` where it is none of ours."""
+        try:
+            [told] = [json.loads(value) if isinstance(value, str) else value for value in values]
+            named = dict(told["values"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ConfigError("What was sent is no set-up of this page: reload the page.") from None
+        if other := next((name for name in named if name not in PLACES), ""):
+            raise ConfigError(f"There is no control called {str(other)[:80]!r}: reload the page.")
+        if odd := next((key for key in CATALOGUE if not isinstance(named.get(key, False), bool)), ""):
+            raise ConfigError(f"{CATALOGUE[odd].title} must be on or off, not {repr(named[odd])[:40]}.", [odd])
+        return named
 
     def config_values(self, values: Sequence[Any]) -> dict[str, Any]:
-        """What the controls say, as `RunConfig.parse` takes it; a technique's settings count only while it is on."""
-        told = [(name, given(name, value)) for name, value in zip(self.by_name, values, strict=True)]
+        """What the controls say, as `RunConfig.parse` takes it; a technique's settings count only while it is on.
+
+        Raises `ConfigError` where they say nothing that a page could have sent.
+        """
+        told = {name: given(name, value) for name, value in self.read(values).items()}
         # A number field that is empty means what is usual.
-        named = {name: value for name, value in told if value is not None or not is_number(field_of(name))}
+        named = {name: value for name, value in told.items() if value is not None or not is_number(field_of(name))}
         regularizers: dict[str, dict[str, Any]] = {key: {} for key in CATALOGUE if named.get(key)}
         for name, value in named.items():
             key, dot, setting = name.partition(".")
@@ -134,26 +82,30 @@ class Controls:
         plain = {name: value for name, value in named.items() if "." not in name and name not in CATALOGUE}
         return {**plain, "regularizers": regularizers}
 
-    def filled(self, config: RunConfig) -> list[Any]:
-        """A value for every control, in order, so that they say this config."""
-        values = shown_values(config)
-        return [values[name] for name in self.by_name]
+    def filled(self, config: RunConfig, **also: Any) -> list[Any]:
+        """What `components` show so that they say this config. `also`: `about`, `brought` or `access` of `panel.py`."""
+        return [{"values": shown_values(config), "about": "", "brought": None, **also}]
+
+    def changed(self, values: Sequence[Any], changes: Mapping[str, Any], **also: Any) -> list[Any]:
+        """What they show so that these controls say something else, and all others what they say. Raises `ConfigError`."""
+        return [{"values": {**self.read(values), **changes}, **also}]
 
     def remarks(self, config: RunConfig) -> Remarks:
-        """What the number fields are by themselves in a run like this, and what they mean for it."""
-        told: Remarks = {}
-        for name, value in usual_in_words(config).items():
-            if name in self.by_name:
-                told[self.ids[name]] = {"usual": text_of(value), **_scale(name, config)}
+        """What is said beside controls in a run like this: what empty number fields mean, and what goes with what."""
+        told: Remarks = {
+            PLACES[name]: {"usual": text_of(value), **_scale(name, config)}
+            for name, value in usual_in_words(config).items()
+            if name in PLACES
+        }
         if (lost := shrinkage(config)) is not None:
-            place = self.ids["weight_decay.strength"]
-            told[place]["note"] = f"shrinks an idle weight by {in_percent(lost)} over this run"
+            told[PLACES["weight_decay.strength"]]["note"] = (
+                f"shrinks an idle weight by {in_percent(lost)} over this run"
+            )
+        for key, sentences in cards.advice_beside(config.regularizers).items():
+            told[PLACES[key]] = {"note": " ".join(sentences)}
+        if pretrained.is_timm(config.model):
+            told["transfer"] = {"note": weights_line(config)}
         return told
-
-    @property
-    def ids(self) -> dict[str, str]:
-        """Where each control is on the page."""
-        return {name: control.elem_id for name, control in self.by_name.items()}
 
 
 def given(name: str, value: Any) -> Any:
@@ -164,7 +116,8 @@ def given(name: str, value: Any) -> Any:
 
 def shown_values(config: RunConfig) -> dict[str, Any]:
     """The value of every control that says this config; a number that is what it usually is by the others is left out."""
-    values, by_itself = values_of(config) | {"train_size": config.train_size}, usual(config)
+    told, by_itself = values_of(config) | {"train_size": config.train_size}, usual(config)
+    values = {name: told[name] for name in NAMES}
     for name, value in values.items():
         if is_number(field_of(name)):
             values[name] = "" if follows(name) and value == by_itself[name] else text_of(value)
@@ -205,4 +158,4 @@ def fitting(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def preset(dataset: str) -> RunConfig:
     """What the Train tab proposes for a data set: the settings with which the point is made on two cores in minutes."""
     techniques: Mapping[str, bool] = {key: True for key, t in CATALOGUE.items() if t.default_on}
-    return RunConfig.parse({"dataset": dataset, "regularizers": dict(techniques), **data.SOURCES[dataset].preset})
+    return RunConfig.parse({"dataset": dataset, "regularizers": dict(techniques), **data.source(dataset).preset})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from reglab.config import RunConfig
 from reglab.errors import PROBLEMS
-from reglab.ui.components.controls import shown_values
+from reglab.teaching.links import offered
+from reglab.ui.components.controls import Controls, shown_values
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.services.minutes import Minutes
 from reglab.ui.views.setup import minutes_html
@@ -40,27 +41,14 @@ class MinutesLine:
         self.smaller = gr.State(None)  # the run that the button offers
         self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
 
-    def follow(
-        self,
-        parsed: Callable[[Sequence[Any]], RunConfig],
-        beside: Sequence[Any],
-        inputs: Sequence[Any],
-        sets: Sequence[Any],
-    ) -> None:
-        """Say it anew whenever something changes.
-
-        Args:
-            parsed: The run that the values of `inputs` ask for.
-            beside: The two switches of what is trained beside it.
-            inputs: The controls.
-            sets: Those of `SETS`.
-        """
-        self._parsed = parsed
+    def follow(self, controls: Controls, beside: Sequence[Any]) -> None:
+        """Say it anew whenever the controls or what is trained beside it change."""
+        self._controls, inputs = controls, controls.components()
         self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
         if self.minutes.count:
             changes = [c.change for c in (*beside, *inputs)]
             gr.on(changes, self.tell, *self._told, trigger_mode="always_last", **QUIET)
-            self.less.click(take, self.smaller, list(sets), **QUIET)
+            self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
 
     def ask(self, page: gr.Blocks) -> None:
         """Ask the Hub's page who the visitor is whenever ours opens, and say it for the first time."""
@@ -71,7 +59,7 @@ class MinutesLine:
         """The line, and the button where there is a run that fits better."""
         plan = plan if isinstance(plan, str) else ""
         try:
-            said, fits = self.minutes.told(plan, self._parsed(values), plain, scratch)
+            said, fits = self.minutes.told(plan, offered(self._controls.config_values(values)), plain, scratch)
         except PROBLEMS:
             said, fits = "", None  # what is wrong with them stands beside them
         offer = ""
@@ -79,10 +67,9 @@ class MinutesLine:
             offer = f"Take {fits.train_images:,} images and {fits.epochs} {'epoch' if fits.epochs == 1 else 'epochs'}"
         return [plan, minutes_html(said), fits, gr.update(value=offer, visible=bool(fits))]
 
-
-def take(smaller: RunConfig | None) -> list[Any]:
-    """The smaller run was pressed for: its images and its epochs."""
-    if smaller is None:
-        return skipped(SETS)
-    values = shown_values(smaller)
-    return [values[name] for name in SETS]
+    def take(self, smaller: RunConfig | None, *values: Any) -> list[Any]:
+        """The smaller run was pressed for: its images and its epochs."""
+        if smaller is None:
+            return skipped(values)
+        shown = shown_values(smaller)
+        return self._controls.changed(values, {name: shown[name] for name in SETS})

@@ -1,4 +1,4 @@
-"""A number to type, with a slider where there are bounds for one.
+"""A number to type, with a slider where there are bounds for one; those of the Train tab stand in its panel.
 
 In Gradio's own fields a decimal comma vanishes, a slider takes back what lies beyond it, and an empty field is 0 in one and
 None in another.
@@ -16,7 +16,6 @@ from typing import Any
 import gradio as gr
 
 from reglab.config import typed
-from reglab.ui.views.templates import render
 
 STATIC = Path(__file__).parent.parent / "static"
 HEAD = f"<script>{(STATIC / 'number.js').read_text('utf-8')}</script>"
@@ -38,11 +37,13 @@ def number(
     """The field. `usual` is what it means while it is empty, and `slider` its ends and step; `log` spreads it by ratios."""
     return gr.HTML(
         text_of(value),
-        html_template=render("number.html", id=elem_id, label=label, ranged=bool(slider)),
+        html_template="",  # number.js builds it
         js_on_load="reglabNumber(element, props, trigger, watch)",
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes="number-field",
+        id=elem_id,
+        called=label,
         hint=hint,
         usual=text_of(usual),
         slider=list(slider),

@@ -1,10 +1,22 @@
 // A number to type, and a slider beside it where the field has one. What is typed stays as it is typed: the server reads it,
 // and here it is read only to place the slider. Loaded once into the head of the page; each field calls this when it is drawn.
-// Its props: `usual` what an empty field means, `slider` [low, high, step], `log`, `whole`, `locked`.
+// Its props: `id`, `called` its label, `hint`, `usual` what an empty field means, `slider` [low, high, step], `log`, `whole`, `locked`.
+window.reglabElement = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+};
+
 window.reglabNumber = (element, props, trigger, watch) => {
-  const text = element.querySelector("input[type=text]"), range = element.querySelector("input[type=range]");
-  const hint = element.querySelector(".hint"), note = element.querySelector(".note");
-  const id = text.id.replace(/-text$/, "");
+  const make = window.reglabElement, id = props.id, ranged = props.slider?.length;
+  const text = make("input", { type: "text", id: `${id}-text`, inputmode: "decimal", autocomplete: "off", spellcheck: "false",
+    maxlength: 40, "aria-describedby": `${id}-hint ${id}-note ${id}-refused` });
+  const range = ranged ? make("input", { type: "range", "aria-label": `${props.called}, slider` }) : null;
+  const hint = make("span", { class: "hint", id: `${id}-hint` }), note = make("span", { class: "note", id: `${id}-note` });
+  element.replaceChildren(make("div", { class: `number-control${ranged ? " ranged" : ""}` },
+    make("label", { for: text.id }, props.called), hint, text, ...(range ? [range] : []), note,
+    make("p", { class: "refused", id: `${id}-refused`, "aria-live": "polite" })));
   let field = {};
 
   function read(typed) {

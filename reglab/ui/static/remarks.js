@@ -1,4 +1,4 @@
-// What is said beside controls: why one is refused, and of a number field what it means or what it is by itself. Gradio runs
+// What is said beside controls: why one is refused, what goes with it, and of a number field what it is by itself. Gradio runs
 // this as the body of a function that is given `props` and `watch`. The value is {id of a control: {error, note, usual, ...}}.
 let refused = [], before = {}, turn = 0;
 
@@ -11,6 +11,7 @@ function tell(tries = 10) {
   window.reglabTold = { ...Object.fromEntries(others), ...told };
   const now = ++turn, missing = Object.keys(told).filter(id => !document.getElementById(id));
   for (const field of document.querySelectorAll(".number-control")) field.parentElement.dispatchEvent(new Event("told"));
+  for (const id of new Set([...Object.keys(before), ...Object.keys(told)])) note(id, told[id]?.note || "");
   const wrong = Object.keys(said).filter(id => said[id].error);
   for (const id of refused.filter(id => !wrong.includes(id))) refuse(id, "");
   for (const id of wrong) refuse(id, said[id].error);
@@ -19,8 +20,14 @@ function tell(tries = 10) {
   if (missing.length && tries) setTimeout(() => now === turn && tell(tries - 1), 100);  // not drawn yet
 }
 
+// Number fields write their own, since theirs may also come from whoever made them.
+function note(id, words) {
+  const line = document.getElementById(`${id}-note`);
+  if (line && !line.closest(".number-control")) line.textContent = words;
+}
+
 function refuse(id, why) {
-  const control = document.getElementById(id), input = control?.querySelector("input, textarea");
+  const control = document.getElementById(id), input = control?.querySelector("input, textarea, select");
   if (!input) return;
   let line = control.querySelector(".refused");
   if (!line) {

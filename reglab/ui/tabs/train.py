@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,16 +11,14 @@ from reglab.config import RunConfig, on_screen
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.experiment import Experiment
 from reglab.models import pretrained
-from reglab.regularizers import CATALOGUE
-from reglab.teaching import cards
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
-from reglab.teaching.presets import PRESETS, Preset
+from reglab.teaching.presets import PRESETS
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
-from reglab.ui.components.controls import MAIN, MORE, TRANSFER, fitting, preset, shown_values
-from reglab.ui.components.drawings import pressable
+from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
-from reglab.ui.components.minutes import SETS, MinutesLine
+from reglab.ui.components.minutes import MinutesLine
+from reglab.ui.components.panel import MORE
 from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, tries_of, warning
@@ -29,16 +26,16 @@ from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.minutes import Minutes
 from reglab.ui.views import curves
-from reglab.ui.views.brought import WORDS, brought_html
+from reglab.ui.views.brought import WORDS, brought
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import advice_html, allowed_html, machine_html, recipe_html, weights_html
+from reglab.ui.views.setup import allowed_html, machine_html
 
-SEARCH = (
-    '<input type="search" placeholder="Search techniques" aria-label="Search techniques">'
-    '<output aria-live="polite"></output>'
-)
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
-SEARCH_JS = (Path(__file__).parent.parent / "static" / "search.js").read_text("utf-8")
+# Of the set-up a look at the runs needs the data set and the network alone: two words instead of all of it, many times a minute.
+NEEDED = """(visitor, stamp, panel) => {
+  const { dataset, model } = JSON.parse(panel).values
+  return [visitor, stamp, { values: { dataset, model } }]
+}"""
 
 
 class TrainTab:
@@ -49,61 +46,24 @@ class TrainTab:
         with gr.Row(equal_height=False, elem_id="bench"):
             with gr.Column(scale=0, min_width=460, elem_id="controls"):
                 self.assigned = Assigned(page.assignment)
-                self._lay_out_settings()
-                self._lay_out_board()
-                self.advice = gr.HTML("", elem_id="advice")
+                self.controls.panel.render()
                 self.remarks = remarks_box(self.controls.remarks(page.first))
                 self._lay_out_start()
             with gr.Column(scale=1, min_width=340, elem_id="stage"):
                 self._lay_out_stage()
         self.looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
-        self.inputs, self.toggles = self.controls.components(), self.controls.techniques()
-        self.assigned.around = [(self.more, lambda a: any(a.access(name) != "hidden" for name in MORE))]
-        self.assigned.around += [
-            (button, lambda a: all(a.access(name) == "open" for name in self.toggles)) for _, button in self.recipes
-        ]
+        self.inputs = self.controls.components()
         self._wire_training()
         self._wire_controls()
         self._wire_sight()
 
     # ---- what is laid out
-    def _lay_out_settings(self) -> None:
-        with gr.Group(elem_classes="fields"):
-            for left, right in zip(MAIN[::2], MAIN[1::2], strict=True):
-                with gr.Row():
-                    self.controls.field(left, min_width=150)
-                    self.controls.field(right, min_width=150)
-                if left == "dataset":
-                    self.brought = pressable("brought", brought_html(self.page.first.dataset))
-        with gr.Group(visible=False, elem_id="transfer", elem_classes="fields") as self.transfer:
-            with gr.Row():
-                for name in TRANSFER:
-                    self.controls.field(name, min_width=110)
-            self.about_weights = gr.HTML("", elem_id="about-weights")
-            self.page.scratch.render()
-        with gr.Accordion("More settings", open=False, elem_id="more") as self.more, gr.Row():
-            for name in MORE:
-                self.controls.field(name, min_width=150)
-        self.data_line = gr.HTML("", elem_id="data-notice")
-        self.again = gr.Button("Try again", size="sm", visible=False, elem_id="try-again")
-
-    def _lay_out_board(self) -> None:
-        with gr.Column(elem_id="board"):
-            with gr.Row(elem_id="presets"):
-                self.recipes = [
-                    (recipe, gr.Button(recipe.title, size="sm", elem_id=f"preset-{i}"))
-                    for i, recipe in enumerate(PRESETS)
-                ]
-                gr.HTML(
-                    {key: cards.words_of(key) for key in CATALOGUE},
-                    html_template=SEARCH, js_on_load=SEARCH_JS, apply_default_css=False, elem_id="search",
-                )  # fmt: skip
-            self.about = gr.HTML("", elem_id="about")
-            self.controls.regularizers()
-
     def _lay_out_start(self) -> None:
         with gr.Column(elem_id="go"):
+            self.data_line = gr.HTML("", elem_id="data-notice")
+            self.again = gr.Button("Try again", size="sm", visible=False, elem_id="try-again")
             self.page.plain.render()
+            self.page.scratch.render()
             self.minutes = MinutesLine(Minutes(self.lab.training))
             self.allowed = gr.HTML("", elem_id="allowed", visible=self.lab.training.is_limited)
             with gr.Row():
@@ -132,53 +92,42 @@ class TrainTab:
 
     # ---- which event calls what
     def _wire_training(self) -> None:
-        page, by_name = self.page, self.controls.by_name
+        page = self.page
         begun = [page.visitor, *page.beside, page.assignment, *self.assigned.answers, *self.inputs]
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, page.visitor, page.shown, trigger_mode="once", **QUIET)
         page.clock.tick(
             self.tick,
-            [page.visitor, page.stamp, by_name["dataset"], by_name["model"]],
+            [page.visitor, page.stamp, *self.inputs],
             [page.stamp, page.chart, page.start, page.stop, self.data_line, self.again, page.header, page.clock],
             trigger_mode="once",
+            js=NEEDED,
             **QUIET,
         )
 
     def _wire_controls(self) -> None:
-        page, by_name = self.page, self.controls.by_name
-        dataset, model = by_name["dataset"], by_name["model"]
+        page, panel = self.page, self.controls.panel
+        changes = [panel.change, *(switch.change for switch in page.beside)]
         gr.on(
-            [*(c.change for c in self.inputs), *(switch.change for switch in page.beside)],
+            changes,
             self.tell,
-            [*page.beside, *self.inputs],
-            [self.command, self.advice, self.transfer, self.about_weights, page.link, self.remarks, self.refused],
+            [*page.beside, panel],
+            [self.command, page.scratch, page.link, self.remarks, self.refused],
             trigger_mode="always_last",
             **QUIET,
         )
         if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
-            changes = [*(c.change for c in self.inputs), *(switch.change for switch in page.beside)]
             gr.on(changes, self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
-        recipe_sets = [*[by_name[name] for name in self.toggles], self.about, page.notice]
-        for recipe, button in self.recipes:
-            button.click(partial(self.use, recipe), [page.assignment, dataset, model], recipe_sets, **QUIET)
-        dataset.input(
-            self.choose_dataset,
-            [page.assignment, dataset],
-            [*self.inputs, self.brought, self.data_line, self.again, page.clock],
+        panel.select(
+            self.choose,
+            [page.assignment, panel],
+            [panel, page.notice, self.data_line, self.again, page.clock],
+            trigger_mode="multiple",
             **QUIET,
         )
-        undone = [by_name[name] for name in UNDOABLE]
-        self.brought.select(self.undo, [page.assignment, dataset], [*undone, self.brought], **QUIET)
-        for name in ("model", "pretrained", "finetune"):
-            by_name[name].input(
-                partial(self.fit, name), [page.assignment, *self.inputs], [*self.inputs, page.notice], **QUIET
-            )
-        fields = [by_name[name] for name in SETS]
-        self.minutes.follow(
-            lambda values: offered(self.controls.config_values(values)), page.beside, self.inputs, fields
-        )
-        self.again.click(self.retry, [dataset, model], [self.data_line, self.again, page.clock], **QUIET)
+        self.minutes.follow(self.controls, page.beside)
+        self.again.click(self.retry, panel, [self.data_line, self.again, page.clock], **QUIET)
 
     def _wire_sight(self) -> None:
         # Queued, or Gradio tells nobody that a state changed.
@@ -205,7 +154,7 @@ class TrainTab:
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
-        return [*page.shown, *self.inputs, *page.beside, page.header, *self.assigned.shown, self.brought]
+        return [*page.shown, *self.inputs, *page.beside, page.header, *self.assigned.shown]
 
     # ---- training
     def begin(
@@ -243,7 +192,7 @@ class TrainTab:
             return self.page.follow(runs, visitor, on_screen(error))
         return self.page.follow(runs, visitor)
 
-    def tick(self, visitor: Any, before: Any, dataset: str, model: str) -> list[Any]:
+    def tick(self, visitor: Any, before: Any, *values: Any) -> list[Any]:
         """Look again; whatever did not change is skipped, so that the page has nothing to do.
 
         A look may be under way while Train is pressed, and its answer, about the runs of before, may arrive last. So the
@@ -253,7 +202,7 @@ class TrainTab:
         lab = self.lab
         views = lab.training.views(lab.results.open(ids_of(visitor)))
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
-        rest = [*self._data_told(dataset, model), machine_html(lab.training.machine_line(), lab.keeping.line())]
+        rest = [*self._data_told(values), machine_html(lab.training.machine_line(), lab.keeping.line())]
         if not before:  # the page has not loaded yet: which runs are to be seen, only its loading knows
             return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip()]
         if now != before:
@@ -262,29 +211,34 @@ class TrainTab:
         go_on = live or lab.datasets.is_fetching() or not jobs.machine() or lab.training.is_busy()
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
 
-    def _data_told(self, dataset: str, model: str = "") -> list[Any]:
+    def _data_told(self, values: Sequence[Any]) -> list[Any]:
         """What is said of downloads, and whether the button to try again is there."""
-        sentence, can_retry = self.lab.datasets.notice(dataset, model)
+        try:
+            sentence, can_retry = self.lab.datasets.notice(*self._needed(values))
+        except PROBLEMS:
+            sentence, can_retry = "", False  # what is wrong stands beside its control
         return [warning(sentence), gr.update(visible=can_retry)]
+
+    def _needed(self, values: Sequence[Any]) -> tuple[str, str]:
+        """The data set and the network that the controls name. Raises `ConfigError`."""
+        told = self.controls.read(values)
+        config = RunConfig.parse({name: told[name] for name in ("dataset", "model") if name in told})
+        return config.dataset, config.model
 
     # ---- the controls
     def tell(self, compare: bool, scratch: bool, *values: Any) -> tuple[Any, ...]:
         """The command line of what the controls say, or beside them why it cannot be; and what goes with it.
 
-        A word on techniques that meet; what is known of the pretrained weights; the link; and what fields mean in this run.
+        Whether there are pretrained weights to compare with; the link; and what controls mean in this run.
         """
-        asked = self.controls.config_values(values)
-        refused = ""
         try:
-            config = RunConfig.parse(asked)
-            command, shared = config.command(), {"text": encode(config, Beside(compare, scratch)), "address": True}
-            remarks = self.controls.remarks(config)
+            config = RunConfig.parse(self.controls.config_values(values))
+            remarks, timm = self.controls.remarks(config), gr.update(visible=pretrained.is_timm(config.model))
         except PROBLEMS as error:
-            command, shared, remarks = "", {"error": on_screen(error)}, refusals(error, self.controls.ids)
+            remarks = refusals(error, self.controls.ids)
             refused = "" if remarks.keys() & self.in_sight else warning(error)
-        timm = pretrained.is_timm(asked["model"] or "")
-        said = advice_html(cards.advice(asked["regularizers"]))
-        return command, said, gr.update(visible=timm), weights_html(asked) if timm else "", shared, remarks, refused
+            return "", gr.skip(), {"error": on_screen(error)}, remarks, refused
+        return config.command(), timm, {"text": encode(config, Beside(compare, scratch)), "address": True}, remarks, ""
 
     def allow(self, compare: bool, scratch: bool, *values: Any) -> str:
         """What a visitor may ask for here, and what this takes of it; nothing where the controls say no run."""
@@ -299,55 +253,76 @@ class TrainTab:
         """The controls that are not folded away, beside which a refusal is read."""
         return {place for name, place in self.controls.ids.items() if name not in MORE}
 
-    def use(self, recipe: Preset, assignment: Assignment | None, dataset: str, model: str) -> list[Any]:
-        """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
+    def choose(self, assignment: Assignment | None, given: Any, event: gr.EventData) -> list[Any]:
+        """Something was chosen that decides over other controls, or a button among them was pressed."""
+        what, which = next(iter(told(event).items()), ("", ""))
+        answers = {"changed": self.follow, "recipe": self.use, "undo": self.undo, "reset": self.reset}
         try:
-            config = RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
+            if what not in answers:
+                raise ConfigError("What was pressed is no button of this page: reload the page.")
+            [panel], said = answers[what](which, assignment, [given])
         except PROBLEMS as error:
-            return [*skipped(self.toggles), "", warning(error)]
+            return [gr.skip(), warning(error), *skipped([self.data_line, self.again, self.page.clock])]
+        return [panel, warning(said), *self._data_told([panel]), gr.update(active=True)]
+
+    def use(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+        """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
+        recipe = next((recipe for recipe in PRESETS if recipe.title == which), PRESETS[0])
+        dataset, model = self._needed(values)
+        config = RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
         chosen = shown_values(config)  # what follows from the run is left to the run on this page
-        kept = held(assignment, self.toggles, [chosen[name] for name in self.toggles])
-        return [*kept, recipe_html(recipe), ""]
+        kept = held(assignment, {name: chosen[name] for name in TECHNIQUES})
+        return self.controls.changed(values, kept, about=f"{recipe.title}: {recipe.about}."), ""
 
-    def choose_dataset(self, assignment: Assignment | None, dataset: str) -> list[Any]:
-        """Another data set: its preset, and its download if it is not here."""
+    def reset(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+        """What is proposed for this data set."""
+        return self._proposed(self._needed(values)[0], assignment, values), ""
+
+    def follow(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+        """Another data set: its preset, and its download if it is not here. Another network: what goes with it."""
+        if which != "dataset":
+            return self.fit(which, assignment, values)
+        dataset = self._needed(values)[0]
         self.lab.datasets.fetch(dataset)
-        kept = held(assignment, list(self.controls.by_name), self.controls.filled(preset(dataset)))
-        return [*kept, brought_html(dataset), *self._data_told(dataset), gr.update(active=True)]
+        return self._proposed(dataset, assignment, values), ""
 
-    def undo(self, assignment: Assignment | None, dataset: str, event: gr.EventData) -> list[Any]:
+    def _proposed(self, dataset: str, assignment: Assignment | None, values: Sequence[Any]) -> list[Any]:
+        kept = held(assignment, shown_values(preset(dataset)))
+        return self.controls.changed(values, kept, about="", brought=brought(dataset))
+
+    def undo(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """Take back what choosing a data set has set besides: the wrong labels, or all of it."""
-        asked = str(told(event).get("undo", ""))
-        names = [name for name in UNDOABLE if asked in (name, "all")]
+        dataset = self._needed(values)[0]
+        names = [name for name in UNDOABLE if which in (name, "all")]
         usual = shown_values(RunConfig.parse({"dataset": dataset}))
-        values = held(assignment, UNDOABLE, [usual[name] if name in names else gr.skip() for name in UNDOABLE])
-        return [*values, brought_html(dataset, frozenset(names))]
+        kept = held(assignment, {name: usual[name] for name in names})
+        return self.controls.changed(values, kept, brought=brought(dataset, frozenset(names))), ""
 
-    def fit(self, changed: str, assignment: Assignment | None, *values: Any) -> list[Any]:
+    def fit(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """Another network, or another way to fine-tune it: switch off what it cannot use, and say so."""
         asked = self.controls.config_values(values)
-        timm = pretrained.is_timm(asked["model"] or "")
-        if changed == "model":
+        timm = pretrained.is_timm(self._needed(values)[1])
+        if which == "model":
             if timm:
                 asked |= {"width": 1.0}
-            elif asked["pretrained"]:  # back from timm, whose networks have the width they have
-                asked |= {"width": preset(asked["dataset"]).width}
+            elif asked.get("pretrained"):  # back from timm, whose networks have the width they have
+                asked |= {"width": preset(self._needed(values)[0]).width}
             asked |= {"pretrained": timm, "finetune": "features", "side": None}
             asked.pop("init", None)  # what is usual for that network
-        if changed == "pretrained" and not asked["pretrained"]:
+        if which == "pretrained" and not asked.get("pretrained"):
             asked |= {"finetune": "features"}
-        try:
-            kept, off = fitting(asked)
-            chosen = self.controls.filled(RunConfig.parse(kept))
-        except PROBLEMS as error:
-            return [*skipped(self.inputs), warning(error)]
+        kept, off = fitting(asked)
+        chosen = held(assignment, shown_values(RunConfig.parse(kept)))
         said = f"Switched off, since this network cannot use them here: {', '.join(off)}." if off else ""
-        return [*held(assignment, list(self.controls.by_name), chosen), warning(said)]
+        return self.controls.changed(values, chosen), said
 
-    def retry(self, dataset: str, model: str) -> list[Any]:
+    def retry(self, *values: Any) -> list[Any]:
         """Fetch again what could not be fetched."""
-        self.lab.datasets.retry(dataset, model)
-        return [*self._data_told(dataset, model), gr.update(active=True)]
+        try:
+            self.lab.datasets.retry(*self._needed(values))
+        except PROBLEMS as error:
+            return [warning(error), *skipped([self.again, self.page.clock])]
+        return [*self._data_told(values), gr.update(active=True)]
 
     def see(self, looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""
@@ -374,7 +349,7 @@ class TrainTab:
         except (ValueError, RunError):
             config = preset(self.lab.datasets.first())
         shared, switches, notice = None, [gr.skip(), gr.skip()], ""
-        brought = "" if runs or link else brought_html(config.dataset)
+        with_it = None if runs or link else brought(config.dataset)
         try:
             if link:
                 shared, beside = decode_all(link)
@@ -387,9 +362,8 @@ class TrainTab:
             notice = left_out(config, self.controls)
         return [
             *self.page.follow(runs or self.lab.results.example(), visitor),
-            *(dressed(assignment, self.controls) if assignment else self.controls.filled(config)),
+            *(dressed(assignment, self.controls) if assignment else self.controls.filled(config, brought=with_it)),
             *switches,
             machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
             *self.assigned.filled(assignment, visitor, notice),
-            brought,
         ]

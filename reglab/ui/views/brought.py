@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reglab import data
 from reglab.config import RunConfig, listed
-from reglab.ui.views.templates import render
 
 WORDS = {
     "label_noise": "{:.0%} wrong labels",
@@ -36,8 +37,8 @@ def preset_of(dataset: str) -> dict[str, float]:
     }
 
 
-def brought_html(dataset: str, undone: frozenset[str] = frozenset()) -> str:
-    """In a sentence, with buttons to take back the wrong labels, or all of it; nothing where there is nothing unusual.
+def brought(dataset: str, undone: frozenset[str] = frozenset()) -> dict[str, Any] | None:
+    """In a sentence, with ways to take back the wrong labels, or all of it; None where there is nothing unusual.
 
     `undone` are settings that were taken back already.
     """
@@ -45,11 +46,10 @@ def brought_html(dataset: str, undone: frozenset[str] = frozenset()) -> str:
     source = data.SOURCES[dataset]
     why = next((WHY[dataset, name] for name in names if (dataset, name) in WHY), "")
     if not why:
-        return ""
+        return None
     told = [WORDS[name].format(source.preset[name]).replace("%", " %") for name in names]
     ways = [("label_noise", "No wrong labels")] if "label_noise" in names and len(names) > 1 else []
-    return render(
-        "brought.html",
-        sentence=f"{source.title} brings {listed(told)}. {why}",
-        ways=[*ways, ("all", "Undo all of it")],
-    )
+    return {
+        "sentence": f"{source.title} brings {listed(told)}. {why} ",
+        "ways": [*ways, ("all", "Undo all of it")],
+    }

@@ -1,14 +1,9 @@
-"""What the Train tab says of a set-up before it is trained: its recipe, its weights, techniques that meet; and the machine."""
+"""What the Train tab says of a set-up before it is trained: its weights, and what it takes; and of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from reglab.config import on_screen
-from reglab.errors import PROBLEMS
+from reglab.config import RunConfig
 from reglab.models import pretrained
-from reglab.teaching.presets import Preset
 from reglab.ui.views.templates import render
 from reglab.ui.views.terms import TERMS, key_of
 
@@ -36,33 +31,16 @@ def allowed_html(line: str) -> str:
     return render("paragraph.html", text=line) if line else ""
 
 
-def recipe_html(recipe: Preset) -> str:
-    """A recipe in one line, as a paragraph."""
-    return render("paragraph.html", kind="", text=f"{recipe.title}: {recipe.about}.")
-
-
 def minutes_html(sentence: str) -> str:
     """What a set-up takes of the minutes that the visitor has; nothing where nobody counts them."""
     return render("paragraph.html", kind="", text=sentence) if sentence else ""
 
 
-def advice_html(sentences: Sequence[str]) -> str:
-    """A word on techniques that are switched on together; nothing where there is none."""
-    return render("advice.html", sentences=sentences)
-
-
-def weights_html(asked: Mapping[str, Any]) -> str:
-    """What is known of a network of timm: its download, the size it sees pictures at, and how they are normalised."""
-    try:
-        known = pretrained.known(asked["model"])
-        side = pretrained.side_of(known.name, asked["side"] if isinstance(asked.get("side"), int) else None)
-    except PROBLEMS as error:
-        return render("warning.html", sentence=on_screen(error))
+def weights_line(config: RunConfig) -> str:
+    """What is known of a network of timm: its download, the size it sees pictures at, and how they are normalized."""
+    known = pretrained.known(config.model)
+    side = pretrained.side_of(known.name, config.side)
     here = "already on this machine" if pretrained.is_local(known.name) else f"a download of {known.megabytes} MB"
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
-    start = f"ImageNet weights: {here}. {FINETUNED[asked['finetune']]}" if asked["pretrained"] else RANDOM
-    return render(
-        "paragraph.html",
-        kind="",
-        text=f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}.",
-    )
+    start = f"ImageNet weights: {here}. {FINETUNED[config.finetune]}" if config.pretrained else RANDOM
+    return f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}."
