@@ -246,7 +246,31 @@ def test_a_run_that_prepares_says_how_far_it_is(store):
 def test_the_parts_of_the_script_hold_functions_only():
     """They are run after chart.js, as one text with it: a constant of theirs would not be there yet when it draws."""
     first, *parts = sorted(path.name for path in STATIC.glob("chart*.js"))
-    assert first == "chart.js" and len(parts) == 8
+    assert first == "chart.js" and len(parts) == 9
     for name in parts:
         outside = [line for line in (STATIC / name).read_text("utf-8").splitlines() if re.match(r"[^\s}/]", line)]
         assert outside and all(re.match("(async )?function ", line) for line in outside), name
+
+
+# ---- changed while it trained ------------------------------------------------------------------------------------
+def test_a_fork_is_drawn_from_where_it_leaves_the_run_beside_it_with_what_was_changed_there(a_history, jobs, store):
+    plain, parent = a_history(), a_history(regularizers={"l1": {}})
+    config = parent.config.forked(1, {"dropout.rate": 0.5, "l1": False})
+    fork = store.create(config, parent=parent.id)
+    (fork.path / "metrics.jsonl").write_bytes((parent.path / "metrics.jsonl").read_bytes())
+    views = [jobs.view(run) for run in (plain, parent, fork)]
+    names = view.names_of(views)
+    assert list(names.values()) == ["plain", "regularized", "+ dropout 0.5, \N{MINUS SIGN} L1 penalty"]
+    chart = view.chart_of(views, names=names)
+    assert chart["changes"] == [{"run": 2, "epoch": 1, "text": names[fork.id]}]
+    assert curve(chart, "accuracy", 2, "val")["x"] == [1, 2] and curve(chart, "loss", 1, "val")["x"] == [0, 1, 2]
+    alone = view.chart_of(views[2:])
+    assert not alone["changes"] and curve(alone, "accuracy", 0, "val")["x"] == [0, 1, 2], "without the other, all of it"
+
+
+def test_what_a_fork_changes_is_told_in_a_few_words():
+    from reglab.experiments.labels import change
+
+    before = tiny_config(regularizers={"dropout": {"rate": 0.3}, "l1": {}}).regularizers
+    after = tiny_config(regularizers={"dropout": {"rate": 0.5}, "flip_crop": {}, "cutout": {}}).regularizers
+    assert change(before, after) == "dropout rate 0.3 → 0.5, + flip and crop, + cutout 16, \N{MINUS SIGN} L1 penalty"

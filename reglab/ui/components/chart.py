@@ -13,6 +13,7 @@ index into `runs`.
     accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
                     accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the label's
                     and the switch's
+    changes         [{"run": 2, "epoch": 7, "text": "+ dropout 0.5"}]: a run that leaves another which is shown; it is drawn from there on
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
     memorised       the same shape; left out unless labels are noisy
     diagnosis       [{"run": 0, "kind": one of training.diagnosis.KINDS, "text"}]

@@ -81,7 +81,7 @@ function makeChart(name) {
   const layer = (kind, tag = "g") => svg.appendChild(draft(tag, { class: kind }));
   const chart = {
     name, figure, frame, svg, width: 0, series: [], seen: [],
-    rows: layer("grid rows"), columns: layer("grid columns"), base: layer("base", "line"), axis: layer("axis", "text"),
+    rows: layer("grid rows"), columns: layer("grid columns"), base: layer("base", "line"), axis: layer("axis", "text"), changes: layer("changes"),
     cursor: layer("cursor", "line"), leaders: layer("leaders"), brackets: layer("brackets"), lines: layer("lines"),
     dots: layer("dots"), labels: layer("labels"),
   };
@@ -104,6 +104,7 @@ function drawChart(chart) {
   chart.y = chart.name === "accuracy" ? accuracyAxis(chart) : view.log ? logAxis(chart, whole) : lossAxis(chart, whole);
   set(chart.svg, "height", height);
   drawGrid(chart);
+  drawChanges(chart);
   drawCurves(chart);
   describe(chart);
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reglab import data
 from reglab.colours import ROLES
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
-from reglab.experiments.labels import same_but_for_regularizers
+from reglab.experiments.labels import change, same_but_for_regularizers
 from reglab.numbers import NOTHING, percent, points
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
@@ -57,8 +58,9 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
         "note": note,
         "x": {"label": "epoch", "max": max(config.epochs for config in configs)},
         "runs": [_progress(view) | _called(view, place, names) for place, view in coloured],
-        "accuracy": [{"run": n} | each for n, view in enumerate(shown) for each in _accuracies(view)],
-        "loss": [{"run": n} | each for n, view in enumerate(shown) for each in _losses(view)],
+        "accuracy": [{"run": n} | each for n, view in enumerate(shown) for each in _accuracies(_own_part(view, shown))],
+        "loss": [{"run": n} | each for n, view in enumerate(shown) for each in _losses(_own_part(view, shown))],
+        "changes": [{"run": n} | each for n, view in enumerate(shown) for each in _changed(view, shown)],
     }
     latest = [(n, view.history[-1]) for n, view in enumerate(shown) if view.history]
     chart["gaps"] = [{"run": n, "value": e.gap, "text": points(e.gap)} for n, e in latest]
@@ -88,6 +90,10 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     own = {view.run.id: view.name for view in views}
     if len(views) == 1:
         return own if views[0].is_named else None
+    if changed := {view.run.id: each["text"] for view in views for each in _changed(view, views)}:
+        others = [view for view in views if view.run.id not in changed]
+        usual = {view.run.id: "regularized" if _is_regularized(view.run) else "plain" for view in others}
+        return (names_of(others) or usual) | changed
     configs = [config for view in views if (config := config_of(view.run))]
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
@@ -124,6 +130,20 @@ def config_of(run: Run) -> RunConfig | None:
         return run.config
     except RunError:
         return None
+
+
+def _changed(view: RunView, shown: Sequence[RunView]) -> list[dict[str, Any]]:
+    """Where it leaves a run that is shown beside it, and what was changed there; empty for any other run."""
+    config = config_of(view.run)
+    if config is None or config.fork is None or view.run.described.get("parent") not in {each.run.id for each in shown}:
+        return []
+    return [{"epoch": config.fork.epoch, "text": change(config.fork.regularizers, config.regularizers)}]
+
+
+def _own_part(view: RunView, shown: Sequence[RunView]) -> RunView:
+    """The run from where it leaves the one beside it, which has drawn what both have in common."""
+    first = max((each["epoch"] for each in _changed(view, shown)), default=0)
+    return replace(view, history=tuple(e for e in view.history if e.epoch >= first)) if first else view
 
 
 def _progress(view: RunView) -> dict[str, Any]:
