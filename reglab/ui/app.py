@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -25,7 +24,6 @@ from reglab.redaction import redact_output
 from reglab.ui.api import Api
 from reglab.ui.components import visitor
 from reglab.ui.components.events import PRIVATE, QUIET
-from reglab.ui.components.number import HEAD
 from reglab.ui.page import Page, Tab
 from reglab.ui.services.lab import Lab
 from reglab.ui.shell.asgi import App
@@ -39,11 +37,11 @@ from reglab.ui.tabs.predict import PredictTab
 from reglab.ui.tabs.results import ResultsTab
 from reglab.ui.tabs.share import ShareTab
 from reglab.ui.tabs.train import TrainTab
+from reglab.ui.views.assets import STATIC
+from reglab.ui.views.head import TITLE, first_html, head_html
 
 # After the Train tab, from left to right.
 TABS: tuple[type[Tab], ...] = (ResultsTab, PredictTab, ExperimentsTab, LearnTab)
-STATIC = Path(__file__).parent / "static"
-TIMES = (STATIC / "times.js").read_text("utf-8")
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
 # Gradio puts the copy button into the label of a box, which then names the button instead of the text.
 NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
@@ -53,18 +51,16 @@ NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="repr
 def build(lab: Lab) -> gr.Blocks:
     """The page over one lab, which everything on it sees as whoever asks does."""
     lab = visitor.as_asked(lab)
-    with gr.Blocks(
-        title="CNN Regularization Lab", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
-    ) as blocks:
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         page = Page(lab)
         page.tabs.render()
         with page.tabs:
-            with gr.Tab("Train", id="train"):
+            with gr.Tab("Train", id="train", elem_id="tab-train"):
                 train = TrainTab(lab, page)
                 with train.sharing:
                     ShareTab(lab, page)
             for tab in TABS:
-                with gr.Tab(tab.title, id=tab.key) as place:
+                with gr.Tab(tab.title, id=tab.key, elem_id=f"tab-{tab.key}") as place:
                     made = tab(lab, page)
                 place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
         opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
@@ -72,7 +68,6 @@ def build(lab: Lab) -> gr.Blocks:
             opened.then(train.allow, *train.allowing, **QUIET)
         train.minutes.ask(blocks)
         blocks.load(None, js=NAMED)
-        blocks.load(None, js=TIMES)
         Api(lab).listen()
     return blocks
 
@@ -120,7 +115,12 @@ def end_on_signals(lab: Lab) -> None:
 def surround(app: Any, lab: Lab, tools: App | None = None) -> Shell:
     """The shell around Gradio's app, which is to remember little of those who ask."""
     shell = Shell(
-        app.middleware_stack, lab, root_path=app.root_path, tools=tools, endpoints=compat.gradio.endpoints(app)
+        app.middleware_stack,
+        lab,
+        root_path=app.root_path,
+        tools=tools,
+        endpoints=compat.gradio.endpoints(app),
+        dress=partial(compat.gradio.page_of, head=head_html, body=first_html(["Train", *(tab.title for tab in TABS)])),
     )
     compat.gradio.remember_little(app, SESSIONS, shell.crowd.is_open)
     return shell
@@ -152,8 +152,7 @@ def launch(lab: Lab | None = None, **options: Any) -> Any:
     compat.gradio.answer_in_words(page, lambda: gr.Error(UNFIT, print_exception=False))
     return page.launch(
         theme=theme(),
-        head=visitor.HEAD + HEAD,
-        css_paths=[path for path in sorted(STATIC.glob("*.css")) if path.name != "chart.css"],  # which the chart brings
+        favicon_path=STATIC / "favicon.svg",
         footer_links=["api", "settings"],
         run_history=False,
         enable_monitoring=False,

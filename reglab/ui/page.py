@@ -26,6 +26,7 @@ from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import tries_of, warning
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves
+from reglab.ui.views.head import header_html
 from reglab.ui.views.setup import machine_html
 
 TICK = 0.7  # seconds between looks at the runs' folders
@@ -51,6 +52,7 @@ class Page:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        gr.HTML(header_html(), elem_id="top", apply_default_css=False)
         self.header = gr.HTML(machine_html(lab.training.machine_line(), lab.keeping.line()), elem_id="header")
         self.tabs = gr.Tabs(elem_id="tabs", overflow_behavior="wrap", render=False)
         # {"ids": [...], "tries": [...]}: the runs on the screen; survives a reload and a restart. The secret
@@ -140,14 +142,18 @@ class Page:
 
 
 class Views:
-    """Tabs within a tab, laid out from left to right; `on_select` is for the tab that they are views of."""
+    """Tabs within a tab, laid out from left to right; `on_select` is for the tab that they are views of.
+
+    A view is brought up to date when it is turned to, as it is when its tab is opened for the first time, and when its tab
+    is turned to again.
+    """
 
     def __init__(self, lab: Lab, page: Page, key: str, views: Sequence[type[Tab]]) -> None:
-        self.open = gr.State(views[0].key)
+        self.open = gr.State("")
         self.made: dict[str, Tab] = {}
         with gr.Tabs(elem_id=f"{key}-views") as self.tabs:
             for view in views:
-                with gr.Tab(view.title, id=view.key) as place:
+                with gr.Tab(view.title, id=view.key, elem_id=f"view-{view.key}") as place:
                     self.made[view.key] = made = view(lab, page)
                 place.select(*made.on_select, **PRIVATE)
                 place.select(lambda key=view.key: key, None, self.open, **PRIVATE)

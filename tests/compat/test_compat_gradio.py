@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 
 import pytest
 
@@ -185,3 +187,44 @@ def test_a_server_of_gradio_is_prepared_before_it_listens():
         assert seen == [("second", False)]
     finally:
         http_server.Server = plain
+
+
+def test_a_page_gets_a_head_of_its_own_and_loses_what_nothing_on_it_reads():
+    import gradio as gr
+
+    with gr.Blocks(title="A title") as page:
+        box = gr.Textbox("</script> & \u2028", label="A <box>")
+        box.change(lambda text: text, box, box, api_name="echo")
+    app, _, _ = page.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        from starlette.testclient import TestClient
+
+        plain = TestClient(app).get("/").text
+    finally:
+        page.close()
+    ours = compat.gradio.page_of(plain, lambda root: f"<title>{root}</title>", "<i>the end</i>")
+    before, after = (json.loads(compat.gradio.CONFIG.search(text)[2]) for text in (plain, ours))
+    assert f"<title>{before['root']}</title></head>" in ours and "<i>the end</i></body>" in ours
+    assert not re.search("og:title|twitter:|manifest", ours) and len(ours) < len(plain)
+    assert ours.count("<script") == plain.count("<script")  # the text of a value ends none
+    assert {key: value for key, value in before.items() if key not in ("components", "dependencies")} == {
+        key: value for key, value in after.items() if key not in ("components", "dependencies")
+    }
+    component = next(each for each in after["components"] if each["type"] == "textbox")
+    [event] = after["dependencies"]
+    assert component["props"]["value"] == "</script> & \u2028" and component["props"]["label"] == "A <box>"
+    assert "api_info" not in component and event["inputs"] == event["outputs"] == [component["id"]]
+
+
+def test_no_script_of_gradio_reads_what_is_left_out():
+    from pathlib import Path
+
+    import gradio as gr
+
+    scripts = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
+    paths = [path for kind in ("index", "core", "Blocks", "Index") for path in scripts.glob(f"{kind}-*.js")]
+    text = "".join(path.read_text("utf-8", "replace") for path in paths)
+    names = {name for names in compat.gradio.UNREAD.values() for name in names}
+    # The type of a component stands in for its class; the others are names of the client's own, and of streams.
+    for name in names - {"component_class_id", "api_info", "batch", "stream_every", "time_limit"}:
+        assert f".{name}" not in text, name

@@ -19,10 +19,11 @@ from reglab.runs.clock import Clock
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.training.events import Epoch
-from reglab.ui.components.chart import STATIC, as_text
+from reglab.ui.components.chart import as_text
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
+from reglab.ui.views.assets import STATIC
 
 
 @pytest.fixture

@@ -31,14 +31,12 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from reglab import colours, compat
-
-STATIC = Path(__file__).parent.parent / "static"
+from reglab import compat
+from reglab.ui.views.assets import called
 
 EMPTY: dict[str, Any] = {"runs": []}
 
@@ -52,9 +50,7 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
     chart = gr.HTML(
         **{"value": EMPTY, **kwargs},
         html_template=SKELETON,
-        # Not `css_template`: Gradio compiles that again, and restyles the page, at every change of the value.
-        head=f"<style>{colours.css()}{(STATIC / 'chart.css').read_text('utf-8')}</style>",
-        js_on_load="\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("chart*.js"))),  # chart.js first
+        js_on_load=called("chart"),
         apply_default_css=False,
     )
     # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from reglab.ui.views.assets import called
 from reglab.ui.views.templates import render
 
 # Gradio takes a template for a JavaScript string in which `${...}` is code.
 NO_CODE = str.maketrans({character: f"&#{ord(character)};" for character in "`$\\{"})
-STATIC = Path(__file__).parent.parent / "static"
-PRESS, COPY = ((STATIC / name).read_text("utf-8") for name in ("press.js", "copy.js"))
 
 
 def without_code(template: str, **values: Any) -> str:
@@ -27,7 +25,7 @@ def drawing(elem_id: str, value: Any = "", **kwargs: Any) -> gr.HTML:
 
 def pressable(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
     """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along."""
-    return drawing(elem_id, value, js_on_load=PRESS, **kwargs)
+    return drawing(elem_id, value, js_on_load=called("press"), **kwargs)
 
 
 def lead(text: str, heading: str = "") -> gr.HTML:

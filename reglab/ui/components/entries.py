@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
 from reglab.ui.components.drawings import drawing, without_code
-
-CHOOSE = (Path(__file__).parent.parent / "static" / "entries.js").read_text("utf-8")
+from reglab.ui.views.assets import called
 
 
 class Entry(NamedTuple):
@@ -34,6 +32,6 @@ def entry_list(
         elem_id,
         first,
         html_template=without_code("entries.html", name=name, groups=groups, search=search),
-        js_on_load=CHOOSE,
+        js_on_load=called("entries"),
         address=address,
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from reglab.ui.components.drawings import drawing, without_code
-
-STATIC = Path(__file__).parent.parent / "static"
+from reglab.ui.views.assets import called
 
 
 def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str = "", **given: Any) -> gr.HTML:
@@ -26,15 +24,10 @@ def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str =
         elem_id,
         dict(value),
         html_template=without_code(template, **given),
-        js_on_load="\n".join(f"{{\n{own(name)}\n}}" for name in ("form", "copy", script) if name),
+        js_on_load=called(*filter(None, ("form", "copy", script))),
         said={},
         options={},
     )
-
-
-def own(name: str) -> str:
-    """A script of ours."""
-    return (STATIC / f"{name}.js").read_text("utf-8")
 
 
 def typed_in(value: Any) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
+
+from reglab.ui.views.assets import called
 
 LINK = (
     '<div class="link"><input type="text" readonly aria-label="{name}" spellcheck="false">'
     '<button type="button" class="lg secondary">Copy link</button></div><output aria-live="polite"></output>'
 )
-LINK_JS = (Path(__file__).parent.parent / "static" / "link.js").read_text("utf-8")
 
 
 def link_box(name: str, elem_id: str, value: Any = None, **kwargs: Any) -> gr.HTML:
@@ -19,7 +19,7 @@ def link_box(name: str, elem_id: str, value: Any = None, **kwargs: Any) -> gr.HT
     return gr.HTML(
         value,
         html_template=LINK.replace("{name}", name),
-        js_on_load=LINK_JS,
+        js_on_load=called("link"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes="reglab-link",

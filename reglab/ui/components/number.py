@@ -10,16 +10,11 @@ it by `reglab/config/numbers.py`. `gr.update(locked=True)` locks it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from reglab.config import typed
-
-STATIC = Path(__file__).parent.parent / "static"
-HEAD = f"<script>{(STATIC / 'number.js').read_text('utf-8')}</script>"
-"""What the page needs once in its head for all of its number fields."""
 
 
 def number(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
@@ -28,13 +27,13 @@ from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
 from reglab.teaching.presets import PRESETS
 from reglab.ui.components.number import text_of
+from reglab.ui.views.assets import called
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
 MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size")
 TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
 COURSE = ("dropout", "weight_decay", "batch_norm")  # in sight from the first, as are those that are on
 DECIDING = ("dataset", "model", "pretrained", "finetune")
-PANEL_JS = (Path(__file__).parent.parent / "static" / "panel.js").read_text("utf-8")
 
 
 def panel(value: dict[str, Any], places: dict[str, str]) -> gr.HTML:
@@ -43,7 +42,7 @@ def panel(value: dict[str, Any], places: dict[str, str]) -> gr.HTML:
         as_text(value),
         html_template="",
         # Not a prop: Gradio's page would write all of it down anew at every change of the value, to see what is new.
-        js_on_load=f"const SETUP = {as_text(described(places))};\n{PANEL_JS}",
+        js_on_load=f"window.reglabSetup = {as_text(described(places))};\n{called('panel')}",
         apply_default_css=False,
         elem_id="panel",
         render=False,

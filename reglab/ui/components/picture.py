@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,10 +10,10 @@ import gradio as gr
 from reglab import compat
 from reglab.ui.components.drawings import drawing, without_code
 from reglab.ui.views.answers import examples_html
+from reglab.ui.views.assets import called
 
-STATIC = Path(__file__).parent.parent / "static"
-IN_SIGHT = (STATIC / "answers.js").read_text("utf-8")
-"""For what shows the answer to a picture: where the page is narrow, a new one brings it into sight."""
+IN_SIGHT = "answers"
+"""The script for what shows the answer to a picture: where the page is narrow, a new one brings it into sight."""
 ELSEWHERE = "The picture must be one that was uploaded here: upload it first."
 
 
@@ -24,14 +23,14 @@ def picture_box(elem_id: str) -> gr.HTML:
         elem_id,
         None,
         html_template=without_code("picture.html", id=elem_id),
-        js_on_load=(STATIC / "picture.js").read_text("utf-8"),
+        js_on_load=called("picture"),
     )
     return from_uploads(made)
 
 
 def examples_box(elem_id: str, examples: Sequence[tuple[Any, str]] = ()) -> gr.HTML:
     """Pictures with their classes, as `examples_html` draws them; a press gives one to the picture box of the page."""
-    return drawing(elem_id, examples_html(examples), js_on_load=(STATIC / "examples.js").read_text("utf-8"))
+    return drawing(elem_id, examples_html(examples), js_on_load=called("examples"))
 
 
 def from_uploads(component: Any) -> Any:

@@ -8,22 +8,25 @@ and `log` in place of what they were made with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from reglab.config import on_screen
 from reglab.errors import ConfigError
+from reglab.ui.views.assets import called
 
-REMARKS_JS = (Path(__file__).parent.parent / "static" / "remarks.js").read_text("utf-8")
 Remarks = dict[str, dict[str, Any]]
 
 
 def remarks_box(value: Remarks) -> gr.HTML:
     """Shows nothing where it stands."""
     return gr.HTML(
-        value, html_template="<i hidden></i>", js_on_load=REMARKS_JS, apply_default_css=False, elem_classes="remarks"
+        value,
+        html_template="<i hidden></i>",
+        js_on_load=called("remarks"),
+        apply_default_css=False,
+        elem_classes="remarks",
     )
 
 

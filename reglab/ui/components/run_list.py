@@ -8,14 +8,12 @@ is to be `do`ne: `group` (with its name), `restore` (with the id of a run), `emp
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from reglab.ui.views.assets import called
 from reglab.ui.views.templates import render
-
-LIST_JS = (Path(__file__).parent.parent / "static" / "run_list.js").read_text("utf-8")
 
 
 def run_list(*, has_host: bool, kept: str, **kwargs: Any) -> gr.HTML:
@@ -23,7 +21,7 @@ def run_list(*, has_host: bool, kept: str, **kwargs: Any) -> gr.HTML:
     return gr.HTML(
         "{}",
         html_template=render("run_list.html", has_host=has_host, kept=kept.strip()),
-        js_on_load=LIST_JS,
+        js_on_load=called("run_list"),
         apply_default_css=False,
         **kwargs,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from reglab import compat
@@ -12,10 +11,6 @@ from reglab.teaching.assignments import MOST_RUNS
 from reglab.ui.services.access import ADMIN, KEY
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.templates import render
-
-STATIC = Path(__file__).parent.parent / "static"
-HEAD = "".join(f"<script>{(STATIC / name).read_text('utf-8')}</script>" for name in ("storage.js", "visitor.js"))
-"""What makes a browser's key and sends it along; before any other script, so that no request goes without it."""
 
 
 def who() -> Visitor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reglab.deployment import Deployment
 from reglab.ui.shell.asgi import Message, Send
-from reglab.ui.shell.routes import FILE
+from reglab.ui.shell.routes import FILE, FOR_EVER
 
 HUB = "https://huggingface.co https://*.hf.space"  # where a Space is shown in a frame
 NOTEBOOKS = (  # which show the lab of a laptop in one: Jupyter, VS Code, Colab
@@ -48,6 +50,7 @@ USUAL = (
     (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
     (b"permissions-policy", b"geolocation=(), microphone=(), payment=(), usb=()"),
 )
+KEPT = ((b"cache-control", b"public, max-age=31536000, immutable"),)
 DROPPED = (b"server", b"access-control-allow-origin", b"access-control-allow-credentials")
 
 
@@ -58,7 +61,13 @@ def dressed(send: Send, path: str, page_policy: bytes) -> Send:
         if message["type"] == "http.response.start":
             kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in DROPPED]
             csp = ALONE if path.startswith(FILE) else page_policy
-            message["headers"] = [*kept, *USUAL, (b"content-security-policy", csp)]
+            keep = KEPT if FOR_EVER.fullmatch(path) and message["status"] == 200 and not is_kept(kept) else ()
+            message["headers"] = [*kept, *keep, *USUAL, (b"content-security-policy", csp)]
         await send(message)
 
     return dressing
+
+
+def is_kept(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether they say already for how long it may be kept."""
+    return any(name.lower() == b"cache-control" for name, _ in headers)

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from reglab.ui.shell.asgi import App, Message, Receive, Scope, Send, header, send_whole
@@ -34,8 +35,8 @@ class Kept:
 class Pages:
     """Those that were asked for. Whoever asks by ever new addresses has them made at their pace, and no faster."""
 
-    def __init__(self, inside: App, crowd: Crowd) -> None:
-        self.inside, self.crowd = inside, crowd
+    def __init__(self, inside: App, crowd: Crowd, dress: Callable[[str], str] = str) -> None:
+        self.inside, self.crowd, self.dress = inside, crowd, dress
         self._kept: OrderedDict[tuple[object, ...], asyncio.Task[Kept | None]] = OrderedDict()
 
     def has(self, scope: Scope) -> bool:
@@ -89,6 +90,8 @@ class Pages:
             return None
         kind = dict(head[0]["headers"]).get(b"content-type", b"application/octet-stream")
         plain = b"".join(pieces)
+        if kind.startswith(b"text/html"):
+            plain = (await asyncio.to_thread(self.dress, plain.decode())).encode()
         zipped = await asyncio.to_thread(gzip.compress, plain, 6)
         return Kept(kind, plain, zipped, f'"{hashlib.sha256(plain).hexdigest()[:32]}"'.encode())
 

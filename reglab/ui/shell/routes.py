@@ -18,7 +18,7 @@ GET = re.compile(
     r"/ | /config/? | /(?:theme\.css|robots\.txt|favicon\.ico|manifest\.json) | /(?:static|assets|svelte)/[^\\]+"
     r"| /gradio_api/(?: info/? | openapi\.json | app_id/? | startup-events | theme\.css | queue/(?:data|status)"
     rf"| upload_progress | heartbeat/{KEY} | call/(?:v2/)?{NAME}/{KEY} | file=.+ )"
-    r"| /api(?:/|/runs|/status)?",
+    r"| /api(?:/|/runs|/status)? | /reglab/[0-9a-f]{12}/[\w.]+",
     re.VERBOSE,
 )
 POST = re.compile(
@@ -27,6 +27,10 @@ POST = re.compile(
     re.VERBOSE,
 )
 SESSION = re.compile(KEY)
+ASSET = re.compile(r"/reglab/(?P<tag>[0-9a-f]{12})/(?P<name>[\w.]+)")
+"""A style sheet, script or picture of ours, see `views/assets.py`."""
+FOR_EVER = re.compile(r"/assets/[\w.-]+-[\w-]{8}\.\w+|" + ASSET.pattern)
+"""What has another address whenever it changes: of Gradio's scripts, those with a hash in their names."""
 MCP = re.compile(r"/gradio_api/mcp/?")
 """Where clients that know Gradio look for tools; ours answer there, see `tools.py`."""
 FILE = "/gradio_api/file="

@@ -7,19 +7,20 @@ room, what is sent along, and what the answer tells the browser.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from reglab.ui.services.lab import Lab
 from reglab.ui.shell import bodies, routes
 from reglab.ui.shell.api import Light
-from reglab.ui.shell.asgi import App, Message, Receive, Refusal, Scope, Send, refuse
+from reglab.ui.shell.asgi import App, Message, Receive, Refusal, Scope, Send, refuse, send_whole
 from reglab.ui.shell.client import trusted_address
 from reglab.ui.shell.crowd import Crowd
 from reglab.ui.shell.files import without_addresses
 from reglab.ui.shell.headers import dressed, policy
 from reglab.ui.shell.hosts import check_host, check_origin
 from reglab.ui.shell.pages import Pages
+from reglab.ui.views.assets import assets
 
 UNHEARD = (b"origin", b"x-gradio-server")
 """Headers that Gradio would follow: to allow a page of another site, and to call itself by another address."""
@@ -40,12 +41,16 @@ class Shell:
         root_path: str = "",
         tools: App | None = None,
         endpoints: Collection[int | str] = (),
+        dress: Callable[[str], str] = str,
     ) -> None:
-        """`tools`: what answers language models, where that is asked for. `endpoints`: numbers and names of what Gradio calls."""
+        """`tools`: what answers language models, where that is asked for. `endpoints`: numbers and names of what Gradio calls.
+
+        `dress` makes our page of Gradio's.
+        """
         self.endpoints = endpoints
         self.inside, self.deployment, self.root_path, self.tools = inside, lab.deployment, root_path.rstrip("/"), tools
         self.crowd, self.policy = Crowd(lab.deployment), policy(lab.deployment)
-        self.pages = Pages(inside, self.crowd)
+        self.pages = Pages(inside, self.crowd, dress)
         self.light = Light(lab, self.crowd)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +80,8 @@ class Shell:
         address = scope["client"][0]
         if self.pages.has(scope) and path == scope["path"]:
             await self.pages(scope, receive, answer)
+        elif found := routes.ASSET.fullmatch(path):
+            await send_asset(found["tag"], found["name"], scope, answer)
         elif routes.LIGHT.fullmatch(path):
             await self.light({**scope, "path": path}, answer.guarding(receive), answer)
         elif scope["method"] == "GET" and routes.STREAMS.fullmatch(path):
@@ -118,6 +125,19 @@ class Shell:
                 raise Refusal(404, NO_ENDPOINT, is_unread=False)
             self.crowd.check_session(address, session or "")
         return json.dumps(told).encode() if without_addresses(told) else body
+
+
+async def send_asset(tag: str, name: str, scope: Scope, send: Send) -> None:
+    """A style sheet, script or picture of ours. Raises `Refusal`.
+
+    A page from before an update asks for what was there before: it gets what is there now, and is not to keep it.
+    """
+    asset = assets().get(name)
+    if asset is None:
+        raise Refusal(404, routes.NOWHERE)
+    headers = [(b"content-type", asset.kind.encode()), (b"vary", b"accept-encoding")]
+    headers += [] if tag == asset.tag else [(b"cache-control", b"no-cache")]
+    await send_whole(scope, send, headers, asset.body, asset.zipped)
 
 
 def endpoint_of(path: str, told: dict[str, Any]) -> int | str:

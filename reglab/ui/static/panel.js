@@ -1,9 +1,9 @@
 // The set-up on the Train tab's left. Gradio runs this as the body of a function that is given `element`, `props`, `trigger`
-// and `watch`; before it stands SETUP, what panel.py says of the controls. The value is described there as well.
+// and `watch`, after panel.py has said what the controls are. The value is described there as well.
 //
 // The elements are made once, and every value that arrives is written into them: focus and caret stay where they are.
 // What is said of controls one by one comes from remarks.js, which finds them by their ids.
-const make = window.reglabElement, timm = new Set(SETUP.timm);
+const SETUP = window.reglabSetup, make = window.reglabElement, timm = new Set(SETUP.timm);
 const state = window.reglabPanel ??= { values: {}, access: {}, about: "", brought: null };   // outlives being drawn anew
 const drawn = [];                                   // what writes a value, or whether it is locked, into an element
 const folds = {};

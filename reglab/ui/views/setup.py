@@ -5,7 +5,6 @@ from __future__ import annotations
 from reglab.config import RunConfig
 from reglab.models import pretrained
 from reglab.ui.views.templates import render
-from reglab.ui.views.terms import TERMS, key_of
 
 FINETUNED = {
     "features": "A new last layer is trained on the features of the frozen rest, computed once and kept.",
@@ -16,9 +15,8 @@ RANDOM = "Random weights, all of them trained."
 
 
 def machine_html(line: str, kept: str = "") -> str:
-    """The head of the page: its name, what machine trains here, and a word on whether runs last."""
-    terms = [(key_of(term), term, meaning) for term, meaning in TERMS.items()]
-    return render("machine.html", line=line, kept=kept, terms=terms)
+    """What machine trains here, and a word on whether runs last, in the head of the page."""
+    return render("machine.html", line=line, kept=kept)
 
 
 def kept_html(forgetful: str, is_kept: bool) -> str:

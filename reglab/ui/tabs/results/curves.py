@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -20,9 +19,9 @@ from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.results.view import View
 from reglab.ui.views import comparison
+from reglab.ui.views.assets import called
 from reglab.ui.views.templates import render
 
-STATIC = Path(__file__).parents[2] / "static"
 AXES = {"epoch": "epochs", "step": "steps", "seconds": "seconds"}
 TARGET = 70  # percent of validation accuracy
 NOTHING = "Choose runs in the list. Runs that differ in nothing but their seed count as one group."
@@ -68,7 +67,7 @@ class CurvesView(View):
         self.asked = gr.HTML(
             "{}",
             html_template=render("asked.html", metrics=metrics, axes=AXES, usual=TARGET),
-            js_on_load=(STATIC / "asked.js").read_text("utf-8"),
+            js_on_load=called("asked"),
             apply_default_css=False,
             elem_id="asked",
         )

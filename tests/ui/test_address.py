@@ -1,0 +1,137 @@
+"""Every tab and view has an address: it opens them, Back and Forward turn to them, a reload stays."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from browser import Lab, expect
+from servers import Server
+
+from reglab.ui.components import address
+
+TABS = {"train": "Train", "results": "Results", "predict": "Predict", "experiments": "Experiments", "learn": "Learn"}
+
+
+def opened(visitor: Any, server: Server, query: str) -> Lab:
+    """The page at an address, which may be that of another tab than Train."""
+    page = visitor.context.new_page()
+    page.goto(server.url + query)
+    return Lab(page, visitor)
+
+
+def expect_open(lab: Lab, tab: str, view: str = "") -> None:
+    expect(lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab", selected=True)).to_have_text(tab)
+    if view:
+        views = lab.page.locator('[id$="-views"]:visible, #stage-tabs:visible').locator("> .tab-wrapper")
+        expect(views.get_by_role("tab", selected=True)).to_have_text(view)
+
+
+def views_of(lab: Lab) -> list[str]:
+    """The titles of the views of the tab that is open."""
+    views = lab.page.locator('[id$="-views"]:visible > .tab-wrapper [role=tab]')
+    expect(views.first).to_be_visible()
+    return views.all_inner_texts()
+
+
+WATCH = """
+window.turns = [];
+new MutationObserver(() => {
+  const open = document.querySelector("#tabs > .tab-wrapper [role=tab][aria-selected=true]")?.textContent.trim();
+  if (open && open !== window.turns.at(-1)) window.turns.push(open);
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
+
+
+def test_each_tab_has_an_address_that_opens_it_without_a_jump_through_train(visitor, server):
+    visitor.context.add_init_script(WATCH)
+    for key, title in TABS.items():
+        lab = opened(visitor, server, f"?tab={key}")
+        expect_open(lab, title)
+        assert lab.page.evaluate("window.turns") == [title]
+        lab.page.close()
+
+
+def test_back_forward_and_reload_find_the_tab_and_the_view(visitor, server):
+    visitor.may_fail = "AbortError|Connection errored out"
+    lab = visitor.open(server)
+    page = lab.page
+    lab.tab("Results")
+    expect(page).to_have_url(re.compile(r"\?tab=results(&run=[^&]*)?$"))
+    first, *_, last = views_of(lab)
+    page.get_by_role("tab", name=last, exact=True).click()
+    expect(page).to_have_url(re.compile(r"\?tab=results&view=\w+(&run=[^&]*)?$"))
+    lab.tab("Learn")
+    expect(page).to_have_url(re.compile(r"\?tab=learn"))
+
+    page.go_back()
+    expect_open(lab, "Results", last)
+    page.go_back()
+    expect_open(lab, "Results", first)
+    page.go_back()
+    expect_open(lab, "Train", "Curves")
+    assert page.url.rstrip("/") == server.url
+    for _ in range(2):
+        page.go_forward()
+    expect_open(lab, "Results", last)
+    page.reload()
+    expect_open(lab, "Results", last)
+    page.go_back()
+    expect_open(lab, "Results", first)
+
+
+def test_what_the_address_says_besides_stays_and_words_of_a_tab_are_its_own(visitor, server):
+    lab = opened(visitor, server, "?__theme=dark&tab=learn&entry=dropout")
+    page = lab.page
+    expect_open(lab, "Learn")
+    lab.tab("Predict")
+    expect(page).to_have_url(re.compile(r"\?__theme=dark&tab=predict$"))
+    page.evaluate("reglabAddress({ run: 'a,b' })")
+    expect(page).to_have_url(re.compile("tab=predict&run=a,b$"))
+    lab.tab("Learn")
+    expect(page).to_have_url(re.compile("tab=learn&entry=dropout$"))
+    lab.tab("Predict")
+    expect(page).to_have_url(re.compile("tab=predict&run=a,b$"))
+
+
+def test_nonsense_in_the_address_opens_the_first_tab(visitor, server):
+    lab = opened(visitor, server, "?tab=nowhere&view=<b>&run=../../x&entry=%00")
+    expect_open(lab, "Train", "Curves")
+
+
+def test_tabs_are_one_stop_of_the_keyboard_with_arrows_within(visitor, server):
+    lab = visitor.open(server)
+    page, tabs = lab.page, lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab")
+    tabs.first.focus()
+    for key, title in (
+        ("ArrowRight", "Results"),
+        ("End", "Learn"),
+        ("ArrowRight", "Train"),
+        ("ArrowLeft", "Learn"),
+        ("Home", "Train"),
+    ):
+        page.keyboard.press(key)
+        expect(page.locator(":focus")).to_have_text(title)
+    expect_open(lab, "Train")  # looked at, not turned to
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect_open(lab, "Learn")
+    assert [tab.get_attribute("tabindex") for tab in tabs.all()] == ["-1", "-1", "-1", "-1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"tab": "results", "view": "errors", "run": "a,b"}, address.Address("errors", ("a", "b"), "")),
+        ({"tab": "learn", "entry": "lesson:noise"}, address.Address()),
+        ({"tab": "results", "run": "../x,,a b,c", "view": "<b>"}, address.Address("", ("c",), "")),
+        ({}, address.Address()),
+    ],
+)
+def test_the_server_reads_of_the_address_what_is_about_a_tab(monkeypatch, query, told):
+    class Request:
+        query_params = query
+
+    monkeypatch.setattr(address.compat.gradio, "request", Request)
+    assert address.address_of("results") == told
