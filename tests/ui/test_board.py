@@ -213,7 +213,7 @@ def test_what_the_network_sees_follows_the_toggles_and_makes_way_for_the_curves(
     toggle(lab, "cutout")
     expect(page.locator(".sees img").first).not_to_have_attribute("src", first)
     toggle(lab, "mixup")
-    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+%, "))
+    expect(page.locator(".sees .batch")).to_contain_text(re.compile(r"\d+\s%, "))
     assert lab.sideways() <= 0
     lab.train.click()
     expect(page.locator("#chart")).to_be_visible()
