@@ -63,19 +63,9 @@ def test_answers_that_overtake_each_other_leave_the_page_right(visitor, server):
     with page.expect_response("**/run/predict*") as late:
         held["look"].fulfill(response=early)
     late.value.finished()
-    for _ in range(2):  # the early answer has emptied the chart; a look or two later it is right
-        with page.expect_response(is_look) as looked:
-            pass
-        looked.value.finished()
+    page.wait_for_timeout(200)  # what the early answer says of runs, it says of a page that had not loaded
     expect(runs).to_have_count(2)
     expect(page.locator("#machine")).to_contain_text(" · idle")  # also for the second visitor of this server
-
-
-def is_look(response: Any) -> bool:
-    """Of all that the page sends on its own, its looks at the runs have three values."""
-    if "/run/predict" not in response.url:
-        return False
-    return len(json.loads(response.request.post_data or "{}").get("data", [])) == 3
 
 
 # ---- training ----------------------------------------------------------------------------------------------------

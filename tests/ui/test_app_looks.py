@@ -16,6 +16,7 @@ def test_on_a_phone_nothing_runs_off_the_side_and_one_can_train(visitors, server
     lab.digits(train_size=60, epochs=1)
     lab.train.tap()
     lab.expect_statuses("finished", "finished")
+    lab.at_rest()  # once nothing can be stopped, the curves go back below the controls
     accuracy, loss = lab.box("#chart [data-chart=accuracy]"), lab.box("#chart [data-chart=loss]")
     assert accuracy["y"] + accuracy["height"] <= loss["y"] and accuracy["x"] == loss["x"], "not one above the other"
     for tab in TABS:
