@@ -226,7 +226,7 @@ def test_on_a_phone_the_list_folds_into_a_line_that_names_what_is_chosen(visitor
     lab = visitors(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True).open(server)
     lab.tab("Results")
     line = lab.page.locator("#runs summary").first
-    expect(line).to_contain_text("regularized and plain")
+    expect(line).to_contain_text("plain, 5,000 images")
     expect(lab.page.locator("#runs-search")).not_to_be_visible()
     line.tap()
     lab.page.locator("#runs-search").fill("phone")
@@ -267,7 +267,7 @@ def test_an_address_opens_the_runs_that_it_names(visitor, server, a_run):
     run = a_run("20240106-000000-abcdef")
     run.rename("asked for")
     page = visitor.context.new_page()
-    page.goto(f"{server.url}?run={run.id},gone")
+    page.goto(f"{server.url}?tab=results&run={run.id},gone")
     expect(page.locator("#train")).to_be_enabled()
     page.get_by_role("tab", name="Results", exact=True).click()
     expect(page.locator("#chosen b")).to_have_text("asked for")

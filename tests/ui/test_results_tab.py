@@ -31,14 +31,14 @@ def others(tab: ResultsTab) -> list[Any]:
     return [getattr(box, "value", "") for view in tab.views.values() for box in view.inputs]
 
 
-def opened(tab: ResultsTab, sent: str = "{}", visitor: Any = None, view: str = "report") -> dict[str, Any]:
+def opened(tab: ResultsTab, sent: str = "{}", visitor: Any = None) -> dict[str, Any]:
     """What the list gets when the tab is opened."""
-    return json.loads(tab.refresh(sent, visitor, view, *others(tab))[0])
+    return json.loads(tab.refresh(sent, visitor)[0])
 
 
 def act(tab: ResultsTab, chosen: str, **told: str) -> tuple[list[Any], dict[str, Any] | None, str | None]:
     """What a button does: updates for the Train tab, for the list, and what stands above the views."""
-    updates = tab.act(pressed(**told), chosen, {"tries": [{"run": "a"}]}, "report", *others(tab))
+    updates = tab.act(pressed(**told), chosen, {"tries": [{"run": "a"}]})
     n = len(tab.acts.filled)
     listed, bar = changes(updates[n : n + 2])
     return changes(updates[:n]), listed and json.loads(listed), bar
@@ -96,12 +96,14 @@ def test_the_tab_opens_with_what_the_visitor_trained_last_until_others_are_chose
     assert fn == tab.refresh and len(tab.refresh(*(getattr(box, "value", None) for box in inputs))) == len(outputs)
 
 
-def test_a_view_that_is_laid_out_before_the_list_is_filled_is_left_alone(tab, finished):
-    assert set(changes(tab.show("curves", "{}", *others(tab)))) == {None}
-    bar, *views = changes(tab.show("report", asked(finished.id), *others(tab)))
+def test_only_the_view_that_is_open_is_filled_and_none_before_the_list_is(tab, finished):
+    report = pressed(view="report")
+    assert set(changes(tab.turn("curves", "{}", *others(tab)))) == {None}
+    bar, *views = changes(tab.show(report, asked(finished.id), *others(tab)))
     assert finished.name in bar and [view for view in views if view is not None] == [views[-1]], "the open one alone"
-    key, *_ = tab.turn("report", asked(finished.id), *others(tab))
-    assert key == "report"
+    assert changes(tab.fill(report, asked(finished.id), *others(tab))) == views
+    assert changes(tab.turn("report", asked(finished.id), *others(tab))) == views
+    assert set(changes(tab.fill(pressed(view="nothing"), asked(finished.id), *others(tab)))) == {None}
 
 
 def test_the_tab_takes_few_components(laid_out, here):
@@ -121,7 +123,7 @@ def buttons(bar: str) -> set[str]:
 
 def test_buttons_are_there_where_they_make_sense(tab, finished, here):
     def shown(*ids: str) -> set[str]:
-        return buttons(tab.show("report", asked(*ids), *others(tab))[0])
+        return buttons(tab.show(pressed(view="report"), asked(*ids), *others(tab))[0])
 
     assert shown(finished.id) == {"open-run", "rename", "download", "delete"}
     assert shown() == shown("gone") == set()

@@ -9,7 +9,8 @@ const isNarrow = matchMedia("(max-width: 899px)"); // there the list stands abov
 const orders = { val: line => line.val === null ? Infinity : -line.val, gap: line => line.gap === null ? Infinity : line.gap };
 let rows = [], chosen = new Set(), followed = [], sort = "when", everything = false;
 // A page may be opened by an address that names runs: they win over what the server would choose.
-let wished = (new URLSearchParams(location.search).get("run") || "").split(",").filter(Boolean);
+const address = new URLSearchParams(location.search);
+let wished = address.get("tab") === "results" ? (address.get("run") || "").split(",") : [];
 
 const mean = (of, key) => {
   const found = of.map(row => row[key]).filter(Number.isFinite);
@@ -83,18 +84,22 @@ function mark() {
 }
 
 // ---- what is chosen
+const view = () => document.querySelector("#results-views > .tab-wrapper [aria-selected=true]")?.dataset.tabId;
+
 function choose(ids, tell = true) {
   chosen = new Set(ids);
   mark();
   keep();
   if (!tell) return;
-  trigger("input");
+  trigger("input", { view: view() });
   spoken.textContent = chosen.size === 1 ? "1 run is chosen." : `${chosen.size} runs are chosen.`;
 }
 
+const known = ids => ids.filter(id => rows.some(row => row.id === id));
+
 function keep() {
   props.value = JSON.stringify({ chosen: [...chosen], followed });
-  window.reglabAddress?.({ run: [...chosen].slice(0, 20).join(",") });
+  window.reglabAddress?.({ run: [...chosen].slice(0, 20).join(",") }, "results");
 }
 
 body.addEventListener("change", event => {
@@ -136,6 +141,10 @@ part("#host form")?.addEventListener("submit", event => {
   key.value = "";
   trigger("select", { do: "greet" });
 });
+addEventListener("reglab-address", event => {      // somebody went back to an address
+  const asked = event.detail.tab === "results" ? known((event.detail.run || "").split(",")) : [];
+  if (asked.length && asked.join() !== [...chosen].join()) choose(asked);
+});
 isNarrow.addEventListener("change", () => { all.open = !isNarrow.matches; });
 
 // ---- what the server says
@@ -154,14 +163,13 @@ function take() {
     part("#bring-back").dataset.run = told.trash.id;
     part("#empty-trash").textContent = told.trash.runs > 1 ? `Empty the trash (${told.trash.runs} runs)` : "Empty the trash";
   }
-  const asked = wished.filter(id => rows.some(row => row.id === id));
+  const asked = known(wished), others = asked.length > 0 && asked.join() !== told.chosen.join();
   wished = [];
-  const others = asked.length > 0 && asked.join() !== told.chosen.join();
   chosen = new Set(others ? asked : told.chosen);
   draw();
   choose(chosen, others);
-  const first = body.querySelector(".chosen"), box = part(".rows");
-  if (first) box.scrollTop = Math.max(0, first.offsetTop - box.clientHeight / 3);
+  if (others) body.querySelector(".chosen").scrollIntoView({ block: "nearest" });
+  else trigger("filled", { view: view() });
 }
 
 all.open = !isNarrow.matches;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reglab.ui.views.templates import render
@@ -21,8 +21,9 @@ class Chosen:
     may_take: bool
 
 
-def chosen_html(runs: Sequence[Chosen], warning: str = "", said: str = "", undo: str = "") -> str:
+def chosen_html(chosen: Iterable[Chosen], warning: str = "", said: str = "", undo: str = "") -> str:
     """Their names, what can be done, and what has come of what was done; `undo`: the runs that can be brought back."""
+    runs = list(chosen)
     return render(
         "chosen.html",
         runs=runs,

@@ -40,7 +40,6 @@ class ResultsTab:
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page, self.acts = lab, page, Acts(lab, page)
-        self.open = gr.State(VIEWS[0].key)
         self.views: dict[str, Any] = {}
         with gr.Row(equal_height=False, elem_id="results"):
             has_host = bool(lab.deployment.admin_key) and not lab.deployment.is_everybody_host
@@ -59,24 +58,20 @@ class ResultsTab:
                     self.views[view.key] = view(self.lab, self.page, self.list)
 
     def _wire(self) -> None:
-        asked, drawn = [self.list, *self._inputs], self._outputs
+        asked, drawn, acting = [self.list, *self._inputs], self._outputs, [self.list, self.page.visitor]
         seen = {**SEEN, "show_progress_on": [box for view in self.views.values() for box in view.slow]}
-        acting = [self.list, self.page.visitor, self.open, *self._inputs]
-        gr.on(
-            [self.list.input, *(change for view in self.views.values() for change in view.changes)],
-            self.show, [self.open, *asked], [self.chosen, *drawn],
-            trigger_mode="always_last", **seen,
-        )  # fmt: skip
+        self.list.input(self.show, asked, [self.chosen, *drawn], trigger_mode="always_last", **seen)
+        self.list.filled(self.fill, asked, drawn, trigger_mode="always_last", **seen)
         for key, place in self.places.items():
-            place.select(partial(self.turn, key), asked, [self.open, *drawn], **seen)
-        filled = [self.list, self.chosen, *drawn]
+            turned = [place.select, *self.views[key].changes]
+            gr.on(turned, partial(self.turn, key), asked, drawn, trigger_mode="always_last", **seen)
         gr.on(
-            [self.list.select, self.chosen.select], self.act, acting, [*self.acts.filled, *filled],
+            [self.list.select, self.chosen.select], self.act, acting, [*self.acts.filled, self.list, self.chosen],
             trigger_mode="once", **PRIVATE,
         )  # fmt: skip
         curves, report = self.views[CurvesView.key], self.views[ReportView.key]
         report.download.when([self.chosen.download, report.shown.download], report.file, [self.list, curves.asked])
-        self.on_select: Listener = (self.refresh, acting, filled)
+        self.on_select: Listener = (self.refresh, acting, [self.list, self.chosen])
 
     @property
     def _inputs(self) -> list[Any]:
@@ -87,58 +82,52 @@ class ResultsTab:
         return [box for view in self.views.values() for box in view.outputs]
 
     # ---- what happens
-    def refresh(self, asked: Any, visitor: Any, key: Any, *values: Any) -> list[Any]:
-        """The tab was opened: the list anew, what is chosen, and the view that is open."""
-        return self._filled(Choice.read(asked).opened(self.lab, visitor), key, values)
+    def refresh(self, asked: Any, visitor: Any) -> list[Any]:
+        """The tab was opened: the list anew, and what is chosen; the list then asks for the view that is open."""
+        return self._filled(Choice.read(asked).opened(self.lab, visitor))
 
-    def show(self, key: Any, asked: Any, *values: Any) -> list[Any]:
-        """Other runs were chosen, or a view was asked for something else."""
-        choice = Choice.read(asked)
-        if not choice.is_filled:
-            return skipped([self.chosen, *self._outputs])
-        runs = choice.runs(self.lab)
-        return [self._bar(runs), *self._view(key, runs, values)]
+    def show(self, event: gr.EventData, asked: Any, *values: Any) -> list[Any]:
+        """Other runs were chosen."""
+        return [self._bar(Choice.read(asked).runs(self.lab)), *self.fill(event, asked, *values)]
+
+    def fill(self, event: gr.EventData, asked: Any, *values: Any) -> list[Any]:
+        """The list was filled; the page says which view is open."""
+        return self.turn(str(told(event).get("view")), asked, *values)
 
     def turn(self, key: str, asked: Any, *values: Any) -> list[Any]:
-        """Another view was opened."""
-        _, *view = self.show(key, asked, *values)
-        return [key, *view]
+        """A view was opened, or asked for something else; the others stay as they are."""
+        choice = Choice.read(asked)
+        if not choice.is_filled:
+            return skipped(self._outputs)
+        updates: list[Any] = []
+        at = 0
+        for name, view in self.views.items():
+            own, at = values[at : at + len(view.inputs)], at + len(view.inputs)
+            updates += view.show(choice.runs(self.lab), *own) if name == key else skipped(view.outputs)
+        return updates
 
-    def act(self, event: gr.EventData, asked: Any, visitor: Any, key: Any, *values: Any) -> list[Any]:
+    def act(self, event: gr.EventData, asked: Any, visitor: Any) -> list[Any]:
         """A button was pressed that does something with runs."""
         choice = Choice.read(asked)
         done = self.acts.do(told(event), choice.runs(self.lab), visitor)
         if done.train is not None:
-            return [*done.train, *skipped([self.list, self.chosen, *self._outputs])]
+            return [*done.train, *skipped([self.list, self.chosen])]
         if done.chosen is not None:
             choice = Choice([run.id for run in done.chosen], choice.followed)
-        filled = self._filled(choice.settled(self.lab), key, values, done)
-        return [*skipped(self.acts.filled), *filled]
+        return [*skipped(self.acts.filled), *self._filled(choice.settled(self.lab), done)]
 
     # ---- what to show
-    def _filled(self, choice: Choice, key: Any, values: Sequence[Any], done: Done = NOTHING_DONE) -> list[Any]:
-        """Updates for the list, for what is chosen in it, and for the views."""
+    def _filled(self, choice: Choice, done: Done = NOTHING_DONE) -> list[Any]:
+        """Updates for the list, and for what stands above the views."""
         deleted = self.lab.runs.deleted()
-        trash = {"id": deleted[0].id, "name": deleted[0].name[:40], "runs": len(deleted)} if deleted else None
         told = shown(
             rows=self.lab.results.listed(),
             groups=self.lab.results.groups(),
             chosen=list(choice.chosen),
             followed=list(choice.followed),
-            trash=trash,
+            trash={"id": deleted[0].id, "name": deleted[0].name[:40], "runs": len(deleted)} if deleted else None,
         )
-        runs = choice.runs(self.lab)
-        return [told, self._bar(runs, done), *self._view(key, runs, values)]
+        return [told, self._bar(choice.runs(self.lab), done)]
 
     def _bar(self, runs: Sequence[Run], done: Done = NOTHING_DONE) -> str:
-        told = [self.acts.of(run) for run in runs]
-        return chosen_html(told, warning=done.refused, said=done.said, undo=done.undo)
-
-    def _view(self, key: Any, runs: Sequence[Run], values: Sequence[Any]) -> list[Any]:
-        """What is new in the view that is open; the others stay as they are."""
-        updates: list[Any] = []
-        at = 0
-        for name, view in self.views.items():
-            asked, at = values[at : at + len(view.inputs)], at + len(view.inputs)
-            updates += view.show(runs, *asked) if name == key else skipped(view.outputs)
-        return updates
+        return chosen_html(map(self.acts.of, runs), warning=done.refused, said=done.said, undo=done.undo)
