@@ -83,6 +83,9 @@ class Page:
         self.chart = lab_chart(elem_id="chart", render=False)
         self.start = gr.Button("Train", variant="primary", elem_id="train", render=False)
         self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", render=False)
+        self.change = gr.Button(
+            "Go on with these regularizers", visible=False, elem_id="change", min_width=120, render=False
+        )
         self.notice = gr.HTML("", elem_id="notice", render=False)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
 import gradio as gr
@@ -333,3 +334,49 @@ def test_the_link_of_an_assignment_locks_and_hides(tab):
 def test_the_link_is_read_off_the_address(tab):
     request = gr.Request(query_params={"cfg": encode(SMALL)})
     assert changes(tab.load({}, request))[1:] == changes(tab.fill({}, encode(SMALL)))[1:]
+
+
+# ---- changing regularizers while it trains -------------------------------------------------------------------------
+def test_a_run_goes_on_with_other_regularizers_beside_plain(tab, here):
+    began = begin(tab, SMALL)["visitor"]
+    plain, run = here.results.open(ids_of(began))
+    changed = SMALL.override({"dropout": False, "weight_decay.strength": 0.1})
+    offers = lambda config: tab.offer(began, *set_to(tab, config))["visible"]  # noqa: E731
+    assert not offers(SMALL) and not offers(changed.override({"seed": 1})), "nothing to change, or not only that"
+    until(lambda: len(run.history()) > 1)
+    assert offers(changed) and not offers(changed.override({"seed": 1}))
+    told = named(tab.change(began, *set_to(tab, changed)))
+    fork = here.results.open(ids_of(told["visitor"]))[-1]
+    assert told["visitor"]["ids"] == [plain.id, run.id, fork.id] and fork.config.regularizers == changed.regularizers
+    assert f"After epoch {fork.config.fork.epoch} it goes on with + weight decay" in told["notice"]
+    assert [each["name"] for each in told["chart"]["runs"]][:2] == ["plain", "regularized"]
+    assert told["chart"]["changes"] == [
+        {"run": 2, "epoch": fork.config.fork.epoch, "text": told["chart"]["runs"][2]["name"]}
+    ]
+    assert told["stop"]["interactive"]
+    until(lambda: len(fork.history()) > len(run.history()) and here.training.jobs.status(plain) == "running")
+    assert run.status() == "stopped" and not tab.offer(told["visitor"], *set_to(tab, changed))["visible"]
+    here.training.stop([plain, fork])
+    until(lambda: not here.training.is_live([plain, fork]))
+    assert here.training.resume(plain) == [plain, fork], "the fork is trained in the place of the run it went on from"
+    here.training.stop([plain, fork])
+    assert run.status() == "stopped"
+
+
+def test_a_change_that_cannot_be_is_one_sentence_and_nothing_is_stopped(tab, here):
+    began = begin(tab, SMALL, compare=False)["visitor"]
+    [run] = here.results.open(ids_of(began))
+    until(lambda: len(run.history()) > 1)
+    normalized = SMALL.override({"batch_norm": True})
+    refused = named(tab.change(began, *set_to(tab, normalized)))
+    assert "Batch normalization gives the network other weights" in refused["notice"]
+    assert "No run of yours can go on like this" in named(tab.change(began, *set_to(tab, SMALL)))["notice"]
+    assert here.stores.own.runs() == [run] and run.status() == "running"
+    here.training.stop([run])
+
+
+def until(is_so: Any, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

@@ -106,13 +106,37 @@ class Training:
     def resume(self, run: Run) -> list[Run]:
         """Go on with a run, and with those of its job that were broken off too. Returns the whole job. Raises as `start`."""
         self.access.check(self.visitor, run)
-        job = (self.stores.group(run) if Experiment.of(run).is_one_job else []) or [run]
+        job = self._job(run)
         for each in job:
             self.access.check(self.visitor, each)
         self.datasets.ready(run.config)
         broken_off = [r for r in job if self.jobs.status(r) in RESUMABLE]
         self.jobs.resume(broken_off or [run], owner=self.seat)  # which says why not
         return job
+
+    def _job(self, run: Run) -> list[Run]:
+        """The runs that are trained together with it; a fork in the place of a run that was changed while it trained."""
+        heirs = self._heirs()
+        parents = {heir.id: parent for parent, heir in heirs.items()}
+        first = run
+        while found := self.stores.open([parents.get(first.id, "")]):
+            [first] = found
+        job = []
+        for each in (self.stores.group(first) if Experiment.of(first).is_one_job else []) or [first]:
+            while each.id in heirs:
+                each = heirs[each.id]
+            job.append(each)
+        return job if run in job else [run]
+
+    def _heirs(self) -> dict[str, Run]:
+        """Id of a run -> the newest fork that goes on from where it ended."""
+        found: dict[str, Run] = {}
+        for run in self.stores.own.runs():
+            for parent in self.stores.open([run.described.get("parent") or ""]):
+                history, fork = self.stores.view(parent).history, run.config.fork
+                if fork and history and fork.epoch == history[-1].epoch:
+                    found.setdefault(parent.id, run)
+        return found
 
     # ---- changing one while it trains
     def changeable(self, runs: Sequence[Run], config: RunConfig) -> Run | None:

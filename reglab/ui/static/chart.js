@@ -99,7 +99,7 @@ function drawChart(chart) {
   const whole = chart.series.filter(visible);
   const height = charts[0].width < 400 ? 232 : 286;                                  // less on a phone, for both to be alike
   chart.words = wordsOfLabels(chart, whole);
-  chart.box = { left: chart.name === "accuracy" ? 42 : 34, right: chart.width - chart.words.room, top: 8, bottom: height - 36 };
+  chart.box = { left: chart.name === "accuracy" ? 42 : 34, right: chart.width - chart.words.room, top: 8 + roomForChanges(), bottom: height - 36 };
   chart.x = acrossAxis(chart, whole);
   chart.y = chart.name === "accuracy" ? accuracyAxis(chart) : view.log ? logAxis(chart, whole) : lossAxis(chart, whole);
   set(chart.svg, "height", height);

@@ -28,7 +28,7 @@ from reglab.ui.services.minutes import Minutes
 from reglab.ui.views import curves
 from reglab.ui.views.brought import WORDS, brought
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import allowed_html, machine_html
+from reglab.ui.views.setup import allowed_html, carried_over_html, machine_html
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
 # Of the set-up a look at the runs needs the data set and the network alone: two words instead of all of it, many times a minute.
@@ -69,6 +69,7 @@ class TrainTab:
             with gr.Row():
                 self.page.start.render()
                 self.page.stop.render()
+                self.page.change.render()
             self.page.notice.render()
             self.refused = gr.HTML("", elem_id="refused")
             self.command = gr.Textbox(
@@ -97,6 +98,9 @@ class TrainTab:
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, page.visitor, page.shown, trigger_mode="once", **QUIET)
+        page.change.click(self.change, [page.visitor, *self.inputs], page.shown, trigger_mode="once", **QUIET)
+        offers: list[Any] = [page.visitor.change, self.controls.panel.change]
+        gr.on(offers, self.offer, [page.visitor, *self.inputs], page.change, trigger_mode="always_last", **QUIET)
         page.clock.tick(
             self.tick,
             [page.visitor, page.stamp, *self.inputs],
@@ -191,6 +195,29 @@ class TrainTab:
         except PROBLEMS as error:
             return self.page.follow(runs, visitor, on_screen(error))
         return self.page.follow(runs, visitor)
+
+    def offer(self, visitor: Any, *values: Any) -> Any:
+        """Whether a run of theirs can go on with the regularizers that the controls say.
+
+        Where Stop has nothing to stop, or to resume, a style sheet hides the button.
+        """
+        try:
+            config = RunConfig.parse(self.controls.config_values(values))
+        except PROBLEMS:
+            return gr.update(visible=False)
+        found = self.lab.training.changeable(self.lab.results.open(ids_of(visitor)), config)
+        return gr.update(visible=found is not None)
+
+    def change(self, visitor: Any, *values: Any) -> list[Any]:
+        """Go on with these regularizers was pressed."""
+        runs = self.lab.results.open(ids_of(visitor))
+        try:
+            runs = self.lab.training.change(runs, offered(self.controls.config_values(values)))
+        except PROBLEMS as error:
+            return self.page.follow(runs, visitor, on_screen(error))
+        shown = self.page.follow(runs, visitor)
+        shown[self.page.shown.index(self.page.notice)] = carried_over_html(runs[-1].config)
+        return shown
 
     def tick(self, visitor: Any, before: Any, *values: Any) -> list[Any]:
         """Look again; whatever did not change is skipped, so that the page has nothing to do.

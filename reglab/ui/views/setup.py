@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reglab.config import RunConfig
+from reglab.experiments.labels import change
 from reglab.models import pretrained
 from reglab.ui.views.templates import render
 
@@ -27,6 +28,17 @@ def kept_html(forgetful: str, is_kept: bool) -> str:
 def allowed_html(line: str) -> str:
     """What a visitor may ask for, in one quiet line; nothing where nothing is limited."""
     return render("paragraph.html", text=line) if line else ""
+
+
+def carried_over_html(fork: RunConfig) -> str:
+    """What a run that was changed while it trained takes along."""
+    assert fork.fork is not None, "a run that is no fork takes nothing along"
+    what = change(fork.fork.regularizers, fork.regularizers)
+    return render(
+        "paragraph.html",
+        text=f"After epoch {fork.fork.epoch} it goes on with {what}: the weights, what the optimizer knows of them and what"
+        " techniques that stay on remember carry over, and a technique that is new begins anew.",
+    )
 
 
 def minutes_html(sentence: str) -> str:
