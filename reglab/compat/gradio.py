@@ -232,11 +232,28 @@ UNREAD = {
         "skip_api",
     ),
     "props": ("preserved_by_key",),
-    "dependencies": ("api_description", "batch", "max_batch_size", "stream_every", "time_limit"),
+    "dependencies": (
+        *(
+            "api_description",
+            "batch",
+            "collects_event_data",
+            "max_batch_size",
+            "scroll_to_output",
+            "stream_every",
+            "time_limit",
+        ),
+    ),
 }
 """Of a component, of its properties and of an event: what no script of the page reads, a fifth of all that it is sent."""
-EMPTY = ("component_prop_inputs", "event_specific_args", "js", "js_implementation", "show_progress_on")
-"""Of an event: what its page takes for the same where it is left out as where it is null or empty."""
+EMPTY = {
+    "components": ("key",),
+    "props": ("_retryable", "_selectable", "_undoable", "likeable", "streamable"),
+    "dependencies": (
+        *("component_prop_inputs", "event_specific_args", "js", "js_implementation", "show_progress_on"),
+        *("trigger_only_on_failure", "trigger_only_on_success"),
+    ),
+}
+"""What its page takes for the same where it is left out as where it is null, false or empty."""
 CONFIG = re.compile(r"(window\.gradio_config = )(\{.*?\})(;</script>)", re.DOTALL)
 OF_GRADIO = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*|<link rel="manifest"[^>]*>\s*')
 
@@ -252,16 +269,19 @@ def page_of(page: str, head: Callable[[str], str], body: str) -> str:
         return page
     config = json.loads(found[2])
     for component in config["components"]:
-        for name in UNREAD["components"]:
-            component.pop(name, None)
-        for name in UNREAD["props"]:
-            component["props"].pop(name, None)
+        _slim(component, "components")
+        _slim(component["props"], "props")
     for event in config["dependencies"]:
-        for name in (*UNREAD["dependencies"], *(name for name in EMPTY if not event.get(name))):
-            event.pop(name, None)
+        _slim(event, "dependencies")
     written = json.dumps(config, separators=(",", ":"), ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         written = written.replace(character, f"\\u{ord(character):04x}")
     page = f"{page[: found.start(2)]}{written}{page[found.end(2) :]}"
     page = OF_GRADIO.sub("", page).replace("</head>", f"{head(config['root'])}</head>", 1)
     return page.replace("</body>", f"{body}</body>", 1)
+
+
+def _slim(told: dict[str, Any], kind: str) -> None:
+    """Without what is not read, in place."""
+    for name in (*UNREAD[kind], *(name for name in EMPTY[kind] if not told.get(name))):
+        told.pop(name, None)

@@ -82,7 +82,7 @@ def theme() -> gr.themes.Base:
         text_size="sm",
         # Gradio's file of the 600 weight lacks the Latin letters, so 700 stands in for it.
         font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
-        font_mono=[gr.themes.LocalFont("IBM Plex Mono"), "ui-monospace", "monospace"],
+        font_mono=["ui-monospace", "monospace"],
     )
 
 

@@ -51,6 +51,7 @@ USUAL = (
     (b"permissions-policy", b"geolocation=(), microphone=(), payment=(), usb=()"),
 )
 KEPT = ((b"cache-control", b"public, max-age=31536000, immutable"),)
+KEPT_A_DAY = ((b"cache-control", b"public, max-age=86400"),)
 DROPPED = (b"server", b"access-control-allow-origin", b"access-control-allow-credentials")
 
 
@@ -61,11 +62,18 @@ def dressed(send: Send, path: str, page_policy: bytes) -> Send:
         if message["type"] == "http.response.start":
             kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in DROPPED]
             csp = ALONE if path.startswith(FILE) else page_policy
-            keep = KEPT if FOR_EVER.fullmatch(path) and message["status"] == 200 and not is_kept(kept) else ()
+            keep = () if message["status"] != 200 or is_kept(kept) else how_long(path)
             message["headers"] = [*kept, *keep, *USUAL, (b"content-security-policy", csp)]
         await send(message)
 
     return dressing
+
+
+def how_long(path: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What has a hash in its name for ever, Gradio's fonts and pictures for a day; of everything else nothing is said."""
+    if FOR_EVER.fullmatch(path):
+        return KEPT
+    return KEPT_A_DAY if path.startswith("/static/") else ()
 
 
 def is_kept(headers: Iterable[tuple[bytes, bytes]]) -> bool:
