@@ -74,3 +74,14 @@ def test_the_page_says_what_it_is_and_nothing_of_gradio(server):
     assert named["og:image"] == f"{server.url}/{assets.address('picture.png')}" and named["og:url"] == f"{server.url}/"
     assert len(re.findall("og:title", head)) == 1 and "theme-color" in named
     assert not re.search(r"@gradio|gradio\.app|Click to try|raw\.githubusercontent", head, re.IGNORECASE)
+
+
+def test_what_a_script_triggers_can_be_listened_to():
+    """Gradio looks for the names of events in the text that a component runs."""
+    import gradio as gr
+
+    with gr.Blocks():
+        listed = gr.HTML("", js_on_load=assets.called("run_list"))
+        listed.filled(lambda: None)
+        with pytest.raises(AttributeError):
+            _ = listed.nothing_of_the_kind

@@ -58,9 +58,21 @@ def address(name: str) -> str:
 
 # ---- scripts -----------------------------------------------------------------------------------------------------
 def called(*names: str) -> str:
-    """For `js_on_load`: of each name the script `static/NAME.js` and those named `NAME_*.js`, as one function of the component."""
-    assert set(names) <= dict(grouped()).keys() - set(FIRST), names
-    return "\n".join(f"reglabScripts.{name}(element, props, trigger, watch, server, upload);" for name in names)
+    """For `js_on_load`: of each name the script `static/NAME.js` and those named `NAME_*.js`, as one function of the component.
+
+    Behind each stand the events that it triggers: Gradio knows an event of a component by finding its name there, in quotes.
+    """
+    files = dict(grouped())
+    assert set(names) <= files.keys() - set(FIRST), names
+    return "\n".join(
+        f"reglabScripts.{name}(element, props, trigger, watch, server, upload);  // {events_of(files[name])}"
+        for name in names
+    )
+
+
+def events_of(script: str) -> str:
+    """The names of the events that a script triggers."""
+    return " ".join(sorted(set(re.findall(r"\btrigger\((\"\w+\")", script))))
 
 
 def scripts() -> str:
