@@ -9,12 +9,46 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+
+def skip_stubs() -> None:
+    """Have Gradio write no .pyi file beside every component when it is imported: it parses the source of all of them for that.
+
+    1.0 of the 2.4 s of processor time that `import gradio` takes; only editors read these files. Does nothing where Gradio is
+    imported already. `component_meta.create_or_modify_pyi`, Gradio 6.31.0.
+    """
+    if "gradio" not in sys.modules:
+        sys.meta_path.insert(0, _Unwritten())
+
+
+class _Unwritten(MetaPathFinder):
+    """Finds one module, once, and takes a function of it away as soon as it is there."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != "gradio.component_meta":
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def without(module: Any) -> None:
+            execute(module)
+            if hasattr(module, "create_or_modify_pyi"):
+                module.create_or_modify_pyi = lambda *_: None
+
+        spec.loader.exec_module = without  # type: ignore[method-assign]
+        return spec
 
 
 def app_kwargs(shell: Callable[[Any], Any]) -> dict[str, Any]:

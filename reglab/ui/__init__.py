@@ -5,3 +5,7 @@ values into HTML by `templates/`. `page.py` is what tabs share, `components/` ar
 endpoints of programs, `static/` style sheets and scripts. Only this package imports gradio, and of it neither `services/` nor
 `views/`. May import everything else.
 """
+
+from reglab import compat
+
+compat.gradio.skip_stubs()  # before anything here imports gradio

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 
 import pytest
+from conftest import environment
 
 from reglab import compat
 
@@ -228,3 +231,17 @@ def test_no_script_of_gradio_reads_what_is_left_out():
     # The type of a component stands in for its class; the others are names of the client's own, and of streams.
     for name in names - {"component_class_id", "api_info", "batch", "stream_every", "time_limit"}:
         assert f".{name}" not in text, name
+
+
+def test_gradio_parses_no_sources_when_it_is_imported():
+    told = subprocess.run(
+        [sys.executable, "-c", "import reglab.ui, gradio.component_meta as m; print(m.create_or_modify_pyi.__name__)"],
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.strip() == "<lambda>"
+    assert callable(
+        __import__("gradio.component_meta").component_meta.create_or_modify_pyi
+    )  # and there is such a function

@@ -62,7 +62,7 @@ def called(*names: str) -> str:
 
     Behind each stand the events that it triggers: Gradio knows an event of a component by finding its name there, in quotes.
     """
-    files = dict(grouped())
+    files = grouped()
     assert set(names) <= files.keys() - set(FIRST), names
     return "\n".join(
         f"reglabScripts.{name}(element, props, trigger, watch, server, upload);  // {events_of(files[name])}"
@@ -77,7 +77,7 @@ def events_of(script: str) -> str:
 
 def scripts() -> str:
     """What runs in the head, and the functions that components call when they are drawn."""
-    files = dict(grouped())
+    files = grouped()
     first = "\n".join(files[name] for name in FIRST if name in files)
     rest = ",\n".join(
         f"{name}(element, props, trigger, watch, server, upload) {{\n{text}\n}}"
@@ -87,7 +87,8 @@ def scripts() -> str:
     return f"{first}\nwindow.reglabScripts = {{\n{rest}\n}};\n"
 
 
-def grouped() -> Iterator[tuple[str, str]]:
+@cache
+def grouped() -> dict[str, str]:
     """What stands in `chart.js`, `chart_axes.js`, ... is one script, `chart`; `run_list.js`, beside no `run.js`, is one of its own."""
     paths = sorted(STATIC.glob("*.js"))
     names = {path.stem for path in paths}
@@ -96,8 +97,7 @@ def grouped() -> Iterator[tuple[str, str]]:
         head = path.stem.partition("_")[0]
         return head if head in names else path.stem
 
-    for name, parts in groupby(paths, script):
-        yield name, "\n".join(path.read_text("utf-8") for path in parts)
+    return {name: "\n".join(path.read_text("utf-8") for path in parts) for name, parts in groupby(paths, script)}
 
 
 # ---- style sheets ------------------------------------------------------------------------------------------------
