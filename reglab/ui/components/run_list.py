@@ -21,7 +21,7 @@ def run_list(*, has_host: bool, kept: str, **kwargs: Any) -> gr.HTML:
     return gr.HTML(
         "{}",
         html_template=render("run_list.html", has_host=has_host, kept=kept.strip()),
-        js_on_load=f'{called("run_list")}  // sends "filled" as well',  # Gradio has events of its own for what it reads here
+        js_on_load=called("run_list"),
         apply_default_css=False,
         **kwargs,
     )
