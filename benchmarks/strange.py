@@ -54,7 +54,7 @@ def kinds(test: np.ndarray, each: int) -> dict[str, np.ndarray]:
     return {
         "uniform noise": rng.integers(0, 256, shape).astype(np.uint8),
         "Gaussian noise": rng.normal(128, 64, shape).round().clip(0, 255).astype(np.uint8),
-        "solid colours": np.broadcast_to(colours[:, None, None, 0], shape).astype(np.uint8),
+        "solid colors": np.broadcast_to(colours[:, None, None, 0], shape).astype(np.uint8),
         "silhouettes": drawn(each, rng, silhouette),
         "digits": data.load("digits").test_images[:each],
         "shuffled patches": shuffled(test[:each], rng),

@@ -169,7 +169,9 @@ def _inside(layers: list[Watched]) -> Iterator[Picture]:
             yield Picture(_maps(inputs, mask), caption, f"the first {MAPS} of {len(mask)} maps")
         elif isinstance(seen.layer, nn.Dropout):
             caption = f"dropout: {int((~mask).sum())} of {mask.size} units switched off"
-            yield Picture(_units(inputs, mask), caption, "one square a unit before the classifier, bright when active")
+            yield Picture(
+                _units(inputs, mask), caption, "one square per unit before the classifier, bright where it is active"
+            )
     branches = [seen for seen in layers if isinstance(seen.layer, StochasticDepth) and seen.layer.drop_prob]
     if branches:
         kept = np.array([bool(seen.mask[0].any()) for seen in branches])

@@ -32,10 +32,10 @@ LIMITS = {
 }  # quantile of the energy -> the share above it; evaluations of old have only 1%
 WORDS = {  # below and above the range
     "contrast": ("less contrast", "more contrast"),
-    "saturation": ("less colour", "more colour"),
+    "saturation": ("less color", "more color"),
     "detail": ("less fine detail", "more fine detail"),
     "sharpness": ("softer edges for its contrast", "harsher edges for its contrast"),
-    "levels": ("fewer grey levels", "more grey levels"),
+    "levels": ("fewer gray levels", "more gray levels"),
 }
 GREY = (0.299, 0.587, 0.114)
 
@@ -129,7 +129,7 @@ def worth(dataset: str, title: str, weights: str, usual: Mapping[str, float]) ->
 
 
 def _caught(shares: Mapping[str, float]) -> str:
-    """`100 % of noise and solid colours, 99 % of digits`: kinds by their share, most first; rounded down, for 100 is all."""
+    """`100 % of noise and solid colors, 99 % of digits`: kinds by their share, most first; rounded down, for 100 is all."""
     by_share: dict[int, list[str]] = {}
     for kind, share in sorted(shares.items(), key=lambda each: -each[1]):
         by_share.setdefault(int(100 * share + 1e-9), []).append(kind)

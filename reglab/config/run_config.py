@@ -103,7 +103,7 @@ class RunConfig(BaseModel):
         ge=32,
         le=320,
         title="side",
-        description="pixels to enlarge to",
+        description="pixels that pictures are enlarged to",
         json_schema_extra={"unset": "what is usual for the network"},
     )
     epochs: int = Field(
@@ -137,7 +137,7 @@ class RunConfig(BaseModel):
         "one_cycle", title="schedule", description="how the learning rate changes over the run"
     )
     init: Literal["glorot", "he", "torch", "own"] = Field(
-        "glorot", title="initialization", description="what the weights begin with; usual for the network"
+        "glorot", title="initialization", description="what the weights start from; each network has its usual"
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="seed", description="same seed: same split, weights and batches")
     device: Literal["auto", "cpu", "cuda"] = Field(

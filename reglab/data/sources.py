@@ -88,7 +88,7 @@ SOURCES: dict[str, Source] = {
         Source(
             key="cifar10",
             title="CIFAR-10",
-            about="Small colour photographs of ten kinds of animals and vehicles, 5,000 of each to learn from.",
+            about="Small color photographs of ten kinds of animals and vehicles, 5,000 of each to learn from.",
             classes=tuple(CIFAR_10.split()),
             images=50_000,
             test_images=10_000,
@@ -117,7 +117,7 @@ SOURCES: dict[str, Source] = {
         Source(
             key="fashion_mnist",
             title="Fashion-MNIST",
-            about="Grey pictures of clothes, shoes and bags; easier than CIFAR-10 and quick to learn.",
+            about="Gray pictures of clothes, shoes and bags; easier than CIFAR-10 and quick to learn.",
             classes=FASHION,
             images=60_000,
             test_images=10_000,

@@ -61,7 +61,7 @@ class Choice:
         """The sentences as what stands before the name of the chosen one, the name, and what comes after it."""
         what = f"{'lowest' if self.by in LESS_IS_BETTER else 'highest'} {METRICS_OF_A_SWEEP[self.by].title}"
         if self.chosen is None:
-            return f"No {what}: {_named(self.best)} share it ({_mean(self.best[0], self.by)}).", "", ""
+            return f"A tie for the {what} ({_mean(self.best[0], self.by)}): {_named(self.best)}.", "", ""
         after = [f" ({_mean(self.chosen, self.by)})"]
         if self.reported != self.by and self.chosen.values(self.reported):
             title = METRICS_OF_A_SWEEP[self.reported].title

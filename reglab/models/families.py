@@ -11,7 +11,7 @@ from reglab.models.spec import ModelSpec
 
 # What a network may have room for: fields of ModelSpec, and how to say that there is no such place.
 PLACES = {
-    "norm": "layers to normalise",
+    "norm": "layers to normalize",
     "dropout": f"units before the classifier for {setting('dropout')} to switch off",
     "spatial_dropout": f"feature maps for {setting('spatial_dropout')} to switch off",
     "dropblock": f"feature maps for {setting('dropblock')} to hide squares of",

@@ -100,7 +100,7 @@ def described(run: Run) -> dict[str, str]:
         "classes": json.dumps(data.source(run.config.dataset).classes),
         "mean": json.dumps(mean.tolist()),
         "std": json.dumps(std.tolist()),
-        "input": f"RGB in 0..1, (N, 3, {SIDE}, {SIDE}); normalised inside",
+        "input": f"RGB in 0..1, (N, 3, {SIDE}, {SIDE}); normalized inside",
         "output": "logits (N, classes)",
     }
 

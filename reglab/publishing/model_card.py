@@ -194,7 +194,7 @@ def limits(run: Run, known: Evaluation | None) -> str:
     noise = f" {percent(c.label_noise, 0)} of its training labels were made wrong on purpose." if c.label_noise else ""
     caution = f" {source.caution}" if source.caution else ""
     sure = "" if known else " Its probabilities have not been calibrated."
-    base = f" It began with the weights of {base}, whose licence holds for it too." if (base := base_model(run)) else ""
+    base = f" It began with the weights of {base}, whose license holds for it too." if (base := base_model(run)) else ""
     return f"""## Input and limits
 
 Input: RGB in 0..1, 32 x 32 pixels, minus {rounded(mean.tolist())}, divided by {rounded(std.tolist())}.

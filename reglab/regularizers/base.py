@@ -200,7 +200,7 @@ class Regularizer(BaseModel):
         return ""
 
 
-GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimisation", "Transfer")
+GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimization", "Transfer")
 
 
 def in_order(regularizers: Iterable[Regularizer]) -> list[Regularizer]:

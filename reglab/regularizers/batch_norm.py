@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class BatchNorm(Regularizer):
-    """Normalises every channel by the mean and deviation of the batch, which steadies training and adds a little noise.
+    """Normalizes every channel by the mean and deviation of the batch, which steadies training and adds a little noise.
 
     What you will see: the loss falls faster after the first epochs, and higher learning rates become possible. The first
     ones may look worse, most of all where an epoch has few steps: the network is judged with running statistics, which
@@ -30,7 +30,7 @@ class BatchNorm(Regularizer):
 
     title = "Batch normalization"
     group = "Structure"
-    hint = "Normalise channels: learn in fewer epochs"
+    hint = "Normalize channels: learn in fewer epochs"
     synonyms = ("BN", "batchnorm", "normalisation", "covariate shift")
     paper = "Ioffe and Szegedy 2015, Batch normalization: accelerating deep network training, arXiv:1502.03167"
     formula = r"\hat{x} = \gamma\,\frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} + \beta"

@@ -30,7 +30,7 @@ class Bootstrapping(Regularizer):
 
     title = "Bootstrapping"
     group = "Labels"
-    hint = "Trust the network a little over its labels"
+    hint = "Trust the network a little, not only its labels"
     synonyms = ("noisy labels", "wrong labels", "soft targets")
     paper = "Reed et al. 2014, Training deep neural networks on noisy labels with bootstrapping, arXiv:1412.6596"
     formula = r"L = -\sum_k \big[\beta\, t_k + (1 - \beta)\, q_k\big] \log q_k"
@@ -48,7 +48,12 @@ class Bootstrapping(Regularizer):
     off = {"beta": 1}
 
     beta: float = Field(
-        0.95, ge=0, le=1, title="beta", description="trust in the label", json_schema_extra={"slider": [0.5, 1, 0.05]}
+        0.95,
+        ge=0,
+        le=1,
+        title="beta",
+        description="how much the label counts",
+        json_schema_extra={"slider": [0.5, 1, 0.05]},
     )
 
     def soft_targets(self, targets: Tensor, logits: Tensor) -> Tensor:

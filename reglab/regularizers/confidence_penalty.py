@@ -30,7 +30,7 @@ class ConfidencePenalty(Regularizer):
 
     title = "Confidence penalty"
     group = "Penalties"
-    hint = "Charge for being too sure"
+    hint = "Penalize overconfident answers"
     synonyms = ("entropy", "overconfident", "calibration")
     paper = "Pereyra et al. 2017, Regularizing neural networks by penalizing confident outputs, arXiv:1701.06548"
     formula = r"L - \beta\, H(p),\quad H(p) = -\sum_k p_k \log p_k"
@@ -46,7 +46,7 @@ class ConfidencePenalty(Regularizer):
     off = {"beta": 0}
 
     beta: float = Field(
-        0.1, ge=0, le=10, title="beta", description="strength", json_schema_extra={"slider": [0, 1, 0.05]}
+        0.1, ge=0, le=10, title="beta", description="how hard to penalize", json_schema_extra={"slider": [0, 1, 0.05]}
     )
 
     def penalty(self, model: nn.Module, logits: Tensor, state: State) -> Tensor | None:

@@ -49,10 +49,20 @@ class CutMix(Regularizer):
     off = {"prob": 0}
 
     alpha: float = Field(
-        1.0, gt=0, le=32, title="alpha", description="how evenly sized", json_schema_extra={"slider": [0.1, 4, 0.1]}
+        1.0,
+        gt=0,
+        le=32,
+        title="alpha",
+        description="larger: patches closer to half",
+        json_schema_extra={"slider": [0.1, 4, 0.1]},
     )
     prob: float = Field(
-        0.5, ge=0, le=1, title="probability", description="of a batch", json_schema_extra={"slider": [0, 1, 0.05]}
+        0.5,
+        ge=0,
+        le=1,
+        title="probability",
+        description="how often a batch is mixed",
+        json_schema_extra={"slider": [0, 1, 0.05]},
     )
 
     def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ class Cutout(Regularizer):
     When it does not: for accuracy in short trainings with right labels; and for small pictures whose object fills little
     more than the square, such as the digits.
 
-    The square may hang over the border, as in the paper. It is filled with the mean colour of the batch, which is what
+    The square may hang over the border, as in the paper. It is filled with the mean color of the batch, which is what
     the paper's zero is after normalization.
     """
 

@@ -50,11 +50,16 @@ class DropBlock(Regularizer):
         ge=0,
         le=0.9,
         title="rate",
-        description="share of every map, before overlaps",
+        description="share of each map hidden, before overlaps",
         json_schema_extra={"slider": [0, 0.5, 0.05]},
     )
     block_size: int = Field(
-        3, ge=1, le=16, title="block size", description="pixels of the map", json_schema_extra={"slider": [1, 7, 1]}
+        3,
+        ge=1,
+        le=16,
+        title="block size",
+        description="side of a square, in map pixels",
+        json_schema_extra={"slider": [1, 7, 1]},
     )
 
     def configure_model(self, spec: ModelSpec) -> ModelSpec:

@@ -31,7 +31,7 @@ class EarlyStopping(Regularizer):
     """
 
     title = "Early stopping"
-    group = "Optimisation"
+    group = "Optimization"
     hint = "End when validation stops improving"
     synonyms = ("overfitting", "patience", "best epoch", "noisy labels")
     paper = "Prechelt 1998, Early stopping - but when?, Neural networks: tricks of the trade"
@@ -60,13 +60,13 @@ class EarlyStopping(Regularizer):
         description="epochs to wait for an improvement",
         json_schema_extra={"slider": [1, 30, 1]},
     )
-    monitor: Literal["loss", "accuracy"] = Field("loss", title="watch", description="which validation number")
+    monitor: Literal["loss", "accuracy"] = Field("loss", title="watch", description="the validation number to follow")
     min_delta: float = Field(
         0.0,
         ge=0,
         le=1,
         title="least improvement",
-        description="smaller ones do not count",
+        description="smaller improvements do not count",
         json_schema_extra={"slider": [0, 0.1, 0.005]},
     )
 

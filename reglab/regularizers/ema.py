@@ -32,7 +32,7 @@ class EMA(Regularizer):
     """
 
     title = "EMA of weights"
-    group = "Optimisation"
+    group = "Optimization"
     hint = "Judge a running average of the weights"
     synonyms = ("exponential moving average", "Polyak", "weight averaging", "mean teacher")
     paper = (
@@ -61,7 +61,7 @@ class EMA(Regularizer):
         description="share kept at every step",
         json_schema_extra={"slider": [0.9, 0.999, 0.001]},
     )
-    warmup: bool = Field(True, title="warm-up", description="forget the beginning sooner")
+    warmup: bool = Field(True, title="warm-up", description="forgets the first steps sooner")
 
     def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
         """`state` holds the average by the names of `state_dict()`; it begins with the weights after the first step."""

@@ -49,9 +49,9 @@ class FlipCrop(Regularizer):
     off = {"padding": 0, "flip": False}
 
     padding: int = Field(
-        4, ge=0, le=16, title="padding", description="largest shift", json_schema_extra={"slider": [0, 8, 1]}
+        4, ge=0, le=16, title="padding", description="largest shift in pixels", json_schema_extra={"slider": [0, 8, 1]}
     )
-    flip: bool = Field(True, title="mirror", description="half of them; no digits")
+    flip: bool = Field(True, title="mirror", description="half of the images; digits never")
 
     def for_dataset(self, source: Source) -> FlipCrop:
         """Without mirroring where a mirrored picture means something else."""

@@ -39,7 +39,7 @@ class GaussianNoise(Regularizer):
         ge=0,
         le=1,
         title="sigma",
-        description="of pixels from 0 to 1",
+        description="for pixels from 0 to 1",
         json_schema_extra={"slider": [0, 0.5, 0.01]},
     )
 

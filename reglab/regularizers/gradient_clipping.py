@@ -46,7 +46,7 @@ class GradientClipping(Regularizer):
         gt=0,
         le=1e6,
         title="largest norm",
-        description="of all gradients together",
+        description="norm of all gradients together",
         json_schema_extra={"slider": [0.1, 5, 0.1]},
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class GroupNorm(Regularizer):
-    """Normalises groups of channels of every image by itself, so that nothing depends on what else is in the batch.
+    """Normalizes groups of channels of every image by itself, so that nothing depends on what else is in the batch.
 
     What you will see: like batch normalization, the training loss falls much faster, after a few epochs at the latest, and
     higher learning rates become possible. The gap widens about as much: training images, and wrong labels, are known by
@@ -28,7 +28,7 @@ class GroupNorm(Regularizer):
 
     title = "Group normalization"
     group = "Structure"
-    hint = "Normalise groups of channels by image"
+    hint = "Normalize groups of channels in each image"
     synonyms = ("GN", "groupnorm", "normalisation", "layer norm", "instance norm", "small batches")
     paper = "Wu and He 2018, Group normalization, arXiv:1803.08494"
     formula = r"\hat{x} = \gamma\,\frac{x - \mu_G}{\sqrt{\sigma_G^2 + \epsilon}} + \beta"
@@ -38,7 +38,7 @@ class GroupNorm(Regularizer):
         x = keras.layers.GroupNormalization(groups=8, epsilon=1e-5)(x)  # Keras: 0.001
         x = keras.layers.ReLU()(x)
     """
-    excludes = {"batch_norm": "both normalise every layer"}
+    excludes = {"batch_norm": "both normalize every layer"}
 
     num_groups: int = Field(
         8,

@@ -27,7 +27,7 @@ class L1(Regularizer):
 
     title = "L1 penalty"
     group = "Penalties"
-    hint = "Charge for the size of every weight"
+    hint = "Penalize the size of every weight"
     synonyms = ("L1", "lasso", "sparsity", "sparse", "regularisation")
     paper = "Tibshirani 1996, Regression shrinkage and selection via the lasso, J. Royal Statistical Society B 58"
     formula = r"L + \lambda \lVert w \rVert_1"

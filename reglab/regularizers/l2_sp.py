@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class L2SP(Regularizer):
-    """Pulls the weights of a pretrained network back to where they started, instead of towards zero.
+    """Pulls the weights of a pretrained network back to where they started, instead of toward zero.
 
     What you will see: the weights stay nearer to the pretrained ones, so the network keeps more of what it knew and fits few
     images less closely.
@@ -25,7 +25,7 @@ class L2SP(Regularizer):
 
     When it does not: networks trained from scratch have no starting point worth keeping, so it is refused there.
 
-    The new classifier, which was not pretrained, is pulled towards zero with strength beta.
+    The new classifier, which was not pretrained, is pulled toward zero with strength beta.
     """
 
     title = "L2-SP"
@@ -48,7 +48,7 @@ class L2SP(Regularizer):
             w.regularizer = lambda w: 0.01 / 2 * keras.ops.sum(keras.ops.square(w))
     """
     advice = {
-        "weight_decay": "L2-SP pulls weights towards the pretrained ones while weight decay pulls them towards zero: "
+        "weight_decay": "L2-SP pulls weights toward the pretrained ones while weight decay pulls them toward zero: "
         "choose one.",
     }
 
@@ -57,7 +57,7 @@ class L2SP(Regularizer):
         ge=0,
         le=100,
         title="alpha",
-        description="pull to the start",
+        description="pull back to the start",
         json_schema_extra={"slider": [0, 1, 0.01]},
     )
     beta: float = Field(
@@ -65,7 +65,7 @@ class L2SP(Regularizer):
         ge=0,
         le=100,
         title="beta",
-        description="pull of the new part to zero",
+        description="pull of the new layers toward zero",
         json_schema_extra={"slider": [0, 1, 0.01]},
     )
 
@@ -74,7 +74,7 @@ class L2SP(Regularizer):
         if not spec.pretrained:
             raise ConfigError(
                 f"{setting('l2_sp')} pulls weights back to pretrained ones, but {spec.name} is trained from scratch:"
-                f" use {setting('weight_decay')}, which pulls towards zero, or switch it off."
+                f" use {setting('weight_decay')}, which pulls toward zero, or switch it off."
             )
         if spec.head_only:
             raise ConfigError(

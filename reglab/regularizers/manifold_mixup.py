@@ -53,14 +53,19 @@ class ManifoldMixup(Regularizer):
     off = {"alpha": 0}
 
     alpha: float = Field(
-        2.0, ge=0, le=32, title="alpha", description="how evenly", json_schema_extra={"slider": [0, 8, 0.1]}
+        2.0,
+        ge=0,
+        le=32,
+        title="alpha",
+        description="larger: more even blends",
+        json_schema_extra={"slider": [0, 8, 0.1]},
     )
     deepest: int = Field(
         2,
         ge=0,
         le=16,
         title="deepest layer",
-        description="0 is the picture; paper 2",
+        description="0 is the picture itself; 2 in the paper",
         json_schema_extra={"slider": [0, 5, 1], "try": "0,1,2,4"},
     )
 

@@ -27,7 +27,7 @@ class MaxNorm(Regularizer):
 
     title = "Max norm"
     group = "Penalties"
-    hint = "Cut long weight vectors back to a limit"
+    hint = "Cap the length of weight vectors"
     synonyms = ("MaxNorm", "weight constraint", "renorm")
     paper = "Srivastava et al. 2014, Dropout, section 5.1, JMLR 15"
     formula = r"w_j \leftarrow w_j \cdot \min\big(1,\; c / \lVert w_j \rVert_2\big)"
@@ -54,7 +54,7 @@ class MaxNorm(Regularizer):
         gt=0,
         le=100,
         title="largest norm",
-        description="dense rows begin at 1.4; paper 4",
+        description="dense rows begin at 1.4; 4 in the paper",
         json_schema_extra={"slider": [0.25, 5, 0.25]},
     )
 

@@ -50,7 +50,7 @@ class Mixup(Regularizer):
         ge=0,
         le=32,
         title="alpha",
-        description="how evenly; wrong labels like 8 to 32",
+        description="larger: more even; 8 to 32 for wrong labels",
         json_schema_extra={"slider": [0, 32, 0.1]},
     )
 

@@ -22,7 +22,7 @@ class RandomErasing(Regularizer):
     """Paints a random rectangle of an image over with noise, so that no single part of an object can be relied upon.
 
     What you will see: the training curve rises more slowly and ends lower, the gap narrows, and the validation loss climbs
-    later and less. Noise brings new edges and colours into the images, so it disturbs more than a grey patch.
+    later and less. Noise brings new edges and colors into the images, so it disturbs more than a gray patch.
 
     When it helps: in long runs on photographs, beside shifting and mirroring rather than instead of them; and where
     objects are partly hidden when the network is used.
@@ -36,7 +36,7 @@ class RandomErasing(Regularizer):
 
     title = "Random erasing"
     group = "Data"
-    hint = "Paint a random rectangle over with noise"
+    hint = "Paint over a random rectangle with noise"
     synonyms = ("data augmentation", "overfitting", "occlusion")
     paper = "Zhong et al. 2017, Random erasing data augmentation, arXiv:1708.04896"
     formula = (
@@ -66,7 +66,7 @@ class RandomErasing(Regularizer):
         ge=0,
         le=1,
         title="p",
-        description="share of images erased in",
+        description="share of images with a rectangle",
         json_schema_extra={"slider": [0, 1, 0.05]},
     )
     scale_max: float = Field(
@@ -74,10 +74,10 @@ class RandomErasing(Regularizer):
         ge=SCALE_MIN,
         le=1,
         title="largest scale",
-        description="share of the image, 0.02 at least",
+        description="share of the image, at least 0.02",
         json_schema_extra={"slider": [0.05, 0.8, 0.05]},
     )
-    value: Literal["random", "mean"] = Field("random", title="value", description="noise, or an even grey")
+    value: Literal["random", "mean"] = Field("random", title="value", description="noise, or an even gray")
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
         """Images (N, 3, H, W); in a share `p` of them one rectangle is noise or the mean colour.

@@ -32,8 +32,8 @@ class SAM(Regularizer):
     """
 
     title = "SAM"
-    group = "Optimisation"
-    hint = "Look for flat valleys; twice the time"
+    group = "Optimization"
+    hint = "Look for flat minima; takes twice the time"
     synonyms = ("sharpness-aware minimization", "flat minima", "overfitting", "noisy labels")
     paper = "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization, arXiv:2010.01412"
     formula = (

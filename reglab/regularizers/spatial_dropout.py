@@ -18,7 +18,7 @@ class SpatialDropout(Regularizer):
     What you will see: the training curve rises more slowly and the gap narrows. It acts in every block, so the same
     rate bites much harder than that of dropout before the classifier.
 
-    When it helps: convolutional networks that are trained long enough. Neighbouring pixels of a map say nearly the
+    When it helps: convolutional networks that are trained long enough. Neighboring pixels of a map say nearly the
     same, so switching off single ones, as plain dropout would, hides nothing; switching off the map does.
 
     When it does not: short trainings and narrow layers. Of 32 maps, 3 are a tenth of all that is known about an image.

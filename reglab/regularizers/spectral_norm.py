@@ -52,7 +52,7 @@ class SpectralNorm(Regularizer):
         ge=1,
         le=10,
         title="power iterations",
-        description="a step; more is more exact",
+        description="per step; more is more exact",
         json_schema_extra={"slider": [1, 5, 1]},
     )
 

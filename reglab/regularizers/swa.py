@@ -29,7 +29,7 @@ class SWA(Regularizer):
     """
 
     title = "SWA"
-    group = "Optimisation"
+    group = "Optimization"
     hint = "Average the weights of the last epochs"
     synonyms = ("stochastic weight averaging", "flat minima")
     paper = "Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization, arXiv:1803.05407"
@@ -55,7 +55,7 @@ class SWA(Regularizer):
         ge=0,
         lt=1,
         title="start",
-        description="share of training before it",
+        description="share of training before averaging",
         json_schema_extra={"slider": [0, 0.95, 0.05]},
     )
     lr_share: float = Field(
@@ -63,7 +63,7 @@ class SWA(Regularizer):
         gt=0,
         le=1,
         title="learning rate",
-        description="from then on, of the highest",
+        description="from then on, relative to the highest",
         json_schema_extra={"slider": [0.05, 1, 0.05]},
     )
 

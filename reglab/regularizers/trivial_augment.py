@@ -25,9 +25,9 @@ class TrivialAugment(Regularizer):
     When it helps: with photographs and long runs, beside shifting and mirroring. There is nothing to tune.
 
     When it does not: in short runs, and for small networks, which can learn less than they are shown; and wherever
-    colour, brightness or position tell the classes apart.
+    color, brightness or position tell the classes apart.
 
-    The operations are those of the paper's wide space: shears, shifts, rotation, brightness, colour, contrast,
+    The operations are those of the paper's wide space: shears, shifts, rotation, brightness, color, contrast,
     sharpness, posterizing, solarizing, stretched contrast, equalizing, and none. Each has 31 strengths; half of the
     images go to the other side (a rotation to the left, less contrast). Some strengths do nothing, some leave an image
     black. That is the paper's point: the mixture works without anything to search for.
@@ -58,7 +58,7 @@ class TrivialAugment(Regularizer):
         images = keras.layers.RandAugment(value_range=(0, 1), num_ops=1, factor=0.5)(images)
     """
 
-    rotate: bool = Field(True, title="rotate", description="up to 135 degrees; no digits")
+    rotate: bool = Field(True, title="rotate", description="up to 135 degrees; digits never")
 
     def for_dataset(self, source: Source) -> TrivialAugment:
         """Without rotation where a turned picture means something else."""
@@ -139,7 +139,7 @@ def contrast(levels: Tensor, strength: Tensor) -> Tensor:
 
 
 def sharpness(levels: Tensor, strength: Tensor) -> Tensor:
-    """Away from, or towards, the image smoothed by the kernel (1 1 1, 1 5 1, 1 1 1) / 13; the border stays."""
+    """Away from, or toward, the image smoothed by the kernel (1 1 1, 1 5 1, 1 1 1) / 13; the border stays."""
     from torch.nn.functional import avg_pool2d
 
     inner = levels[:, :, 1:-1, 1:-1]

@@ -1,4 +1,4 @@
-"""Weight decay: pull weights towards zero at each step."""
+"""Weight decay: pull weights toward zero at each step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRONGEST = 1000.0
 
 
 class WeightDecay(Regularizer):
-    """Pulls every weight a little towards zero at each step, so that only weights the data insist on stay large.
+    """Pulls every weight a little toward zero at each step, so that only weights the data insist on stay large.
 
     What you will see: the gap narrows, since the training accuracy rises more slowly, and the validation loss climbs later
     and less. The accuracy on new images hardly moves. Too strong, and the network cannot even fit its training images.
@@ -42,7 +42,7 @@ class WeightDecay(Regularizer):
 
     title = "Weight decay"
     group = "Penalties"
-    hint = "Pull weights towards zero at each step"
+    hint = "Pull weights toward zero at each step"
     synonyms = ("L2", "ridge", "Tikhonov", "AdamW", "SGDW", "overfitting", "regularisation")
     paper = "Loshchilov and Hutter 2019, Decoupled weight decay regularization, arXiv:1711.05101; Krogh and Hertz 1991"
     formula = r"w \leftarrow w - \eta\,\nabla L - \eta\,\lambda\,w \quad\text{or}\quad L + \lambda \lVert w \rVert^2"
@@ -76,7 +76,7 @@ class WeightDecay(Regularizer):
         },
     )
     mode: Literal["decoupled", "l2"] = Field("decoupled", title="mode", description="as in AdamW, or in Keras")
-    norm_and_bias: bool = Field(False, title="also norms and biases", description="usually spared")
+    norm_and_bias: bool = Field(False, title="also norms and biases", description="usually left alone")
 
     @model_validator(mode="before")
     @classmethod

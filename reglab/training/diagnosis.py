@@ -167,7 +167,7 @@ def memorising(c: Curves) -> Diagnosis | None:
     """Wrong labels learned by heart."""
     if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
         return None
-    text = f"Memorising: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
+    text = f"Memorizing: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
     return _with("memorising", text, _more_regularization(c))
 
 

@@ -43,9 +43,13 @@ from reglab.ui.views.head import TITLE, first_html, head_html
 # After the Train tab, from left to right.
 TABS: tuple[type[Tab], ...] = (ResultsTab, PredictTab, ExperimentsTab, LearnTab)
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
-# Gradio puts the copy button into the label of a box, which then names the button instead of the text.
-NAMED = """() => document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
-  .forEach(text => text.setAttribute('aria-label', 'The same on the command line'))"""
+# Gradio puts the copy button into the label of a box, which then names the button instead of the text; and at the foot its
+# pictures say once more what stands beside them.
+NAMED = """() => {
+  document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
+    .forEach(text => text.setAttribute('aria-label', 'The same on the command line'));
+  document.querySelectorAll('footer img').forEach(picture => picture.alt = '');
+}"""
 
 
 def build(lab: Lab) -> gr.Blocks:

@@ -235,7 +235,7 @@ def test_softened(key, tmp_path):
     same(*(torch.autograd.grad(loss, names["logits"])[0] for loss in (theirs, ours)))
 
 
-# ---- Optimisation ------------------------------------------------------------------------------------------------
+# ---- Optimization ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "losses",
     [

@@ -97,8 +97,8 @@ def test_a_network_that_was_not_calibrated_says_so_and_offers_it():
 
 
 def test_an_unlike_picture_is_warned_of_in_its_panel():
-    text = page([a_panel(answer=an_answer(unlike="Unlike Digits: more colour.")), a_panel()])
-    assert text.count('class="warning"') == 1 and "Unlike Digits: more colour." in words(text)
+    text = page([a_panel(answer=an_answer(unlike="Unlike Digits: more color.")), a_panel()])
+    assert text.count('class="warning"') == 1 and "Unlike Digits: more color." in words(text)
     assert words(text).count("Unlike? yes, see below") == words(text).count("Unlike? nothing noticed") == 1
     assert "Unlike? nothing noticed No warning means nothing." in words(
         page([a_panel(answer=an_answer(no_warning="No warning means nothing."))])
@@ -159,9 +159,9 @@ def test_the_table_names_its_rows_and_columns_and_every_number_in_it():
         ("col", "zero"), ("col", "one"), ("row", "zero"), ("row", "one"),
     ]  # fmt: skip
     assert re.findall(r'aria-pressed="(\w+)" aria-label="([^"]*)"', text) == [
-        ("false", "30 of 40 zero recognised, 75.0 %"),
+        ("false", "30 of 40 zero recognized, 75.0 %"),
         ("true", "10 of 40 zero taken for one, 25.0 %"),
-        ("false", "8 of 8 one recognised, 100.0 %"),
+        ("false", "8 of 8 one recognized, 100.0 %"),
     ]
     assert "<td>0</td>" in text, "nothing to press where there are no pictures"
     # Mistakes by their share of the row, the darkest is the largest; what is right by its own share.

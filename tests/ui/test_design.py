@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 from reglab import colours
+from reglab.ui.views.head import GROUNDS
 
 TOKENS = runpy.run_path(str(ROOT / "docs" / "tokens.py"))
 STATIC = ROOT / "reglab" / "ui" / "static"
@@ -26,6 +27,10 @@ def test_what_is_written_can_be_read_on_every_ground_it_stands_on(mark, theme):
 def test_contrast_is_that_of_wcag():
     assert TOKENS["contrast"]("#ffffff", "#000000") == pytest.approx(21)
     assert TOKENS["contrast"]("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_the_page_has_its_ground_before_its_style_sheet_is_there():
+    assert tuple(values["page"] for values in TOKENS["tokens"]().values()) == GROUNDS
 
 
 def test_every_token_that_is_used_is_there():

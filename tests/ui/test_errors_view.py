@@ -96,7 +96,7 @@ def test_a_run_is_evaluated_with_a_press_and_a_cell_of_its_table_shows_its_pictu
 
     true, taken = (int(n[0]) for n in np.nonzero(expected * (1 - np.eye(10, dtype=int))))
     table.get_by_role("button", name=re.compile(f"of {expected[true].sum()} {true} taken for {taken},")).click()
-    expect(cell.locator("h4")).to_have_text(f"{true} taken for {taken}")
+    expect(cell.locator("h2")).to_have_text(f"{true} taken for {taken}")
     expect(cell.locator("figure")).to_have_count(min(20, expected[true, taken]))
     expect(cell.locator("figcaption").first).to_have_text(
         re.compile(rf"^{true}, taken for {taken}.* % sure; calibrated")

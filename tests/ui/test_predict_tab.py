@@ -262,6 +262,6 @@ def test_both_tabs_can_be_read_on_every_screen(visitors, server, a_run, tmp_path
         assert lab.page.locator(f"#errors-{part} .reglab-errors").evaluate_all(CUT_OFF) == [], part
     assert lab.sideways() <= 0
     light = "e => { const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3 }"
-    for words in ("#errors-table h4", "#errors-table td button", "#errors-page .bars em"):
+    for words in ("#errors-table h2", "#errors-table td button", "#errors-page .bars em"):
         brightness = lab.page.locator(words).first.evaluate(light)
         assert brightness > 140 if theme == "dark" else brightness < 110, words

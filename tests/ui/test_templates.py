@@ -11,7 +11,7 @@ import pytest
 
 import reglab
 from reglab.templates import environment
-from reglab.ui.views.setup import machine_html
+from reglab.ui.views.head import header_html
 from reglab.ui.views.templates import FOLDER, TEMPLATES, render
 from reglab.ui.views.terms import TERMS
 
@@ -88,6 +88,6 @@ def test_a_term_is_a_button_where_it_first_stands_and_its_meaning_is_on_the_page
     text = filled("{{ text|explained }}", text="Logits, the temperature and <logits>; intervals")
     assert text.count("<button") == 2 and 'popovertarget="term-logits">Logits</button>' in text
     assert "&lt;logits&gt;; intervals" in text, "no part of another word, and what was typed stays text"
-    head = machine_html("cpu")
+    head = header_html()
     targets = set(re.findall(r'popovertarget="([\w-]+)"', filled("{{ text|explained }}", text=" ".join(TERMS))))
     assert len(targets) == len(TERMS) and set(re.findall(r'popover id="([\w-]+)"', head)) == targets

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--how",
         choices=("crop", "fit"),
         default="crop",
-        help="crop: the middle square (default); fit: the whole picture with grey bars beside it",
+        help="crop: the middle square (default); fit: the whole picture with gray bars beside it",
     )
     parser.add_argument("--tta", action="store_true", help="the mean over slightly shifted and mirrored views")
     parser.add_argument(

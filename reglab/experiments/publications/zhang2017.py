@@ -34,7 +34,7 @@ def _zhang_claims(name: str) -> tuple[Claim, ...]:
     return (
         Claim(f"{name} can learn random labels by heart", "fit", f"{name}, random labels", low=99),
         Claim(
-            f"{name}, which could learn anything by heart, generalises without crop or weight decay all the same",
+            f"{name}, which could learn anything by heart, generalizes without crop or weight decay all the same",
             "test",
             f"{name}, neither",
             f"{name}, random labels",

@@ -19,7 +19,7 @@ class BatchNormOnAndOff(Lesson):
         "and at ten times that."
     )
     look = (
-        "Which loss falls first? Compare the same colour's dashed and solid lines over the first few epochs.",
+        "Which loss falls first? Compare the same color's dashed and solid lines over the first few epochs.",
         "Faster has two meanings: fewer epochs, and less time for each. The speed in images a second stands beside each "
         "network's progress.",
         "Now the two at ten times the learning rate: does each keep up with its sibling at the usual rate?",

@@ -11,7 +11,7 @@ class Memorising(Lesson):
     """Labels without meaning can be learned, and how much longer that takes."""
 
     key = "memorising"
-    title = "Memorising random labels"
+    title = "Memorizing random labels"
     background = (
         "Can a network learn what makes no sense? Zhang and others gave a network pictures with random labels. Here 90 % "
         "of the labels are replaced by one of the nine other classes, drawn at random. A label is then right with a "
@@ -22,7 +22,7 @@ class Memorising(Lesson):
         "Under *Wrong labels learned by heart*: how much of the nonsense is repeated faithfully?",
         "The validation accuracy with random labels has nothing to gain: the chance of a lucky guess is 10 %.",
         "Are true labels learned sooner than random ones? Pictures of one class have something in common.",
-        "Does dropout keep the network from memorising? And does that make it any wiser?",
+        "Does dropout keep the network from memorizing? And does that make it any wiser?",
     )
     paper = "Zhang et al. 2017, Understanding deep learning requires rethinking generalization, arXiv:1611.03530"
     base = {"train_size": 400, "epochs": 30, "batch_size": 20}
@@ -70,7 +70,7 @@ class Memorising(Lesson):
         elif random.fit > 0.3:
             said.append("So it learned much by heart that has no meaning; more epochs would show how far that goes.")
         else:
-            said.append("In so few epochs it memorised little.")
+            said.append("In so few epochs it memorized little.")
         halves = [self.half(run) for run in (true, random)]
         if halves[0] and (halves[1] is None or halves[0] < halves[1]):
             later = f"in epoch {halves[1]}" if halves[1] else "never"

@@ -20,10 +20,10 @@ class Overfitting(Lesson):
         "for as many epochs (passes over its training pictures) and in as many steps."
     )
     look = (
-        "Dashed lines are training, solid lines validation. Watch where the two lines of one colour part.",
+        "Dashed lines are training, solid lines validation. Watch where the two lines of one color part.",
         "In the loss chart, does a validation line turn upwards while its training line keeps falling? The network is then "
         "surer and surer of what it gets wrong.",
-        "Compare the bars under *Gap*, and the height of the solid lines: a wide gap matters because the solid line "
+        "Compare the gaps in the accuracy chart, and the height of the solid lines: a wide gap matters because the solid line "
         "stays low.",
     )
     paper = "Goodfellow, Bengio and Courville 2016, Deep Learning, section 5.2"

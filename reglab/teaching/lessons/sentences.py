@@ -48,7 +48,7 @@ def starving(runs: Outcomes, name: str, subject: str) -> list[str]:
         return [f"{cost}."]
     return [
         f"{cost}: on its own training images the network reached {percent(fitted)} instead of {percent(before)}, and what "
-        "has not been learned cannot generalise. A narrow gap alone is no success."
+        "has not been learned cannot generalize. A narrow gap alone is no success."
     ]
 
 

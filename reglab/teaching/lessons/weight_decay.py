@@ -13,7 +13,7 @@ class WeightDecays(OneDial):
     technique, strongest, too_much = "weight decay", "strength 10", "So strong a pull"
     title = "Weight decay values"
     background = (
-        "Weight decay pulls every weight a little towards zero at each training step, so that only weights the pictures "
+        "Weight decay pulls every weight a little toward zero at each training step, so that only weights the pictures "
         "insist on stay large; the **strength** says how hard it pulls. What it comes to depends on how many steps there "
         "are and how large they are: over a run like these, of a few hundred small steps, a weight that nothing holds "
         "loses 1 % or less at strength 0.05, which is usual in runs of many thousands of steps, and over half of itself "

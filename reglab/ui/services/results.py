@@ -8,7 +8,7 @@ from typing import Any
 
 from reglab.config import RunConfig, described
 from reglab.errors import ConfigError
-from reglab.experiments import compare, grid, reproduce
+from reglab.experiments import compare, grid, labels, reproduce
 from reglab.experiments.compare import Comparison
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.grid import Grid
@@ -117,9 +117,15 @@ class Results:
     def _called(self, group: str, told: Sequence[Mapping[str, Any]]) -> str:
         """A group by what is trained in it; its own name where that says something to people."""
         seeds = len({summary["seed"] for summary in told})
-        own = f"{group} · " if self._is_named(told[0]) else ""
+        own = f"{self._title(group, told[0])} · " if self._is_named(told[0]) else ""
         title = self.stores.find(told[0]["run"]).config.title()
         return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+    def _title(self, group: str, summary: Mapping[str, Any]) -> str:
+        """What people call the group: what a sweep varies, where nobody has given it another name."""
+        run = self.stores.find(summary["run"])
+        store = self.stores.shipped if self.stores.is_shipped(run) else self.stores.own
+        return _title(store.whole, group)
 
     def _is_named(self, summary: Mapping[str, Any]) -> bool:
         run = self.stores.find(summary["run"])
@@ -196,6 +202,14 @@ def _set_up(run: Run, s: Mapping[str, Any]) -> str:
 def _age(s: Mapping[str, Any]) -> tuple[str, str]:
     """As `Run.age`, of a summary."""
     return str(s.get("created", "")), s["run"]
+
+
+@lru_cache(maxsize=2_000)
+def _title(store: Store, group: str) -> str:
+    plan = Experiment.read(store, group)
+    if plan.axes and plan.title in ("", group):
+        return " × ".join(labels.title(axis) for axis in plan.axes)
+    return plan.title or group
 
 
 @lru_cache(maxsize=2_000)

@@ -238,7 +238,7 @@ def _points(history: Sequence[Epoch], key: str) -> dict[str, list[float | None]]
 
 
 def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str, Any]], noisy: bool) -> dict[str, Any]:
-    columns = ["", "train", "val", "test", "gap", "calibration error"] + (["wrong labels learned"] if noisy else [])
+    columns = ["run", "train", "val", "test", "gap", "calibration error"] + (["wrong labels learned"] if noisy else [])
     rows = []
     for n, s in ended:
         cells = [
@@ -255,7 +255,11 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
                 "cells": cells + ([percent(s["memorised"], 0) if "memorised" in s else NOTHING] if noisy else []),
             }
         )
-    caption = "After the last epoch" if all(s["reported"] == "last" for _, s in ended) else "As each run reports itself"
+    caption = (
+        "After the last epoch"
+        if all(s["reported"] == "last" for _, s in ended)
+        else "After the last epoch, or the best with early stopping"
+    )
     images = ended[0][1].get("test_images", 0)
     best = ", ".join(
         f"{shown[n]['name']} {percent(s['best']['test_accuracy'])} (epoch {s['best']['epoch']})" for n, s in ended

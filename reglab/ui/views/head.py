@@ -10,7 +10,7 @@ from reglab.ui.views.terms import TERMS, key_of
 
 TITLE = "CNN Regularization Lab"
 DESCRIPTION = "Watch the same network with and without regularization, side by side."
-GROUNDS = ("#ffffff", "#0b0f19")  # of a light page and of a dark one, as Gradio's theme has them
+GROUNDS = ("#ffffff", "#0d1321")  # of a light page and of a dark one, as `static/tokens.css` has them
 
 
 def head_html(root: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reglab.analysis.inside import CONFIDENCE_BINS
 from reglab.experiments.figures import nice
-from reglab.numbers import between, counted, percent
+from reglab.numbers import between, counted, percent, written
 
 WIDE, TALL, SQUARE = 320, 196, 228  # of a drawing, about the pixels it gets; a reliability diagram is nearly square
 LEFT, RIGHT, TOP, BOTTOM = 40, 320 - 12, 8, 34  # of the plane; the last is the room below it
@@ -139,10 +139,10 @@ def logits(run: Shown, runs: Sequence[Shown]) -> Drawing:
         bars.append(_bar("right", x, end, bottom - largest * tallest["largest"] * 0.7, bottom, words))
     step = nice(((high - low) or 1) / 6)
     places = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
-    ticks = [(across(n * step), f"{n * step:g}".replace("-", "−")) for n in places]
+    ticks = [(across(n * step), written(n * step)) for n in places]
     middle = _median(found["largest"], found["start"], found["width"])
     words = (
-        f"{run.name}: logits from {found['start']:g} to {_end(found):g};"
+        f"{run.name}: logits from {written(found['start'])} to {written(_end(found))};"
         f" half of the images have a largest logit above {middle:.3g}"
     )
     return Drawing(run.role, words, "logit", ticks, [bar for bar in bars if bar])

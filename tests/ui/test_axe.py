@@ -1,0 +1,76 @@
+"""axe-core on every tab and view, light and dark; and what stands there is written as docs/design.md says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import REQUIRED, Lab
+
+from reglab.config import RunConfig
+from reglab.data import SOURCES
+from reglab.regularizers import CATALOGUE
+
+FOUND = importlib.util.find_spec("axe_playwright_python")
+if FOUND is None and not REQUIRED:
+    pytest.skip('no axe-core: get it with `pip install -e ".[dev]"`', allow_module_level=True)
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LOOK = """async rules => (await axe.run(document, {runOnly: rules, resultTypes: ['violations']})).violations
+  .map(found => `${found.id}: ${found.help}: ${found.nodes.map(node => node.target.join(' ')).join(', ')}`)"""
+SAID = (
+    "[document.body.innerText, [...document.querySelectorAll('code, pre')].map(each => each.innerText).filter(Boolean)]"
+)
+VIEWS = {"Train": "#stage-tabs", "Results": "#results-views", "Experiments": "#experiments-views"}
+TABS = ("Train", "Results", "Predict", "Experiments", "Learn")
+
+# What nobody should read: a percent sign without its space, a hyphen for a minus, British forms, names from the code.
+KEYS = {name for name in (*CATALOGUE, *RunConfig.model_fields, *SOURCES) if "_" in name or name == "cifar10"}
+BRITISH = r"\w*(?:colour|grey\b|memoris|generalis|normalis|recognis|labelled|behaviour|neighbour|optimis|regularis|penalis)\w*"
+UNWRITTEN = {
+    "a percent sign without its space": re.compile(r"\d%"),
+    "a hyphen for a minus": re.compile(r"(?:^|[\s(\[])-\d"),
+    "a British form": re.compile(BRITISH, re.IGNORECASE),
+    "a name from the code": re.compile(rf"(?<![\w.`-])(?:{'|'.join(KEYS)})(?![\w`])"),
+}
+
+
+def expect_rest(lab: Lab) -> None:
+    """Returns when no answer is on its way and nothing moves."""
+    lab.page.wait_for_function("![...document.querySelectorAll('.progress-text')].some(each => each.offsetParent)")
+    lab.at_rest()
+
+
+def views(lab: Lab) -> Iterator[str]:
+    """Turns to every tab and every view of it, and says which."""
+    for tab in TABS:
+        lab.page.get_by_role("tab", name=tab, exact=True).first.click()
+        inside = lab.page.locator(f"{VIEWS[tab]} [role=tab]") if tab in VIEWS else None
+        names = inside.all_inner_texts() if inside else []
+        for name in names or [""]:
+            if name:
+                lab.page.locator(VIEWS[tab]).get_by_role("tab", name=name, exact=True).click()
+            expect_rest(lab)
+            yield f"{tab} {name}".strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_and_everything_is_written_one_way(server, visitors, theme):
+    lab = visitors(color_scheme=theme).open(server, f"?__theme={theme}")
+    assert FOUND and FOUND.origin
+    lab.page.evaluate((Path(FOUND.origin).parent / "axe.min.js").read_text("utf-8"))
+    wrong = []
+    for view in views(lab):
+        wrong += [f"{view}: {found}" for found in lab.page.evaluate(LOOK, RULES)]
+        said, code = lab.page.evaluate(SAID)
+        for command in code:
+            said = said.replace(command, "")
+        for what, pattern in UNWRITTEN.items():
+            wrong += [
+                f"{view}: {what}: {said[max(0, m.start() - 30) : m.end() + 20]!r}" for m in pattern.finditer(said)
+            ]
+    assert not wrong, "\n".join(dict.fromkeys(wrong))
