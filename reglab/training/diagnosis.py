@@ -33,10 +33,6 @@ class Diagnosis:
     changes: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What it names first to do about it, as overrides of the config; empty where that is no single setting."""
 
-    def to_json(self) -> dict[str, str]:
-        """As the page takes it."""
-        return {"kind": self.kind, "text": self.text}
-
 
 KINDS = ("wait", "diverged", "dead", "unstable", "memorising", "overfitting", "underfitting", "fine")
 
@@ -64,7 +60,8 @@ def diagnose(history: Sequence[Epoch], config: RunConfig, failed: str = "", done
     if len(own) <= WINDOW:
         since = f" after the fork at epoch {start}" if start else ""
         said = "Too short to tell: the diagnosis needs" if done else "Too early to tell: the diagnosis waits for"
-        return Diagnosis("wait", f"{said} {WINDOW} epochs{since}.")
+        longer = {"epochs": max(2 * config.epochs, 2 * WINDOW)} if done else {}
+        return Diagnosis("wait", f"{said} {WINDOW} epochs{since}.", longer)
     curves = Curves(own, config, done)
     told = (finding(curves) for finding in FINDINGS)  # the first that has something to say
     return next((said for said in told if said is not None), None) or fine(curves)

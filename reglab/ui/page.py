@@ -25,11 +25,16 @@ from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import tries_of, warning
 from reglab.ui.services.lab import Lab
-from reglab.ui.views import curves
+from reglab.ui.views import curves, next_steps
 from reglab.ui.views.head import header_html
 from reglab.ui.views.setup import machine_html
 
 TICK = 0.7  # seconds between looks at the runs' folders
+STOP, STOPPING, RESUME = (
+    "Stop",
+    "Stopping ...",
+    "Resume",
+)  # what one button says and does, by what the runs on the screen do
 Listener = tuple[Callable[..., Any], list[Any], list[Any]]
 
 
@@ -82,7 +87,7 @@ class Page:
         self.clock = gr.Timer(TICK, active=True)
         self.chart = lab_chart(elem_id="chart", render=False)
         self.start = gr.Button("Train", variant="primary", elem_id="train", render=False)
-        self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", render=False)
+        self.stop = gr.Button(STOP, variant="stop", interactive=False, elem_id="stop", render=False)
         self.change = gr.Button(
             "Go on with these regularizers", visible=False, elem_id="change", min_width=120, render=False
         )
@@ -118,10 +123,19 @@ class Page:
     def buttons(self, views: Sequence[RunView]) -> list[Any]:
         """Updates for Train and Stop, where these runs are on the screen: others' may be looked at meanwhile."""
         live, lab = [view.run for view in views if view.is_live], self.lab
+        may_stop = bool(live) and all(map(lab.runs.may_change, live))
+        word = STOPPING if may_stop and all(run.should_stop() for run in live) else STOP
+        if not live and self.broken_off(views):
+            word, may_stop = RESUME, True
         return [
             gr.update(interactive=not any(map(lab.runs.is_theirs, live))),
-            gr.update(interactive=bool(live) and all(map(lab.runs.may_change, live))),
+            gr.update(value=word, interactive=may_stop and word != STOPPING),
         ]
+
+    def broken_off(self, views: Sequence[RunView]) -> list[Run]:
+        """Which of these this visitor can go on with. What a sweep has stopped because it could not win is not broken off."""
+        resumable = ("stopped", "interrupted")
+        return [v.run for v in views if v.status in resumable and not v.was_pruned and self.lab.runs.may_change(v.run)]
 
     def opened(self, runs: Sequence[Run], visitor: Any) -> list[Any]:
         """Updates for `opening`: these runs on the Train tab, and that tab in front."""
@@ -141,7 +155,15 @@ class Page:
         if not shown:
             return {"runs": []}
         chart = curves.chart_of(shown, note, curves.names_of(shown))
-        return chart | {"example": True} if shipped and len(shown) == 2 else chart
+        return chart | ({"example": True} if shipped and len(shown) == 2 else {"next": self.next_steps(views)})
+
+    def next_steps(self, views: Sequence[RunView]) -> list[dict[str, str]]:
+        """What to try next, once all of these runs have ended and one of them is this visitor's and finished."""
+        done = next_steps.subject(views)
+        if done is None or any(view.is_live for view in views) or not self.lab.runs.is_theirs(done.run):
+            return []
+        seeds = next_steps.more_seeds(done)
+        return next_steps.steps(done, self.lab.results.price(seeds) if seeds and len(views) < len(ROLES) else None)
 
 
 class Views:

@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 from conftest import tiny_config
 from pages import SENTENCE, changes, pressed
+from servers import wait_until
 
 from reglab.config import RunConfig, called
 from reglab.config.usual import field_of
@@ -22,6 +23,7 @@ from reglab.ui.components.controls import TECHNIQUES, preset
 from reglab.ui.components.panel import is_number
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.tabs.train import TrainTab
+from reglab.ui.views import next_steps
 
 # The page has no control for the device.
 SMALL = tiny_config(train_size=60, val_size=60, epochs=300, width=0.125, regularizers={"dropout": {}}, device="auto")
@@ -67,13 +69,31 @@ def test_a_press_trains_the_pair_until_it_is_stopped_and_a_second_press_is_refus
     began = begin(tab, SMALL)
     runs = here.results.open(ids_of(began["visitor"]))
     assert [bool(run.config.regularizers) for run in runs] == [False, True]
-    assert began["start"] == {"interactive": False} and began["stop"] == {"interactive": True} and not began["notice"]
+    assert (
+        began["start"] == {"interactive": False}
+        and began["stop"] == {"value": "Stop", "interactive": True}
+        and not began["notice"]
+    )
     again = begin(tab, SMALL, began["visitor"])
     assert "A run of yours is going on" in again["notice"] and again["visitor"]["ids"] == began["visitor"]["ids"]
     assert here.stores.own.runs() == sorted(runs, key=lambda run: run.id, reverse=True)
     stopped = named(tab.halt(began["visitor"]))
     assert stopped["visitor"]["ids"] == began["visitor"]["ids"]
     assert all(run.should_stop() or run.status() == "stopped" for run in runs)
+    assert stopped["stop"]["value"] in ("Stopping ...", "Resume")
+
+
+def test_what_was_stopped_goes_on_where_it_was_by_the_same_button(tab, here):
+    began = begin(tab, SMALL)
+    runs = here.results.open(ids_of(began["visitor"]))
+    tab.halt(began["visitor"])
+    wait_until(lambda: all(run.status() == "stopped" for run in runs), "the runs go on")
+    shown = named(tab.page.follow(runs, began["visitor"]))
+    assert shown["stop"] == {"value": "Resume", "interactive": True} and shown["start"] == {"interactive": True}
+    again = named(tab.halt(began["visitor"], "Resume"))
+    assert not again["notice"] and again["visitor"]["ids"] == began["visitor"]["ids"]
+    assert again["stop"]["value"] == "Stop" and here.training.is_live(runs)
+    tab.halt(began["visitor"])
 
 
 def test_one_run_is_trained_where_nothing_is_to_be_compared(tab):
@@ -108,7 +128,7 @@ def test_a_look_that_finds_nothing_new_sends_nothing_and_one_that_does_sends_the
     visitor = {"ids": [run.id]}
     stamp, chart, start, stop, *_ = changes(tab.tick(visitor, "of before", *DIGITS))
     assert stamp and [shown["status"] for shown in chart["runs"]] == ["finished"]
-    assert start == {"interactive": True} and stop == {"interactive": False}
+    assert start == {"interactive": True} and stop == {"value": "Stop", "interactive": False}
     assert changes(tab.tick(visitor, stamp, *DIGITS))[:4] == [None] * 4
     run.rename("another")
     news, chart, *_ = changes(tab.tick(visitor, stamp, *DIGITS))
@@ -133,6 +153,38 @@ def test_the_clock_stops_only_when_nothing_can_come(tab, run, monkeypatch):
     assert clock() == {"active": False}
     monkeypatch.setattr(jobs, "is_busy", lambda owner: True)
     assert clock() is None, "a job of this visitor's is under way"
+
+
+# ---- what to try next --------------------------------------------------------------------------------------------
+def next_of(tab: TrainTab, run: Run) -> dict[str, str]:
+    return {step["what"]: step["label"] for step in tab.page.chart_of(tab.lab.training.views([run])).get("next", [])}
+
+
+def go_on(tab: TrainTab, run: Run, what: str) -> dict[str, Any]:
+    answer = tab.go_on({"ids": [run.id]}, None, *set_to(tab, SMALL), pressed(next=what))
+    return dict(zip([*SHOWN, "tabs", "panel"], changes(answer), strict=True))
+
+
+def test_after_the_end_three_ways_lead_on_and_each_is_seen_where_it_leads(tab, run, here):
+    assert list(next_of(tab, run)) == ["recipe", "seeds", "picture"]
+    config, changed = next_steps.remedy(here.stores.view(run))
+    asked = go_on(tab, run, "recipe")
+    assert next_of(tab, run)["recipe"] in asked["notice"] and 'role="status"' in asked["notice"]
+    for name in changed:
+        assert str(asked["panel"]["values"][name]) == str(values_of(config)[name])
+    assert go_on(tab, run, "picture")["tabs"] == {"selected": "predict"}
+    more = go_on(tab, run, "seeds")
+    ids = more["visitor"]["ids"]
+    assert len(ids) == 5 and ids[0] == run.id and more["tabs"] is None
+    assert [shown["name"] for shown in more["chart"]["runs"]] == [f"seed {run.config.seed + n}" for n in range(5)]
+    tab.halt(more["visitor"])
+
+
+def test_nothing_is_offered_while_a_run_is_going_on_and_for_the_example(tab, here):
+    began = begin(tab, SMALL)
+    assert began["chart"]["next"] == []
+    tab.halt(began["visitor"])
+    assert "next" not in tab.page.chart_of(here.training.views(here.results.example()))
 
 
 # ---- the controls ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ index into `runs`.
                     and the switch's
     changes         [{"run": 2, "epoch": 7, "text": "+ dropout 0.5"}]: a run that leaves another which is shown; it is drawn from there on
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
-    memorised       the same shape; left out unless labels are noisy
+    memorised       the same shape; left out unless labels are noisy; bars of both stand below where there are more than two runs
     diagnosis       [{"run": 0, "kind": one of training.diagnosis.KINDS, "text"}]
     table           {"columns": ["", "train", ...], "rows": [{"run": 0, "cells": [...]}], "hint": {column: words}, "caption"}
     verdict         one sentence

@@ -48,9 +48,9 @@ function draw() {
   drawSwitches();
   charts.forEach(drawChart);
   drawStrip(part("gaps"), list(value.gaps), 0.6);
-  part("gaps").hidden = !many;                        // else they stand in the chart
   drawStrip(part("memorised"), list(value.memorised), 1);
-  part("memorised").hidden = !list(value.memorised).length;
+  part("gaps").hidden = runs.length < 3;              // else they stand in the chart, and so does what is learned by heart
+  part("memorised").hidden = runs.length < 3 || !list(value.memorised).length;
   drawProgress();
   drawDiagnosis(ofRun(value.diagnosis));
   drawResults();

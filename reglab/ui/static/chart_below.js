@@ -31,8 +31,9 @@ function drawProgress() {
     write(epoch, inMotion ? run.preparing || ofEpochs || "starting" : statusInWords(run));
     write(speed, inMotion && run.images_per_second ? `${Math.round(run.images_per_second).toLocaleString("en")} images/s` : "");
     write(end, run.status === "finished" ? "finished" : inMotion && Number.isFinite(run.seconds_left) ? `${clock(run.seconds_left)} left` : "");
-    write(detail, [!many && run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
-    set(row, "title", many ? run.detail : null);                                     // five recipes would fill the screen
+    const isCrowd = runs.length > 2;                                                 // five recipes would fill the screen
+    write(detail, [!isCrowd && run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
+    set(row, "title", isCrowd ? run.detail : null);
   });
 }
 

@@ -17,18 +17,19 @@ from reglab.teaching.presets import PRESETS
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
 from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
+from reglab.ui.components.foot import AFTER_NEXT, AFTER_TRAIN, jump
 from reglab.ui.components.minutes import MinutesLine
 from reglab.ui.components.panel import MORE
 from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, tries_of, warning
-from reglab.ui.page import Page
+from reglab.ui.page import RESUME, STOP, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.minutes import Minutes
-from reglab.ui.views import curves
+from reglab.ui.views import curves, next_steps
 from reglab.ui.views.brought import WORDS, brought
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import allowed_html, carried_over_html, machine_html
+from reglab.ui.views.setup import allowed_html, carried_over_html, machine_html, note_html
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
 # Of the set-up a look at the runs needs the data set and the network alone: two words instead of all of it, many times a minute.
@@ -66,10 +67,11 @@ class TrainTab:
             self.page.scratch.render()
             self.minutes = MinutesLine(Minutes(self.lab.training))
             self.allowed = gr.HTML("", elem_id="allowed", visible=self.lab.training.is_limited)
-            with gr.Row():
+            with gr.Row(elem_id="bar"):
                 self.page.start.render()
                 self.page.stop.render()
                 self.page.change.render()
+                jump()
             self.page.notice.render()
             self.refused = gr.HTML("", elem_id="refused")
             self.command = gr.Textbox(
@@ -95,12 +97,15 @@ class TrainTab:
     def _wire_training(self) -> None:
         page = self.page
         begun = [page.visitor, *page.beside, page.assignment, *self.assigned.answers, *self.inputs]
-        page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
+        page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET).then(None, js=AFTER_TRAIN)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
-        page.stop.click(self.halt, page.visitor, page.shown, trigger_mode="once", **QUIET)
+        page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
         page.change.click(self.change, [page.visitor, *self.inputs], page.shown, trigger_mode="once", **QUIET)
         offers: list[Any] = [page.visitor.change, self.controls.panel.change]
         gr.on(offers, self.offer, [page.visitor, *self.inputs], page.change, trigger_mode="always_last", **QUIET)
+        page.chart.select(
+            self.go_on, [page.visitor, page.assignment, *self.inputs], self.gone_on, trigger_mode="once", **QUIET
+        ).then(None, js=AFTER_NEXT)  # fmt: skip
         page.clock.tick(
             self.tick,
             [page.visitor, page.stamp, *self.inputs],
@@ -155,6 +160,11 @@ class TrainTab:
         return [*self.page.beside, *self.inputs], self.allowed
 
     @property
+    def gone_on(self) -> list[Any]:
+        """What `go_on` fills."""
+        return [*self.page.opening, *self.inputs]
+
+    @property
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
@@ -187,11 +197,15 @@ class TrainTab:
             visitor = {"tries": [*tries_of(visitor), {"run": run.id, **kept}]}
         return self.page.follow(runs, visitor)
 
-    def halt(self, visitor: Any) -> list[Any]:
-        """Stop was pressed."""
-        runs = self.lab.results.open(ids_of(visitor))
+    def halt(self, visitor: Any, said: str = STOP) -> list[Any]:
+        """Stop was pressed; or Resume, which is said in the same place once the runs are stopped."""
+        runs, training = self.lab.results.open(ids_of(visitor)), self.lab.training
         try:
-            self.lab.training.stop(runs)
+            if said == RESUME:
+                while broken_off := self.page.broken_off(training.views(runs)):
+                    training.resume(broken_off[0])  # with the others of its job
+            else:
+                training.stop(runs)
         except PROBLEMS as error:
             return self.page.follow(runs, visitor, on_screen(error))
         return self.page.follow(runs, visitor)
@@ -218,6 +232,25 @@ class TrainTab:
         shown = self.page.follow(runs, visitor)
         shown[self.page.shown.index(self.page.notice)] = carried_over_html(runs[-1].config)
         return shown
+
+    def go_on(self, visitor: Any, assignment: Assignment | None, panel: Any, event: gr.EventData) -> list[Any]:
+        """One of the buttons under the curves was pressed: what to try next."""
+        runs = self.lab.results.open(ids_of(visitor))
+        shown, tabs, set_up = skipped(self.page.shown), gr.skip(), skipped(self.inputs)
+        done, what = next_steps.subject(self.lab.training.views(runs)), told(event).get("next")
+        try:
+            if what == next_steps.PICTURE:
+                tabs = gr.update(selected="predict")
+            if what == next_steps.SEEDS and done and (experiment := next_steps.more_seeds(done)):
+                shown = self.page.follow([done.run, *self.lab.training.start(experiment)], visitor)
+            if what == next_steps.RECIPE and done and (found := next_steps.remedy(done)):
+                config, changes = found
+                set_up = self.controls.changed([panel], held(assignment, shown_values(config)), about="")
+                note = note_html(next_steps.sentence(config, changes), self.controls.ids.get(next(iter(changes)), ""))
+                shown = [note if box is self.page.notice else gr.skip() for box in self.page.shown]
+        except PROBLEMS as error:
+            shown = self.page.follow(runs, visitor, on_screen(error))
+        return [*shown, tabs, *set_up]
 
     def tick(self, visitor: Any, before: Any, *values: Any) -> list[Any]:
         """Look again; whatever did not change is skipped, so that the page has nothing to do.

@@ -71,7 +71,8 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
             for n, e in latest
             if e.memorised is not None
         ]
-    chart["diagnosis"] = [{"run": n} | _diagnosis(view).to_json() for n, view in enumerate(shown)]
+    told = [(n, _diagnosis(view)) for n, view in enumerate(shown)]
+    chart["diagnosis"] = [{"run": n, "kind": said.kind, "text": said.text} for n, said in told]
     ended = [(n, view.summary()) for n, view in enumerate(shown) if view.status == "finished"]
     if ended:
         chart["table"] = _table(ended, chart["runs"], noisy)
@@ -97,6 +98,8 @@ def names_of(views: Sequence[RunView]) -> dict[str, str] | None:
     configs = [config for view in views if (config := config_of(view.run))]
     if len(configs) < len(views) or any("parent" in view.run.described for view in views):
         return own
+    if len({config.set_up() for config in configs}) == 1 and len({config.seed for config in configs}) == len(configs):
+        return {view.run.id: f"seed {config.seed}" for view, config in zip(views, configs, strict=True)}
     kinds, starts = [bool(c.regularizers) for c in configs], [c.pretrained for c in configs]
     if len(set(starts)) == 2 and _differ_in_their_start(configs):
         return {

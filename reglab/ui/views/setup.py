@@ -20,6 +20,11 @@ def machine_html(line: str, kept: str = "") -> str:
     return render("machine.html", line=line, kept=kept)
 
 
+def note_html(sentence: str, control: str = "") -> str:
+    """What was done, in a sentence; the page shows the control of this id."""
+    return render("note.html", sentence=sentence, control=control)
+
+
 def kept_html(forgetful: str, is_kept: bool) -> str:
     """Whether runs outlive a restart, of the Space that is `forgetful`; nothing where nobody expects otherwise."""
     return render("kept.html", forgetful=forgetful, is_kept=is_kept)
