@@ -1,4 +1,4 @@
-"""Pieces of the page that a view has drawn: with buttons that can be pressed, and the lines that open a tab."""
+"""Pieces of the page that a view has drawn, and those of them whose buttons can be pressed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,3 @@ def drawing(elem_id: str, value: Any = "", **kwargs: Any) -> gr.HTML:
 def pressable(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
     """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along."""
     return drawing(elem_id, value, js_on_load=called("press"), **kwargs)
-
-
-def lead(text: str, heading: str = "") -> gr.HTML:
-    """What a tab, or a part of one, is about."""
-    return gr.HTML(render("lead.html", heading=heading, text=text), elem_classes="lead")

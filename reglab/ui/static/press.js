@@ -2,7 +2,7 @@
 // its form, as the event `select` or as the one that the button names; one that takes long says so at once. Enter in a form
 // presses its button.
 element.addEventListener("click", event => {
-  const button = event.target.closest("button, path[data-runs]");
+  const button = event.target.closest("button:not([popovertarget], [data-copy]), path[data-runs]");
   if (!button) return;
   const beside = button.closest("table, [role=group]") || element;
   if (button.ariaPressed) beside.querySelectorAll("button[aria-pressed]").forEach(b => b.setAttribute("aria-pressed", b === button));

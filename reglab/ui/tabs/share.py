@@ -36,8 +36,13 @@ class ShareTab:
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
         with gr.Column(elem_id="share"):
-            about = "Opens the lab with the controls as they stand now."
-            gr.HTML(render("lead.html", heading="A link to this set-up", text=about))
+            gr.HTML(
+                render(
+                    "lead.html",
+                    heading="A link to this set-up",
+                    text="Opens the lab with the controls as they stand now.",
+                )
+            )
             page.link.render()
             self.sheet = form("sheet-form", "sheet_form.html", {"pupil": ""})
             self.file = gr.DownloadButton("File", visible="hidden", elem_id="sheet-file")
