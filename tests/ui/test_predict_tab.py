@@ -70,7 +70,7 @@ def test_a_picture_is_answered_by_the_networks_that_are_chosen_and_calibrated_wi
     evaluation = known(finished)
     assert evaluation
     calibrated = ask(how="fit", tta=True)
-    assert f"{evaluation.temperature:.2f}" in calibrated and "<button" not in calibrated
+    assert f"{evaluation.temperature:.2f}" in calibrated and "data-run" not in calibrated
     assert "gone" in tab.calibrate(pressed(run="gone")) and 'class="warning"' in tab.calibrate(pressed())
 
     for pixels, name in tab.pictures(finished.id):  # an example is known again by its pixels
@@ -189,7 +189,7 @@ def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab
     evaluation = known(run)
     assert evaluation
     expect(fact(shown, "Temperature")).to_contain_text(f"{evaluation.temperature:.2f}")
-    expect(shown.get_by_role("button")).to_have_count(0)
+    expect(shown.get_by_role("button", name="Calibrate")).to_have_count(0)
 
     lab.page.get_by_text("ImageNet classes (timm)").click()
     lab.choose("imagenet-network", re.compile("resnet18 · a download of 47 MB"))
@@ -230,7 +230,7 @@ def test_a_picture_is_pasted_anywhere_and_one_that_cannot_be_read_leaves_no_brok
     expect(picture).to_have_attribute("alt", re.compile("pasted.png"))
     (tmp_path / "rubbish.png").write_text("I only look like a picture.")
     lab.upload(tmp_path / "rubbish.png")
-    expect(shown.locator(".warning")).to_have_text(re.compile("rubbish.png is not a picture that can be read: .*"))
+    expect(shown.locator(".warning[role=alert]")).to_have_text(re.compile("rubbish.png is not a picture that can be read: .*"))
     expect(picture).to_be_hidden()
     expect(box.get_by_text("Choose a picture")).to_be_visible()
     box.get_by_role("button", name="Clear").click()
