@@ -230,7 +230,9 @@ def test_a_picture_is_pasted_anywhere_and_one_that_cannot_be_read_leaves_no_brok
     expect(picture).to_have_attribute("alt", re.compile("pasted.png"))
     (tmp_path / "rubbish.png").write_text("I only look like a picture.")
     lab.upload(tmp_path / "rubbish.png")
-    expect(shown.locator(".warning[role=alert]")).to_have_text(re.compile("rubbish.png is not a picture that can be read: .*"))
+    expect(shown.locator(".warning[role=alert]")).to_have_text(
+        re.compile("rubbish.png is not a picture that can be read: .*")
+    )
     expect(picture).to_be_hidden()
     expect(box.get_by_text("Choose a picture")).to_be_visible()
     box.get_by_role("button", name="Clear").click()
