@@ -302,8 +302,11 @@ def page_of(page: str, head: Callable[[str], str], body: str) -> str:
     if not found:
         return page
     config = json.loads(found[2])
+    config.pop("layout", None)  # that of the page, under `page`, takes its place
     for component in config["components"]:
         _slim(component, "components")
+        if component["props"].get("visible") is True:  # as what says nothing is
+            del component["props"]["visible"]
         _slim(component["props"], "props")
     for event in config["dependencies"]:
         _slim(event, "dependencies")

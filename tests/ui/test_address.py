@@ -95,6 +95,24 @@ def test_what_the_address_says_besides_stays_and_words_of_a_tab_are_its_own(visi
     expect(page).to_have_url(re.compile("tab=predict&run=a,b$"))
 
 
+def test_in_a_space_the_page_around_it_is_told_the_address(visitor, server):
+    """As the Hub documents it: https://huggingface.co/docs/hub/spaces-handle-url-parameters."""
+    page = visitor.context.new_page()
+    page.goto(f"{server.url}/api/")  # a page of the same server, for the frame
+    page.evaluate("""() => {
+      window.told = [];
+      window.postMessage = (message, to) => window.told.push([message, to]);
+      document.body.innerHTML = '<iframe src="/?__theme=dark&tab=learn" width="1200" height="700"></iframe>';
+    }""")
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#tab-learn-button")).to_have_attribute("aria-selected", "true")
+    page.frames[1].evaluate("window.gradio_config.space_id = 'somebody/lab'")
+    frame.locator("#tab-predict-button").click()
+    page.wait_for_function("window.told.some(([message]) => message.queryString)")
+    told = [told for told in page.evaluate("window.told") if "queryString" in told[0]]
+    assert told == [[{"queryString": "?tab=predict", "hash": ""}, "https://huggingface.co"]]
+
+
 def test_nonsense_in_the_address_opens_the_first_tab(visitor, server):
     lab = opened(visitor, server, "?tab=nowhere&view=<b>&run=../../x&entry=%00")
     expect_open(lab, "Train", "Curves")
