@@ -53,10 +53,10 @@ function drawn(line) {
   const statuses = [...new Set(line.of.map(each => each.status))];
   const status = made("span", statuses.join(", "), { className: `status ${statuses.includes("failed") ? "failed" : ""}` });
   const seeds = alone ? (first.seed && !line.name.endsWith(`seed ${first.seed}`) ? `seed ${first.seed}` : "") : `mean of ${line.of.length} runs`;
-  const told = [first.whose, seeds].filter(Boolean).join(" · ");
-  if (status.textContent !== "finished") about.append(status, told && " · ");
-  about.append(told);
-  if (first.when) about.append(" · ", made("time", first.when, { dateTime: first.when }));   // times.js writes it out
+  const told = [first.whose, seeds].filter(Boolean).map(text => made("span", text));
+  if (status.textContent !== "finished") told.unshift(status);
+  if (first.when) told.push(made("time", first.when, { dateTime: first.when }));   // times.js writes it out
+  about.append(...told.flatMap((each, n) => n ? [" · ", each] : [each]));
   const what = made("td", "");
   what.append(name);
   if (!line.name.startsWith(first.what)) what.append(made("small", first.what));
@@ -79,8 +79,8 @@ function mark() {
   }
   const names = [...new Set(rows.filter(row => chosen.has(row.id)).map(row => row.name))];
   const several = chosen.size > names.length || names.length > 2;
-  part("[data-part=chosen]").textContent = !names.length ? "none chosen"
-    : several ? `${chosen.size} chosen: ${names[0]} …` : names.join(" and ");
+  part("summary span").textContent = chosen.size === 1 ? "1 run:" : `${chosen.size} runs:`;
+  part("[data-part=chosen]").textContent = !names.length ? "none chosen" : several ? `${names[0]} …` : names.join(" and ");
 }
 
 // ---- what is chosen

@@ -6,17 +6,19 @@ is the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reglab.colours import role
 from reglab.config import listed
 from reglab.experiments import curves, figures, labels, tables
 from reglab.experiments.compare import METRICS, Comparison
+from reglab.numbers import number
 from reglab.ui.views import plane
 from reglab.ui.views.templates import render
 
-ROOM = plane.Room(wide=640, tall=330, left=58, below=52)
+ROOM = plane.Room(wide=640, tall=330, left=58, below=52, beside=78)
+MOST_ENDS = 8  # lines whose last value is told where they end
 
 
 def page(
@@ -34,7 +36,7 @@ def page(
         of_curve=figures.curve_title(metric).capitalize(),
         how_to_read=_how_to_read(comparison),
         curves=drawn.curves,
-        drawing=plane.drawing(drawn, ROOM),
+        drawing=plane.drawing(drawn, ROOM, _last(drawn) if len(drawn.curves) <= MOST_ENDS else None),
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),
@@ -45,6 +47,12 @@ def page(
         notes=comparison.notes,
         speed=_speed(comparison, target, axis) if target else None,
     )
+
+
+def _last(drawn: figures.Curves) -> Callable[[float], str]:
+    """The last value of a curve as the axis writes it."""
+    is_share = drawn.up.marks[0][1].endswith("%")
+    return lambda value: f"{number(value)} %" if is_share else number(value, 3)
 
 
 def _how_to_read(comparison: Comparison) -> str:

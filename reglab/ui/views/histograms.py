@@ -133,7 +133,7 @@ def logits(run: Shown, runs: Sequence[Shown]) -> Drawing:
     for n, (every, largest) in enumerate(zip(found["all"], found["largest"], strict=True)):
         start = found["start"] + n * found["width"]
         x, end = across(start), across(start + found["width"])
-        bound = f"{start:g} to {start + found['width']:g}"
+        bound = f"{written(start)} to {written(start + found['width'])}"
         bars.append(_bar("pale", x, end, bottom - every * tallest["all"], bottom, f"{bound}: {every:,} logits"))
         words = f"{bound}: the largest logit of {largest:,} images"
         bars.append(_bar("right", x, end, bottom - largest * tallest["largest"] * 0.7, bottom, words))
@@ -143,7 +143,7 @@ def logits(run: Shown, runs: Sequence[Shown]) -> Drawing:
     middle = _median(found["largest"], found["start"], found["width"])
     words = (
         f"{run.name}: logits from {written(found['start'])} to {written(_end(found))};"
-        f" half of the images have a largest logit above {middle:.3g}"
+        f" half of the images have a largest logit above {written(middle, 3)}"
     )
     return Drawing(run.role, words, "logit", ticks, [bar for bar in bars if bar])
 

@@ -101,11 +101,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class _List:
-    """Layers, each with a measure of each run, and all of them in words."""
+    """Layers, each with a measure of each run."""
 
     runs: Sequence[Shown]
-    words: str
-    rows: Sequence[tuple[str, Sequence[tuple[str, Measure]]]]
+    rows: Sequence[tuple[str, Sequence[tuple[Shown, Measure]]]]
 
 
 @dataclass(frozen=True)
@@ -137,17 +136,7 @@ def _layers(runs: Sequence[Shown], measure: Callable[[dict[str, Any]], Measure])
 def _list(runs: Sequence[Shown], measures: dict[str, list[Measure]]) -> _List:
     names = [layer["name"] for layer in runs[0].look["layers"]]
     columns = [measures[run.look["run"]] for run in runs]
-    words = "; ".join(
-        f"{run.name}: {', '.join(f'{name} {_plain(m)}' for name, m in zip(names, column, strict=True))}"
-        for run, column in zip(runs, columns, strict=True)
-    )
-    roles = [run.role for run in runs]
     rows = [
-        (name, list(zip(roles, each, strict=True)))
-        for name, each in zip(names, zip(*columns, strict=True), strict=True)
+        (name, list(zip(runs, each, strict=True))) for name, each in zip(names, zip(*columns, strict=True), strict=True)
     ]
-    return _List(runs, words, rows)
-
-
-def _plain(m: Measure) -> str:
-    return f"{m.words} and {m.more}" if m.more else m.words
+    return _List(runs, rows)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from reglab.experiments.figures import Axis, Curve, Curves, shares
 
+LINE = 18  # from one line of words to the next
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Room:
-    """Of a drawing, in about the pixels it gets; the plane in it leaves room for words at the left and below."""
+    """Of a drawing, in about the pixels it gets; the plane in it leaves room for words at the left, below and beside it."""
 
     wide: int = 440
     tall: int = 250
     left: int = 46
     below: int = 40
     top: int = 10
+    beside: int = 14
 
     @property
     def right(self) -> int:
         """Where the plane ends."""
-        return self.wide - 14
+        return self.wide - self.beside
 
     @property
     def bottom(self) -> int:
@@ -56,10 +58,11 @@ class Drawing:
     left: int
     right: int
     bottom: int
+    ends: list[tuple[str, float, str]]  # role, how far down, and the last value of a line
 
 
-def drawing(of: Curves, room: Room = Room()) -> Drawing:
-    """The plane of these curves."""
+def drawing(of: Curves, room: Room = Room(), last: Callable[[float], str] | None = None) -> Drawing:
+    """The plane of these curves; `last` writes the value that stands where a line ends."""
     return Drawing(
         of.words,
         of.across.title,
@@ -71,7 +74,17 @@ def drawing(of: Curves, room: Room = Room()) -> Drawing:
         left=room.left,
         right=room.right,
         bottom=room.bottom,
+        ends=_ends(room, of, last) if last else [],
     )
+
+
+def _ends(room: Room, of: Curves, last: Callable[[float], str]) -> list[tuple[str, float, str]]:
+    """From the top down, each far enough below the one before that both can be read."""
+    told = sorted((_down(room, of.up, curve.mean[-1]), curve.role, last(curve.mean[-1])) for curve in of.curves)
+    ends: list[tuple[str, float, str]] = []
+    for down, role, words in told:
+        ends.append((role, max(down, ends[-1][1] + LINE) if ends else down, words))
+    return ends
 
 
 def _line(room: Room, curve: Curve, of: Curves) -> Line:
