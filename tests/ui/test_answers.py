@@ -189,5 +189,5 @@ def test_pictures_come_with_what_they_are_what_they_are_taken_for_and_how_surely
 
 def test_reliability_is_drawn_before_and_after_the_temperature():
     text = errors.page(mistakes(), "plain", "plain")
-    assert re.findall(r"ECE ([\d.]+)", text) == ["0.250", "0.125"]
+    assert re.findall(r"calibration error ([\d.]+)<", text) == ["0.250", "0.125"]
     assert "the temperature 2.00" in words(text)

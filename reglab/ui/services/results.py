@@ -207,8 +207,8 @@ def _age(s: Mapping[str, Any]) -> tuple[str, str]:
 @lru_cache(maxsize=2_000)
 def _title(store: Store, group: str) -> str:
     plan = Experiment.read(store, group)
-    if plan.axes and plan.title in ("", group):
-        return " × ".join(labels.title(axis) for axis in plan.axes)
+    if plan.kind in ("sweep", "factorial") and plan.title in ("", group):
+        return " × ".join(map(labels.title, plan.axes or labels.differing(list(plan.arms.values())))) or group
     return plan.title or group
 
 
