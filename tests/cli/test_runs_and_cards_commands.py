@@ -21,7 +21,7 @@ def test_runs_lists_what_there_is(finished, capsys):
     assert summary == finished.summary()
     assert cli.main(["runs"]) == 0
     line = capsys.readouterr().out
-    assert finished.id in line and "finished" in line and "batch_norm" in line
+    assert finished.id in line and "finished" in line and "batch norm" in line
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows cannot change the time zone of a process")

@@ -135,7 +135,7 @@ class Anything(RuleBasedStateMachine):
         ):
             with pytest.raises(RunError):
                 act()
-        assert run.path.exists() == was_there and run.name == run.id and run.id not in map(repr, lab.runs.deleted())
+        assert run.path.exists() == was_there and not run.given_name and run.id not in map(repr, lab.runs.deleted())
 
     # ---- what befalls the lab
     @rule()
