@@ -131,7 +131,7 @@ BAD = {
     "train --batch-norm --group-norm": "switch one of them off",
     "train --ema --swa": "cannot both be on",
     "train --stochastic-depth": "choose resnet20 or resnet18, or switch it off",
-    "train --l2-sp": "use weight_decay, which pulls towards zero, or switch it off",
+    "train --l2-sp": "use weight_decay, which pulls toward zero, or switch it off",
     "train --layer-freezing": "random at the start: switch it off",
     "train --cutout.length 65": "cutout.length is 65, but must be at most 64",
     "train --ema.decay 1": "less than 1",
