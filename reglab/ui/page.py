@@ -85,7 +85,7 @@ class Page:
         self.link = link_box("Link to this set-up", "link", {"text": encode(self.first), "address": True}, render=False)
         self.stamp = stamp_box()
         self.clock = gr.Timer(TICK, active=True)
-        self.chart = lab_chart(elem_id="chart", render=False)
+        self.chart = lab_chart("jump", elem_id="chart", render=False)
         self.start = gr.Button("Train", variant="primary", elem_id="train", render=False)
         self.stop = gr.Button(STOP, variant="stop", interactive=False, elem_id="stop", render=False)
         self.change = gr.Button(

@@ -29,8 +29,8 @@ def test_on_a_phone_train_goes_to_the_chart_and_stop_stays_in_reach(visitors, se
     lab = visitors(**PHONE).open(server)
     page = lab.page
     assert lab.train.evaluate(IN_REACH) and page.locator("#chart [data-chart=accuracy] .plot").evaluate(IN_REACH)
-    page.locator("#jump button").tap()
-    expect(page.locator("#jump button")).to_have_text("Curves")
+    page.locator("#jump").tap()
+    expect(page.locator("#jump")).to_have_text("Curves")
     lab.digits(train_size=60, epochs=90)
     assert lab.train.evaluate(IN_REACH), "however far one has scrolled"
     lab.train.tap()

@@ -41,8 +41,8 @@ from reglab.ui.views.assets import called
 EMPTY: dict[str, Any] = {"runs": []}
 
 
-def lab_chart(**kwargs: Any) -> gr.HTML:
-    """A chart that redraws itself in place whenever its value changes.
+def lab_chart(*scripts: str, **kwargs: Any) -> gr.HTML:
+    """A chart that redraws itself in place whenever its value changes; other scripts of the page begin with it.
 
     Keyword arguments are those of `gr.HTML`. Events that write to it want `show_progress="hidden"`:
     anything else dims the chart each time a number arrives.
@@ -50,7 +50,7 @@ def lab_chart(**kwargs: Any) -> gr.HTML:
     chart = gr.HTML(
         **{"value": EMPTY, **kwargs},
         html_template=SKELETON,
-        js_on_load=called("chart"),
+        js_on_load=called("chart", *scripts),
         apply_default_css=False,
     )
     # Text on the wire: a dictionary is wrapped in proxies and compared number by number by Gradio's page, which takes

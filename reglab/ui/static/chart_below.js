@@ -68,7 +68,10 @@ function drawNext() {
 function nextButton() {
   const button = make("button", make("b"), make("span"));
   button.type = "button";
-  button.addEventListener("click", () => trigger("select", { next: button.dataset.next }));
+  button.addEventListener("click", () => {
+    trigger("select", { next: button.dataset.next });
+    if (button.dataset.next === "seeds" && charts[0].width < 400) part("root").scrollIntoView();     // where they are seen
+  });
   return button;
 }
 

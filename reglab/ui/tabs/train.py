@@ -17,7 +17,6 @@ from reglab.teaching.presets import PRESETS
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
 from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
-from reglab.ui.components.foot import AFTER_NEXT, AFTER_TRAIN, jump
 from reglab.ui.components.minutes import MinutesLine
 from reglab.ui.components.panel import MORE
 from reglab.ui.components.remarks import refusals, remarks_box
@@ -71,7 +70,6 @@ class TrainTab:
                 self.page.start.render()
                 self.page.stop.render()
                 self.page.change.render()
-                jump()
             self.page.notice.render()
             self.refused = gr.HTML("", elem_id="refused")
             self.command = gr.Textbox(
@@ -97,15 +95,14 @@ class TrainTab:
     def _wire_training(self) -> None:
         page = self.page
         begun = [page.visitor, *page.beside, page.assignment, *self.assigned.answers, *self.inputs]
-        page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET).then(None, js=AFTER_TRAIN)
+        page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
         page.change.click(self.change, [page.visitor, *self.inputs], page.shown, trigger_mode="once", **QUIET)
         offers: list[Any] = [page.visitor.change, self.controls.panel.change]
         gr.on(offers, self.offer, [page.visitor, *self.inputs], page.change, trigger_mode="always_last", **QUIET)
-        page.chart.select(
-            self.go_on, [page.visitor, page.assignment, *self.inputs], self.gone_on, trigger_mode="once", **QUIET
-        ).then(None, js=AFTER_NEXT)  # fmt: skip
+        asked = [page.visitor, page.assignment, *self.inputs]
+        page.chart.select(self.go_on, asked, self.gone_on, trigger_mode="once", **QUIET)
         page.clock.tick(
             self.tick,
             [page.visitor, page.stamp, *self.inputs],
