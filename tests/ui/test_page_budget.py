@@ -10,7 +10,7 @@ import urllib.request
 from browser import expect
 from servers import ROOT
 
-COMPONENTS, DRAWN, EVENTS = 148, 38, 74
+COMPONENTS, DRAWN, EVENTS = 145, 38, 74
 HTML, WIRE, AGAIN = 200_000, 565_000, 40_000  # bytes: of the page, of a first visit and of another one
 NEEDLESS = r"hls-|Video|Gallery|Dataframe|Plot|vega|record\.esm|ImageEditor"
 """Parts of Gradio that are heavy, and that nothing on the page needs."""

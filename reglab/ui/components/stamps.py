@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 
-def stamp_box() -> gr.Textbox:
-    """The page's own note of what it shows."""
-    return gr.Textbox("", visible=False)
+def stamp_box() -> gr.HTML:
+    """The page's own note of what it shows. Around a text box Gradio would put a form."""
+    return gr.HTML("", visible=False)
 
 
 def stamp_of(*shown: Any) -> str:
