@@ -133,9 +133,15 @@ class Page:
         ]
 
     def broken_off(self, views: Sequence[RunView]) -> list[Run]:
-        """Which of these this visitor can go on with. What a sweep has stopped because it could not win is not broken off."""
-        resumable = ("stopped", "interrupted")
-        return [v.run for v in views if v.status in resumable and not v.was_pruned and self.lab.runs.may_change(v.run)]
+        """Which of these this visitor can go on with.
+
+        Not broken off is what a sweep has stopped because it could not win, and what goes on as a fork that stands beside it.
+        """
+        left = {view.run.described.get("parent") for view in views}
+        able = [
+            v for v in views if v.status in ("stopped", "interrupted") and not v.was_pruned and v.run.id not in left
+        ]
+        return [view.run for view in able if self.lab.runs.may_change(view.run)]
 
     def opened(self, runs: Sequence[Run], visitor: Any) -> list[Any]:
         """Updates for `opening`: these runs on the Train tab, and that tab in front."""

@@ -410,7 +410,9 @@ def test_a_run_goes_on_with_other_regularizers_beside_plain(tab, here):
     assert run.status() == "stopped" and not tab.offer(told["visitor"], *set_to(tab, changed))["visible"]
     here.training.stop([plain, fork])
     until(lambda: not here.training.is_live([plain, fork]))
-    assert here.training.resume(plain) == [plain, fork], "the fork is trained in the place of the run it went on from"
+    assert named(tab.halt(told["visitor"], "Resume"))["stop"]["interactive"]
+    assert here.training.is_live([plain]) and here.training.is_live([fork]), "they go on side by side"
+    assert run.status() == "stopped", "and the run that the fork goes on from does not"
     here.training.stop([plain, fork])
     assert run.status() == "stopped"
 
