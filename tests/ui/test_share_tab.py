@@ -43,6 +43,7 @@ RULES = {
     "max_runs": 1,
 }
 ASSIGNMENT = Assignment.parse({"config": CONFIG, **RULES})
+BECAUSE = {"predicted": "10", "why": "because"}
 
 
 def said(link: str) -> tuple[int, Beside]:
@@ -76,8 +77,10 @@ def test_a_copied_link_opens_the_same_set_up_for_somebody_else(visitors, server)
 def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, tmp_path):
     lab = visitor.open(server, f"?cfg={encode(ASSIGNMENT)}")
     page, before = lab.page, len(server.runs())
-    expect(page.locator("#task .task")).to_have_text("Try <b>one</b> rate.\nExplain.")
-    expect(page.locator("#task")).to_contain_text("You may change: Dropout: rate, Epochs. At most 3 epochs, 1 run.")
+    expect(page.locator("#assignment .task")).to_have_text("Try <b>one</b> rate.\nExplain.")
+    expect(page.locator("#assignment .rules")).to_contain_text(
+        "You may change: Dropout: rate, Epochs. At most 3 epochs, 1 run."
+    )
     for hidden in ("#control-seed", "#control-batch_norm", "#more-settings", "#preset-1", "#reset"):
         expect(page.locator(hidden)).to_be_hidden()
     expect(page.get_by_role("button", name="More settings")).to_be_hidden()
@@ -97,7 +100,7 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
     assert len(server.runs()) == before
 
     page.locator("#prediction input").fill("12.5")
-    page.locator("#why textarea, #why input").first.fill("little to learn from")
+    page.locator("#why input").fill("little to learn from")
     lab.train.click()
     expect(page.locator("#chart [data-part=title]")).to_contain_text("Digits")  # and no longer the finished example
     lab.expect_statuses("finished", "finished")
@@ -154,20 +157,20 @@ def test_a_bad_link_is_answered_and_the_page_works(visitor, server):
 
 # ---- without one -------------------------------------------------------------------------------------------------
 def test_runs_are_counted_for_each_assignment_and_anything_in_the_memory_is_survived():
-    told = admitted(ASSIGNMENT, CONFIG, {}, 10, "because")
+    told = admitted(ASSIGNMENT, CONFIG, {}, BECAUSE)
     visitor = {"tries": [{"run": "a", **told}, {"run": "b", **told, "link": "1"}]}
     assert [t["run"] for t in tries_under(ASSIGNMENT, visitor)] == ["a"]
     with pytest.raises(ValueError, match="allows 1, so"):
-        admitted(ASSIGNMENT, CONFIG, visitor, 10, "")
+        admitted(ASSIGNMENT, CONFIG, visitor, BECAUSE)
     for anything in (None, [], {"tries": 3}, {"tries": [3, {}]}, {"tries": [{"run": [], "link": {}, "prediction": 7}]}):
-        assert admitted(ASSIGNMENT, CONFIG, anything, 10, "because") == told
+        assert admitted(ASSIGNMENT, CONFIG, anything, BECAUSE) == told
     assert len(tries_of({"tries": [{}] * 500})) <= 30
 
 
 @pytest.mark.parametrize("percent", [None, "twelve", "1,200", True, 101, -101, float("nan"), [], 10**400])
 def test_a_prediction_is_a_number_that_can_be(percent):
     with pytest.raises(ValueError, match=r"Predict first|must be a number|could be 1.2 or 1200"):
-        admitted(ASSIGNMENT, CONFIG, {}, percent, "")
+        admitted(ASSIGNMENT, CONFIG, {}, {"predicted": percent})
 
 
 def test_no_sheet_without_a_run_of_ones_own(tmp_path, trained):

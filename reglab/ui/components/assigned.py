@@ -14,9 +14,11 @@ from reglab.teaching import sheet
 from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
 from reglab.ui.components.controls import Controls
-from reglab.ui.components.number import number, text_of
-from reglab.ui.components.visitor import tries_of, warning
-from reglab.ui.views.templates import render
+from reglab.ui.components.form import form, typed_in
+from reglab.ui.components.number import text_of
+from reglab.ui.components.visitor import tries_of
+
+NOTHING = {"predicted": "", "why": ""}  # is answered
 
 
 class Assigned:
@@ -24,38 +26,24 @@ class Assigned:
 
     def __init__(self, state: gr.State) -> None:
         self.state = state  # the Assignment, or None
-        with gr.Column(visible=False, elem_id="assignment") as self.panel:
-            self.task = gr.HTML("", elem_id="task", apply_default_css=False)
-            with gr.Row(visible=False) as self.asks:
-                self.predicted = number("Your prediction", "prediction")
-                self.why = gr.Textbox(
-                    label="Why?", info="in a line", max_length=300, lines=1, elem_id="why", min_width=120, scale=1
-                )
-        self.answers = [self.predicted, self.why]
+        self.form = form("assignment", "assigned_form.html", NOTHING)
 
     @property
     def shown(self) -> list[Any]:
-        """All components that an assignment changes, besides the controls."""
-        return [self.state, self.panel, self.task, self.asks, *self.answers]
+        """What an assignment changes, besides the controls."""
+        return [self.state, self.form]
 
     def filled(self, assignment: Assignment | None, visitor: Any, notice: str = "") -> list[Any]:
         """Updates for `shown`; the prediction that was made last is put back. A notice is all that a bad link gets."""
         if assignment is None:
-            said = [None, gr.update(visible=bool(notice)), warning(notice)]
-            return [*said, *[gr.skip() for _ in self.shown[len(said) :]]]
+            return [None, gr.update(said={"notice": notice}) if notice else gr.skip()]
         asked = assignment.predict
         last = next((t["prediction"] for t in reversed(tries_under(assignment, visitor)) if t["prediction"]), None)
-        return [
-            assignment,
-            gr.update(visible=True),
-            task_html(assignment) + warning(notice),
-            gr.update(visible=bool(asked)),
-            gr.update(
-                hint=f"{PREDICTABLE.get(asked, '')}, in {'points' if asked == 'gap' else 'percent'}",
-                value=text_of(round(last.value * 100, 6)) if last else "",
-            ),
-            last.reason if last else "",
-        ]
+        of = f"{PREDICTABLE.get(asked, '')}, in {'points' if asked == 'gap' else 'percent'}"
+        said = {"notice": notice, "given": "yes", "task": assignment.task, "rules": told_rules(assignment), "of": of}
+        said["asked"] = "yes" if asked else ""
+        before = {"predicted": text_of(round(last.value * 100, 6)), "why": last.reason} if last else NOTHING
+        return [assignment, gr.update(said=said, value=before)]
 
 
 def tries_under(assignment: Assignment, visitor: Any) -> list[dict[str, Any]]:
@@ -72,14 +60,15 @@ def prediction_of(one: dict[str, Any]) -> sheet.Prediction | None:
         return None
 
 
-def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, percent: Any, why: Any) -> dict[str, Any]:
+def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, answers: Any) -> dict[str, Any]:
     """What to remember of a run that is about to be started. Raises `ConfigError` where the assignment forbids it."""
     if assignment is None:
         return {}
     assignment.check(config, runs=len(tries_under(assignment, visitor)))
-    prediction = (
-        sheet.predicted(assignment.predict, read(percent, "Your prediction"), why) if assignment.predict else None
-    )
+    prediction = None
+    if assignment.predict:
+        typed = NOTHING | typed_in(answers)
+        prediction = sheet.predicted(assignment.predict, read(typed["predicted"], "Your prediction"), typed["why"])
     return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
 
 
@@ -106,11 +95,11 @@ def left_out(config: RunConfig, controls: Controls) -> str:
     return f"This page has no control for the {' and the '.join(said)} in the link: it leaves that as usual."
 
 
-def task_html(assignment: Assignment) -> str:
-    """The task, what may be changed, and the budget; what the teacher wrote stays text."""
+def told_rules(assignment: Assignment) -> str:
+    """What may be changed, and the budget."""
     most = {"epoch": assignment.max_epochs, "training image": assignment.max_images, "run": assignment.max_runs}
-    budget = [f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in most.items() if n is not None]
-    return render("assignment.html", task=assignment.task, rules=rules(assignment), budget=", ".join(budget))
+    budget = ", ".join(f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in most.items() if n is not None)
+    return f"{rules(assignment)}{f' At most {budget}.' if budget else ''} To hand in: Share, Lesson sheet."
 
 
 def rules(assignment: Assignment) -> str:

@@ -36,19 +36,22 @@ class MinutesLine:
 
     def __init__(self, minutes: Minutes) -> None:
         self.minutes = minutes
+        if not minutes.count:
+            return
         self.plan = gr.Textbox("", visible=False)  # as the Hub calls it
-        self.line = gr.HTML("", elem_id="minutes", visible=minutes.count)
+        self.line = gr.HTML("", elem_id="minutes")
         self.smaller = gr.State(None)  # the run that the button offers
         self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
 
     def follow(self, controls: Controls, beside: Sequence[Any]) -> None:
         """Say it anew whenever the controls or what is trained beside it change."""
+        if not self.minutes.count:
+            return
         self._controls, inputs = controls, controls.components()
         self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
-        if self.minutes.count:
-            changes = [c.change for c in (*beside, *inputs)]
-            gr.on(changes, self.tell, *self._told, trigger_mode="always_last", **QUIET)
-            self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
+        changes = [c.change for c in (*beside, *inputs)]
+        gr.on(changes, self.tell, *self._told, trigger_mode="always_last", **QUIET)
+        self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
 
     def ask(self, page: gr.Blocks) -> None:
         """Ask the Hub's page who the visitor is whenever ours opens, and say it for the first time."""

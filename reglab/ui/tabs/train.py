@@ -16,6 +16,7 @@ from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
 from reglab.teaching.presets import PRESETS
 from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
 from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
+from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.minutes import MinutesLine
 from reglab.ui.components.panel import MORE
@@ -28,7 +29,7 @@ from reglab.ui.services.minutes import Minutes
 from reglab.ui.views import curves, next_steps
 from reglab.ui.views.brought import WORDS, brought
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import allowed_html, carried_over_html, machine_html, note_html
+from reglab.ui.views.setup import allowed_html, carried_over_html, data_notice_html, machine_html, note_html
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
 # Of the set-up a look at the runs needs the data set and the network alone: two words instead of all of it, many times a minute.
@@ -60,12 +61,12 @@ class TrainTab:
     # ---- what is laid out
     def _lay_out_start(self) -> None:
         with gr.Column(elem_id="go"):
-            self.data_line = gr.HTML("", elem_id="data-notice")
-            self.again = gr.Button("Try again", size="sm", visible=False, elem_id="try-again")
+            self.data_line = pressable("data-notice")
             self.page.plain.render()
             self.page.scratch.render()
             self.minutes = MinutesLine(Minutes(self.lab.training))
-            self.allowed = gr.HTML("", elem_id="allowed", visible=self.lab.training.is_limited)
+            if self.lab.training.is_limited:
+                self.allowed = gr.HTML("", elem_id="allowed")
             with gr.Row(elem_id="bar"):
                 self.page.start.render()
                 self.page.stop.render()
@@ -94,7 +95,7 @@ class TrainTab:
     # ---- which event calls what
     def _wire_training(self) -> None:
         page = self.page
-        begun = [page.visitor, *page.beside, page.assignment, *self.assigned.answers, *self.inputs]
+        begun = [page.visitor, *page.beside, page.assignment, self.assigned.form, *self.inputs]
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
@@ -106,7 +107,7 @@ class TrainTab:
         page.clock.tick(
             self.tick,
             [page.visitor, page.stamp, *self.inputs],
-            [page.stamp, page.chart, page.start, page.stop, self.data_line, self.again, page.header, page.clock],
+            [page.stamp, page.chart, page.start, page.stop, self.data_line, page.header, page.clock],
             trigger_mode="once",
             js=NEEDED,
             **QUIET,
@@ -128,12 +129,12 @@ class TrainTab:
         panel.select(
             self.choose,
             [page.assignment, panel],
-            [panel, page.notice, self.data_line, self.again, page.clock],
+            [panel, page.notice, self.data_line, page.clock],
             trigger_mode="multiple",
             **QUIET,
         )
         self.minutes.follow(self.controls, page.beside)
-        self.again.click(self.retry, panel, [self.data_line, self.again, page.clock], **QUIET)
+        self.data_line.select(self.retry, panel, [self.data_line, page.clock], **QUIET)
 
     def _wire_sight(self) -> None:
         # Queued, or Gradio tells nobody that a state changed.
@@ -174,8 +175,7 @@ class TrainTab:
         compare: bool,
         scratch: bool,
         assignment: Assignment | None,
-        predicted: Any,
-        why: Any,
+        answers: Any,
         *values: Any,
     ) -> list[Any]:
         """Train what the controls say, and what it is compared with."""
@@ -184,7 +184,7 @@ class TrainTab:
             if self.lab.training.is_live([run for run in shown if self.lab.runs.is_theirs(run)]):
                 raise RunError("A run of yours is going on: wait for it, or stop it first.")
             config = offered(self.controls.config_values(values))
-            kept = admitted(assignment, config, visitor, predicted, why)
+            kept = admitted(assignment, config, visitor, answers)
             experiment = Experiment.pair(config, plain=compare, scratch=scratch)
             runs = self.lab.training.start(experiment)
         except PROBLEMS as error:
@@ -259,7 +259,7 @@ class TrainTab:
         lab = self.lab
         views = lab.training.views(lab.results.open(ids_of(visitor)))
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
-        rest = [*self._data_told(values), machine_html(lab.training.machine_line(), lab.keeping.line())]
+        rest = [self._data_told(values), machine_html(lab.training.machine_line(), lab.keeping.line())]
         if not before:  # the page has not loaded yet: which runs are to be seen, only its loading knows
             return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip()]
         if now != before:
@@ -268,13 +268,13 @@ class TrainTab:
         go_on = live or lab.datasets.is_fetching() or not jobs.machine() or lab.training.is_busy()
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
 
-    def _data_told(self, values: Sequence[Any]) -> list[Any]:
-        """What is said of downloads, and whether the button to try again is there."""
+    def _data_told(self, values: Sequence[Any]) -> str:
+        """What is said of downloads, with a button to try again where that is an offer."""
         try:
             sentence, can_retry = self.lab.datasets.notice(*self._needed(values))
         except PROBLEMS:
             sentence, can_retry = "", False  # what is wrong stands beside its control
-        return [warning(sentence), gr.update(visible=can_retry)]
+        return data_notice_html(sentence, can_retry)
 
     def _needed(self, values: Sequence[Any]) -> tuple[str, str]:
         """The data set and the network that the controls name. Raises `ConfigError`."""
@@ -319,8 +319,8 @@ class TrainTab:
                 raise ConfigError("What was pressed is no button of this page: reload the page.")
             [panel], said = answers[what](which, assignment, [given])
         except PROBLEMS as error:
-            return [gr.skip(), warning(error), *skipped([self.data_line, self.again, self.page.clock])]
-        return [panel, warning(said), *self._data_told([panel]), gr.update(active=True)]
+            return [gr.skip(), warning(error), *skipped([self.data_line, self.page.clock])]
+        return [panel, warning(said), self._data_told([panel]), gr.update(active=True)]
 
     def use(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
@@ -378,8 +378,8 @@ class TrainTab:
         try:
             self.lab.datasets.retry(*self._needed(values))
         except PROBLEMS as error:
-            return [warning(error), *skipped([self.again, self.page.clock])]
-        return [*self._data_told(values), gr.update(active=True)]
+            return [warning(error), gr.skip()]
+        return [self._data_told(values), gr.update(active=True)]
 
     def see(self, looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""

@@ -30,6 +30,11 @@ def kept_html(forgetful: str, is_kept: bool) -> str:
     return render("kept.html", forgetful=forgetful, is_kept=is_kept)
 
 
+def data_notice_html(sentence: str, can_retry: bool) -> str:
+    """What is said of a download; nothing where there is nothing to say."""
+    return render("data_notice.html", sentence=sentence, can_retry=can_retry)
+
+
 def allowed_html(line: str) -> str:
     """What a visitor may ask for, in one quiet line; nothing where nothing is limited."""
     return render("paragraph.html", text=line) if line else ""
