@@ -9,7 +9,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.price import Price
-from reglab.numbers import count
+from reglab.numbers import count, counted
 from reglab.regularizers import CATALOGUE, lowered
 from reglab.runs.cost import clock
 from reglab.runs.view import RunView
@@ -55,11 +55,11 @@ def steps(view: RunView, price: Price | None) -> list[dict[str, str]]:
     if found := remedy(view):
         config, changes = found
         told.append({"what": RECIPE, "label": label(config, changes), "hint": _why(view, changes)})
-    if price and price.runs:
-        runs = f"{price.runs} more {'run' if price.runs == 1 else 'runs'}"
-        told.append(
-            {"what": SEEDS, "label": "Five seeds of it", "hint": f"{runs}, {_takes(price)}; one seed is an anecdote"}
-        )
+    if price:
+        hint = f"{counted(price.runs, 'more run')}, {_takes(price)}: one seed is an anecdote"
+        if not price.runs:
+            hint = "they are finished: see them side by side"
+        told.append({"what": SEEDS, "label": "Five seeds of it", "hint": hint})
     told.append({"what": PICTURE, "label": "A picture of yours", "hint": "what this network takes it for"})
     return told
 
