@@ -39,8 +39,11 @@ UNWRITTEN = {
 
 
 def expect_rest(lab: Lab) -> None:
-    """Returns when no answer is on its way and nothing moves."""
-    lab.page.wait_for_function("![...document.querySelectorAll('.progress-text')].some(each => each.offsetParent)")
+    """Returns when no answer is on its way, which Gradio shows by paler words, and nothing moves."""
+    lab.at_rest()
+    lab.page.wait_for_function(
+        "![...document.querySelectorAll('.progress-text, .pending')].some(each => each.offsetParent)"
+    )
     lab.at_rest()
 
 
