@@ -62,7 +62,9 @@ function drawn(line) {
   if (!line.name.startsWith(first.what)) what.append(made("small", first.what));
   what.append(about);
   const cells = [made("td", ""), what, made("td", percent(line.val)), made("td", points(line.gap))];
-  cells[0].append(box);
+  const target = made("label", "");                // large enough to be hit
+  target.append(box);
+  cells[0].append(target);
   row.append(...cells);
   row.of = line.of.map(each => each.id);
   row.dataset.runs = row.of.join(" ");

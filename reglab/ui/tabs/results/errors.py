@@ -12,12 +12,12 @@ from reglab.errors import PROBLEMS, RunError
 from reglab.runs.run import Run
 from reglab.ui.components.drawings import drawing, pressable
 from reglab.ui.components.events import PRIVATE, refusal, told
-from reglab.ui.components.networks import dressed
+from reglab.ui.components.networks import NOTHING, dressed
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.results.choice import Choice
-from reglab.ui.tabs.results.view import NOTHING, View
+from reglab.ui.tabs.results.view import View
 from reglab.ui.views.errors import cell, commonest, not_yet, page, switch, table
 
 MOST = 8  # runs to turn to

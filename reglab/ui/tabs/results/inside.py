@@ -10,11 +10,11 @@ import gradio as gr
 from reglab.errors import PROBLEMS
 from reglab.runs.run import Run
 from reglab.ui.components.drawings import drawing
-from reglab.ui.components.networks import dressed
+from reglab.ui.components.networks import NOTHING, dressed
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.results.view import NOTHING, View
+from reglab.ui.tabs.results.view import View
 from reglab.ui.views.histograms import Shown
 from reglab.ui.views.inside import page
 

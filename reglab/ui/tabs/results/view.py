@@ -11,8 +11,6 @@ from reglab.runs.run import Run
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 
-NOTHING = "There is no trained network yet: train one first."
-
 
 class View(Protocol):
     """Shows the runs that are chosen in the list, when it is open or opened."""
