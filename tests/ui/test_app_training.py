@@ -68,7 +68,7 @@ def test_the_title_tells_how_far_it_is_and_the_end_is_notified_where_that_was_as
     visitor = visitors()
     visitor.context.add_init_script(NOTIFIES)
     lab = visitor.open(server)
-    lab.digits(train_size=60, epochs=12)
+    lab.digits(train_size=60, epochs=5)
     lab.train.click()
     expect(lab.page).to_have_title(re.compile(r"^\d+ % · CNN Regularization Lab$"))
     assert lab.page.evaluate("Notification.permission") == "default", "nobody is asked before a press"
@@ -80,7 +80,7 @@ def test_the_title_tells_how_far_it_is_and_the_end_is_notified_where_that_was_as
 
 
 def test_stop_becomes_resume_which_goes_on_to_the_end(lab, server):
-    lab.digits(train_size=60, epochs=24)
+    lab.digits(train_size=60, epochs=9)
     before = {run.id for run in server.runs()}
     lab.train.click()
     lab.expect_points(2, runs=2)
@@ -91,7 +91,7 @@ def test_stop_becomes_resume_which_goes_on_to_the_end(lab, server):
     lab.stop.click()
     expect(lab.stop).to_have_text("Stop")
     lab.expect_statuses("finished", "finished")
-    lab.expect_points(25, runs=2)
+    lab.expect_points(10, runs=2)
     expect(lab.stop).to_be_disabled()
     assert len({run.id for run in server.runs()} - before) == 2
 
