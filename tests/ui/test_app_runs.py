@@ -85,7 +85,6 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     run, page = a_run("20250101-000001-bbbbbb"), lab.page
     table, notice = page.locator("#runs-table"), page.locator("#runs-notice .warning")
     lab.choose_run(run.id)
-    expect(table).not_to_contain_text(run.id)  # it is called by what it is
 
     for name in ("O'Brien, lr=0.01 परीक्षण", "My best run"):
         rename(lab, name)

@@ -10,7 +10,6 @@ import gradio as gr
 
 from reglab.errors import PROBLEMS
 from reglab.runs.run import Run
-from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import pressable
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
@@ -29,7 +28,6 @@ class ReportView(View):
     def __init__(self, lab: Lab, page: Page, chosen: gr.HTML) -> None:
         self.lab = lab
         self.shown = pressable("report")
-        self.download = Download("results-file")
         self.outputs = [self.shown]
 
     def show(self, runs: Sequence[Run], *values: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from reglab.runs.run import Run
+from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, skipped, told
 from reglab.ui.components.run_list import run_list, shown
@@ -47,6 +48,7 @@ class ResultsTab:
             self.list = run_list(has_host=has_host, kept=kept, elem_id="runs", scale=0, min_width=440)
             with gr.Column(elem_id="of-runs", min_width=340):
                 self.chosen = pressable("chosen")
+                self.download = Download("results-file")  # here, since a view is not on the page before it is opened
                 self._lay_out_views()
         self._wire()
 
@@ -70,7 +72,7 @@ class ResultsTab:
             trigger_mode="once", **PRIVATE,
         )  # fmt: skip
         curves, report = self.views[CurvesView.key], self.views[ReportView.key]
-        report.download.when([self.chosen.download, report.shown.download], report.file, [self.list, curves.asked])
+        self.download.when([self.chosen.download, report.shown.download], report.file, [self.list, curves.asked])
         self.on_select: Listener = (self.refresh, acting, [self.list, self.chosen])
 
     @property
