@@ -11,7 +11,7 @@ from reglab.config import RunConfig
 from reglab.errors import PROBLEMS
 from reglab.teaching.links import offered
 from reglab.ui.components.controls import Controls, shown_values
-from reglab.ui.components.events import QUIET, skipped
+from reglab.ui.components.events import QUIET
 from reglab.ui.services.minutes import Minutes
 from reglab.ui.views.setup import minutes_html
 
@@ -70,9 +70,10 @@ class MinutesLine:
             offer = f"Take {fits.train_images:,} images and {fits.epochs} {'epoch' if fits.epochs == 1 else 'epochs'}"
         return [plan, minutes_html(said), fits, gr.update(value=offer, visible=bool(fits))]
 
-    def take(self, smaller: RunConfig | None, *values: Any) -> list[Any]:
-        """The smaller run was pressed for: its images and its epochs."""
+    def take(self, smaller: RunConfig | None, *values: Any) -> Any:
+        """The smaller run was pressed for: its images and its epochs. Of a single output Gradio takes the value alone."""
         if smaller is None:
-            return skipped(values)
+            return gr.skip()
         shown = shown_values(smaller)
-        return self._controls.changed(values, {name: shown[name] for name in SETS})
+        [panel] = self._controls.changed(values, {name: shown[name] for name in SETS})
+        return panel
