@@ -69,8 +69,8 @@ def build(lab: Lab) -> gr.Blocks:
                 place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
         opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
         if lab.training.is_limited:
-            opened.then(train.allow, *train.allowing, **QUIET)
-        train.minutes.ask(blocks)
+            opened.then(train.set_up.allow, *train.set_up.allowing, **QUIET)
+        train.set_up.minutes.ask(blocks)
         blocks.load(None, js=NAMED)
         Api(lab).listen()
     return blocks

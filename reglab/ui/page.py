@@ -1,7 +1,7 @@
 """What the tabs share: the visitor, and those parts of the Train tab that other tabs write to.
 
 Here are made: the chart, the buttons Train and Stop, the two switches of the comparison, and the clock by which the page looks
-at its runs (`TrainTab.tick`, every `TICK` seconds). `tabs/train.py` puts them into their places and answers them.
+at its runs (`TrainTab.tick`, every `TICK` seconds). `tabs/train/` puts them into their places and answers them.
 
 A tab that has something to put on the Train tab returns `page.follow(runs, visitor)` for the components `page.shown`, or
 `page.opened(runs, visitor)` for `page.opening`, which turns to that tab as well.

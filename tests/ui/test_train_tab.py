@@ -50,7 +50,7 @@ def set_to(tab: TrainTab, config: RunConfig, **other: Any) -> list[Any]:
 
 def chosen(tab: TrainTab, config: RunConfig, assignment: Assignment | None = None, **pressed_or_changed: str) -> Any:
     """What the controls say after this was pressed or changed, and all that the page is told."""
-    answer = changes(tab.choose(assignment, *set_to(tab, config), pressed(**pressed_or_changed)))
+    answer = changes(tab.set_up.choose(assignment, *set_to(tab, config), pressed(**pressed_or_changed)))
     return (answer[0] or {}).get("values"), answer
 
 
@@ -189,34 +189,34 @@ def test_nothing_is_offered_while_a_run_is_going_on_and_for_the_example(tab, her
 
 # ---- the controls ------------------------------------------------------------------------------------------------
 def test_the_command_and_the_link_say_what_the_controls_say(tab):
-    command, scratch, link, remarks, refused = tab.tell(False, True, *set_to(tab, SMALL))
+    command, scratch, link, remarks, refused = tab.set_up.tell(False, True, *set_to(tab, SMALL))
     assert command == SMALL.command() and changes([scratch]) == [{"visible": False}] and "transfer" not in remarks
     assert decode_all(link["text"]) == (SMALL, Beside(False, True)) and refused == ""
     assert remarks["control-lr"]["usual"] == "0.001" and not any("error" in told for told in remarks.values())
 
 
 def test_what_cannot_be_is_said_beside_the_control_in_the_words_of_the_page(tab):
-    command, _, link, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, lr="fast"))
+    command, _, link, remarks, refused = tab.set_up.tell(True, False, *set_to(tab, SMALL, lr="fast"))
     sentence = "Learning rate must be a number such as 0.01, not 'fast'."
     assert command == refused == "" and link == {"error": sentence} and remarks == {"control-lr": {"error": sentence}}
-    *_, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, batch_norm=True, group_norm=True))
+    *_, remarks, refused = tab.set_up.tell(True, False, *set_to(tab, SMALL, batch_norm=True, group_norm=True))
     assert set(remarks) == {"control-batch_norm", "control-group_norm"} and refused == ""
-    *_, remarks, refused = tab.tell(True, False, *set_to(tab, SMALL, val_size="9"))
+    *_, remarks, refused = tab.set_up.tell(True, False, *set_to(tab, SMALL, val_size="9"))
     assert set(remarks) == {"control-val_size"} and "Validation images must be at least 10" in refused, "folded away"
 
 
 def test_an_empty_field_is_what_is_usual(tab):
     empty = {name: "" for name in tab.controls.names if is_number(field_of(name))}
-    command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty))
+    command, *_, remarks, _ = tab.set_up.tell(True, False, *set_to(tab, SMALL, **empty))
     assert command == "python -m reglab train --dataset digits --precision fp32 --dropout"
     assert remarks["control-train_size"]["usual"] == f"all {RunConfig(dataset='digits').train_images:,}"
-    command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, **empty, optimizer="sgd"))
+    command, *_, remarks, _ = tab.set_up.tell(True, False, *set_to(tab, SMALL, **empty, optimizer="sgd"))
     assert "--lr" not in command and remarks["control-lr"]["usual"] == "0.05"
 
 
 def test_the_strength_of_weight_decay_says_what_it_does_over_the_run_and_follows_it(tab):
     def told(config: RunConfig = SMALL, **controls: Any) -> tuple[str, dict[str, Any]]:
-        command, *_, remarks, _ = tab.tell(True, False, *set_to(tab, config, weight_decay=True, **controls))
+        command, *_, remarks, _ = tab.set_up.tell(True, False, *set_to(tab, config, weight_decay=True, **controls))
         return command, remarks["control-weight-decay-strength"]
 
     command, usual = told(**{"weight_decay.strength": ""})
@@ -236,13 +236,13 @@ def test_the_strength_of_weight_decay_says_what_it_does_over_the_run_and_follows
 
 
 def test_advice_is_given_on_techniques_that_meet(tab):
-    *_, remarks, _ = tab.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
+    *_, remarks, _ = tab.set_up.tell(True, False, *set_to(tab, SMALL, mixup=True, cutmix=True))
     assert remarks["control-mixup"] == {"note": CATALOGUE["mixup"].advice["cutmix"]} and "control-cutmix" not in remarks
 
 
 def test_a_network_of_timm_tells_of_its_weights(tab):
     asked = set_to(tab, RunConfig.parse({"dataset": "digits", "model": "timm/resnet18", "pretrained": True}))
-    _, scratch, _, remarks, _ = tab.tell(True, False, *asked)
+    _, scratch, _, remarks, _ = tab.set_up.tell(True, False, *asked)
     assert changes([scratch]) == [{"visible": True}]
     weights = remarks["transfer"]["note"]
     assert "MB" in weights or "already on this machine" in weights
@@ -307,7 +307,7 @@ def test_what_a_data_set_brought_is_taken_back_in_a_press(tab):
 
 def test_a_network_switches_off_what_it_cannot_use(tab):
     asked = set_to(tab, SMALL, model="timm/resnet18", batch_norm=True)
-    panel, notice, *_ = changes(tab.choose(None, *asked, pressed(changed="model")))
+    panel, notice, *_ = changes(tab.set_up.choose(None, *asked, pressed(changed="model")))
     told = panel["values"]
     assert told["pretrained"] and told["dropout"] and not told["batch_norm"]
     assert "cannot use them here: batch normalization." in notice
@@ -318,7 +318,7 @@ def test_a_network_switches_off_what_it_cannot_use(tab):
     [None, 7, "", "[]", "{", "[" * 9_000, {}, {"values": 3}, {"values": {"lr<b>": 1}}, {"values": {"dropout": "no"}}],
 )
 def test_what_no_page_could_have_sent_is_answered_in_one_sentence(tab, here, junk):
-    command, _, link, remarks, _ = tab.tell(True, False, junk)
+    command, _, link, remarks, _ = tab.set_up.tell(True, False, junk)
     assert command == "" and SENTENCE.fullmatch(link["error"]) and not remarks.keys() - {"control-dropout"}
     for event in (
         {"changed": "dataset"},
@@ -328,11 +328,11 @@ def test_what_no_page_could_have_sent_is_answered_in_one_sentence(tab, here, jun
         {"press": ["x"]},
         {},
     ):
-        panel, notice, *_ = changes(tab.choose(None, junk, pressed(**event)))
+        panel, notice, *_ = changes(tab.set_up.choose(None, junk, pressed(**event)))
         assert panel is None and notice.count('class="warning"') == 1 and "<b>" not in notice
     assert 'class="warning"' in named(tab.begin({}, True, False, None, None, junk))["notice"]
     assert here.stores.own.runs() == [] and changes(tab.tick({}, "", junk))[4] == ""
-    assert 'class="warning"' in changes(tab.retry(junk))[0]
+    assert 'class="warning"' in changes(tab.set_up.retry(junk))[0]
 
 
 def test_nobody_computes_what_nobody_looks_at(tab, monkeypatch):

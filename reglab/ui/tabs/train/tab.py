@@ -1,8 +1,7 @@
-"""The Train tab: the toggle board on the left, the live curves on the right."""
+"""What starts, follows and stops a training; its curves, what the network sees first, and a page that opens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,28 +9,21 @@ import gradio as gr
 from reglab.config import RunConfig, on_screen
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.experiment import Experiment
-from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
-from reglab.teaching.links import PARAMETER, Beside, decode_all, encode, offered
-from reglab.teaching.presets import PRESETS
-from reglab.ui.components.assigned import Assigned, admitted, dressed, held, left_out
-from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
-from reglab.ui.components.drawings import pressable
+from reglab.teaching.links import PARAMETER, decode_all, offered
+from reglab.ui.components.assigned import admitted, dressed, held, left_out
+from reglab.ui.components.controls import preset, shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
-from reglab.ui.components.minutes import MinutesLine
-from reglab.ui.components.panel import MORE
-from reglab.ui.components.remarks import refusals, remarks_box
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, tries_of, warning
 from reglab.ui.page import RESUME, STOP, Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.services.minutes import Minutes
+from reglab.ui.tabs.train.set_up import SetUp
 from reglab.ui.views import curves, next_steps
-from reglab.ui.views.brought import WORDS, brought
+from reglab.ui.views.brought import brought
 from reglab.ui.views.preview import sees_html
-from reglab.ui.views.setup import allowed_html, carried_over_html, data_notice_html, machine_html, note_html
+from reglab.ui.views.setup import carried_over_html, machine_html, note_html
 
-UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
 # Of the set-up a look at the runs needs the data set and the network alone: two words instead of all of it, many times a minute.
 NEEDED = """(visitor, stamp, panel) => {
   const { dataset, model } = JSON.parse(panel).values
@@ -46,44 +38,15 @@ class TrainTab:
         self.lab, self.page, self.controls = lab, page, page.controls
         with gr.Row(equal_height=False, elem_id="bench"):
             with gr.Column(scale=0, min_width=460, elem_id="controls"):
-                self.assigned = Assigned(page.assignment)
-                self.controls.panel.render()
-                self.remarks = remarks_box(self.controls.remarks(page.first))
-                self._lay_out_start()
+                self.set_up = SetUp(lab, page)
             with gr.Column(scale=1, min_width=340, elem_id="stage"):
                 self._lay_out_stage()
         self.looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
         self.inputs = self.controls.components()
         self._wire_training()
-        self._wire_controls()
         self._wire_sight()
 
     # ---- what is laid out
-    def _lay_out_start(self) -> None:
-        with gr.Column(elem_id="go"):
-            self.data_line = pressable("data-notice")
-            self.page.plain.render()
-            self.page.scratch.render()
-            self.minutes = MinutesLine(Minutes(self.lab.training))
-            if self.lab.training.is_limited:
-                self.allowed = gr.HTML("", elem_id="allowed")
-            with gr.Row(elem_id="bar"):
-                self.page.start.render()
-                self.page.stop.render()
-                self.page.change.render()
-            self.page.notice.render()
-            self.refused = gr.HTML("", elem_id="refused")
-            self.command = gr.Textbox(
-                self.page.first.command(),
-                label="The same on the command line",
-                buttons=["copy"],
-                interactive=False,
-                placeholder="none while a setting is refused",
-                lines=1,
-                max_lines=3,
-                elem_id="command",
-            )
-
     def _lay_out_stage(self) -> None:
         with gr.Tabs(selected="curves", elem_id="stage-tabs") as self.stage:
             with gr.Tab("Curves", id="curves") as self.curves:
@@ -95,7 +58,7 @@ class TrainTab:
     # ---- which event calls what
     def _wire_training(self) -> None:
         page = self.page
-        begun = [page.visitor, *page.beside, page.assignment, self.assigned.form, *self.inputs]
+        begun = [page.visitor, *page.beside, page.assignment, self.set_up.assigned.form, *self.inputs]
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
@@ -107,34 +70,11 @@ class TrainTab:
         page.clock.tick(
             self.tick,
             [page.visitor, page.stamp, *self.inputs],
-            [page.stamp, page.chart, page.start, page.stop, self.data_line, page.header, page.clock],
+            [page.stamp, page.chart, page.start, page.stop, self.set_up.data_line, page.header, page.clock],
             trigger_mode="once",
             js=NEEDED,
             **QUIET,
         )
-
-    def _wire_controls(self) -> None:
-        page, panel = self.page, self.controls.panel
-        changes = [panel.change, *(switch.change for switch in page.beside)]
-        gr.on(
-            changes,
-            self.tell,
-            [*page.beside, panel],
-            [self.command, page.scratch, page.link, self.remarks, self.refused],
-            trigger_mode="always_last",
-            **QUIET,
-        )
-        if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
-            gr.on(changes, self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
-        panel.select(
-            self.choose,
-            [page.assignment, panel],
-            [panel, page.notice, self.data_line, page.clock],
-            trigger_mode="multiple",
-            **QUIET,
-        )
-        self.minutes.follow(self.controls, page.beside)
-        self.data_line.select(self.retry, panel, [self.data_line, page.clock], **QUIET)
 
     def _wire_sight(self) -> None:
         # Queued, or Gradio tells nobody that a state changed.
@@ -153,11 +93,6 @@ class TrainTab:
             other.select(lambda: False, None, self.looking, **watching)
 
     @property
-    def allowing(self) -> tuple[list[Any], gr.HTML]:
-        """What `allow` reads and fills."""
-        return [*self.page.beside, *self.inputs], self.allowed
-
-    @property
     def gone_on(self) -> list[Any]:
         """What `go_on` fills."""
         return [*self.page.opening, *self.inputs]
@@ -166,7 +101,7 @@ class TrainTab:
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
-        return [*page.shown, *self.inputs, *page.beside, page.header, *self.assigned.shown]
+        return [*page.shown, *self.inputs, *page.beside, page.header, *self.set_up.assigned.shown]
 
     # ---- training
     def begin(
@@ -259,7 +194,7 @@ class TrainTab:
         lab = self.lab
         views = lab.training.views(lab.results.open(ids_of(visitor)))
         live, now = any(view.is_live for view in views), stamp_of(curves.stamp(views))
-        rest = [self._data_told(values), machine_html(lab.training.machine_line(), lab.keeping.line())]
+        rest = [self.set_up.data_told(values), machine_html(lab.training.machine_line(), lab.keeping.line())]
         if not before:  # the page has not loaded yet: which runs are to be seen, only its loading knows
             return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip()]
         if now != before:
@@ -267,119 +202,6 @@ class TrainTab:
         jobs = lab.training.jobs
         go_on = live or lab.datasets.is_fetching() or not jobs.machine() or lab.training.is_busy()
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip(), *rest, gr.skip() if go_on else gr.update(active=False)]
-
-    def _data_told(self, values: Sequence[Any]) -> str:
-        """What is said of downloads, with a button to try again where that is an offer."""
-        try:
-            sentence, can_retry = self.lab.datasets.notice(*self._needed(values))
-        except PROBLEMS:
-            sentence, can_retry = "", False  # what is wrong stands beside its control
-        return data_notice_html(sentence, can_retry)
-
-    def _needed(self, values: Sequence[Any]) -> tuple[str, str]:
-        """The data set and the network that the controls name. Raises `ConfigError`."""
-        told = self.controls.read(values)
-        config = RunConfig.parse({name: told[name] for name in ("dataset", "model") if name in told})
-        return config.dataset, config.model
-
-    # ---- the controls
-    def tell(self, compare: bool, scratch: bool, *values: Any) -> tuple[Any, ...]:
-        """The command line of what the controls say, or beside them why it cannot be; and what goes with it.
-
-        Whether there are pretrained weights to compare with; the link; and what controls mean in this run.
-        """
-        try:
-            config = RunConfig.parse(self.controls.config_values(values))
-            remarks, timm = self.controls.remarks(config), gr.update(visible=pretrained.is_timm(config.model))
-        except PROBLEMS as error:
-            remarks = refusals(error, self.controls.ids)
-            refused = "" if remarks.keys() & self.in_sight else warning(error)
-            return "", gr.skip(), {"error": on_screen(error)}, remarks, refused
-        return config.command(), timm, {"text": encode(config, Beside(compare, scratch)), "address": True}, remarks, ""
-
-    def allow(self, compare: bool, scratch: bool, *values: Any) -> str:
-        """What a visitor may ask for here, and what this takes of it; nothing where the controls say no run."""
-        try:
-            config = RunConfig.parse(self.controls.config_values(values))
-            return allowed_html(self.lab.training.allowed(Experiment.pair(config, plain=compare, scratch=scratch)))
-        except PROBLEMS:
-            return ""  # what is wrong stands beside its control
-
-    @property
-    def in_sight(self) -> set[str]:
-        """The controls that are not folded away, beside which a refusal is read."""
-        return {place for name, place in self.controls.ids.items() if name not in MORE}
-
-    def choose(self, assignment: Assignment | None, given: Any, event: gr.EventData) -> list[Any]:
-        """Something was chosen that decides over other controls, or a button among them was pressed."""
-        what, which = next(iter(told(event).items()), ("", ""))
-        answers = {"changed": self.follow, "recipe": self.use, "undo": self.undo, "reset": self.reset}
-        try:
-            if what not in answers:
-                raise ConfigError("What was pressed is no button of this page: reload the page.")
-            [panel], said = answers[what](which, assignment, [given])
-        except PROBLEMS as error:
-            return [gr.skip(), warning(error), *skipped([self.data_line, self.page.clock])]
-        return [panel, warning(said), self._data_told([panel]), gr.update(active=True)]
-
-    def use(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-        """The toggles and settings of a recipe, and a word on it; everything else stays as it is."""
-        recipe = next((recipe for recipe in PRESETS if recipe.title == which), PRESETS[0])
-        dataset, model = self._needed(values)
-        config = RunConfig.parse({"dataset": dataset, "model": model, "regularizers": recipe.regularizers})
-        chosen = shown_values(config)  # what follows from the run is left to the run on this page
-        kept = held(assignment, {name: chosen[name] for name in TECHNIQUES})
-        return self.controls.changed(values, kept, about=f"{recipe.title}: {recipe.about}."), ""
-
-    def reset(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-        """What is proposed for this data set."""
-        return self._proposed(self._needed(values)[0], assignment, values), ""
-
-    def follow(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-        """Another data set: its preset, and its download if it is not here. Another network: what goes with it."""
-        if which != "dataset":
-            return self.fit(which, assignment, values)
-        dataset = self._needed(values)[0]
-        self.lab.datasets.fetch(dataset)
-        return self._proposed(dataset, assignment, values), ""
-
-    def _proposed(self, dataset: str, assignment: Assignment | None, values: Sequence[Any]) -> list[Any]:
-        kept = held(assignment, shown_values(preset(dataset)))
-        return self.controls.changed(values, kept, about="", brought=brought(dataset))
-
-    def undo(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-        """Take back what choosing a data set has set besides: the wrong labels, or all of it."""
-        dataset = self._needed(values)[0]
-        names = [name for name in UNDOABLE if which in (name, "all")]
-        usual = shown_values(RunConfig.parse({"dataset": dataset}))
-        kept = held(assignment, {name: usual[name] for name in names})
-        return self.controls.changed(values, kept, brought=brought(dataset, frozenset(names))), ""
-
-    def fit(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-        """Another network, or another way to fine-tune it: switch off what it cannot use, and say so."""
-        asked = self.controls.config_values(values)
-        timm = pretrained.is_timm(self._needed(values)[1])
-        if which == "model":
-            if timm:
-                asked |= {"width": 1.0}
-            elif asked.get("pretrained"):  # back from timm, whose networks have the width they have
-                asked |= {"width": preset(self._needed(values)[0]).width}
-            asked |= {"pretrained": timm, "finetune": "features", "side": None}
-            asked.pop("init", None)  # what is usual for that network
-        if which == "pretrained" and not asked.get("pretrained"):
-            asked |= {"finetune": "features"}
-        kept, off = fitting(asked)
-        chosen = held(assignment, shown_values(RunConfig.parse(kept)))
-        said = f"Switched off, since this network cannot use them here: {', '.join(off)}." if off else ""
-        return self.controls.changed(values, chosen), said
-
-    def retry(self, *values: Any) -> list[Any]:
-        """Fetch again what could not be fetched."""
-        try:
-            self.lab.datasets.retry(*self._needed(values))
-        except PROBLEMS as error:
-            return [warning(error), gr.skip()]
-        return [self._data_told(values), gr.update(active=True)]
 
     def see(self, looking: bool, *values: Any) -> Any:
         """What the network sees, for whoever has that tab open."""
@@ -422,5 +244,5 @@ class TrainTab:
             *(dressed(assignment, self.controls) if assignment else self.controls.filled(config, brought=with_it)),
             *switches,
             machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
-            *self.assigned.filled(assignment, visitor, notice),
+            *self.set_up.assigned.filled(assignment, visitor, notice),
         ]
