@@ -53,7 +53,7 @@ def test_a_caption_names_the_classes_and_their_shares():
     plain = look(DIGITS).batch
     assert all(picture.caption in data.source("digits").classes for picture in plain)
     mixed = look({**DIGITS, "regularizers": {"mixup": {"alpha": 1.0}}}).batch
-    shares = [list(map(int, re.findall(r"(\d+)%", picture.caption))) for picture in mixed]
+    shares = [list(map(int, re.findall(r"(\d+) %", picture.caption))) for picture in mixed]
     assert sum(len(share) == 2 for share in shares) > SHOWN / 2, "most are blends of two classes"
     assert all(99 <= sum(share) <= 101 for share in shares if share)
     smooth = look({**DIGITS, "regularizers": {"label_smoothing": {"smoothing": 0.2}}}).batch
@@ -75,7 +75,7 @@ def hidden(pixels: np.ndarray) -> int:
     [
         ("dropout", r"dropout: (\d+) of 128 units switched off", 1, "basic_cnn"),
         ("spatial_dropout", r"spatial dropout: (\d+) of (32|64|128) maps switched off", 3, "basic_cnn"),
-        ("dropblock", r"DropBlock: (\d+)% of (16 x 16|8 x 8) maps hidden", 2, "basic_cnn"),
+        ("dropblock", r"DropBlock: (\d+) % of (16 x 16|8 x 8) maps hidden", 2, "basic_cnn"),
         ("stochastic_depth", r"stochastic depth: (\d+) of 9 branches left out", 1, "resnet20"),
     ],
 )

@@ -148,7 +148,7 @@ def test_strange_pictures_are_what_they_are_called_and_the_same_every_time(bench
         assert pixels.shape == (8, 32, 32, 3) and pixels.dtype == np.uint8 and np.array_equal(pixels, again[kind]), kind
     moved = found["shuffled patches"]
     assert np.array_equal(np.sort(moved.reshape(8, -1)), np.sort(test[:8].reshape(8, -1)))
-    assert not np.array_equal(moved, test[:8]) and len(np.unique(found["solid colours"][0].reshape(-1, 3), axis=0)) == 1
+    assert not np.array_equal(moved, test[:8]) and len(np.unique(found["solid colors"][0].reshape(-1, 3), axis=0)) == 1
     usual, odd = np.array([1.0, 2, 3]), np.array([0.0, 2])
     assert benchmark["auroc"](usual, odd) == pytest.approx((3 + 1.5) / 6)
     assert "| `vgg16` |" in benchmark["table"](json.loads(strange.MEASURED.read_text()))

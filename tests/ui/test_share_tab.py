@@ -120,6 +120,7 @@ def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, 
 
     page.reload()  # the prediction is still there, and so is the run
     expect(page.locator("#prediction input")).to_have_value("12.5")
+    lab.tab("Curves")  # the address has kept the view that was open
     lab.expect_statuses("finished", "finished")
 
 

@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         "calibration error": f"{found.ece:.3f}, and {found.ece_calibrated:.3f} at temperature {found.temperature:.2f}",
         "calibrated on": f"the {found.val_images:,} validation images of seed {run.config.seed}",
     }
-    classes = {name: "-" if share is None else percent(share) for name, share in found.per_class.items()}
+    shares = {name: "-" if share is None else percent(share) for name, share in found.per_class.items()}
+    longest = max(map(len, shares.values()))
+    classes = {name: text.rjust(longest) for name, text in shares.items()}
     width = max(map(len, [*told, *classes]))
     print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
     for part in (told, classes):
