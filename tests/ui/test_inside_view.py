@@ -131,7 +131,7 @@ def test_the_view_shows_the_networks_of_the_train_tab_until_others_are_chosen(la
     lab.choose_run(run.id)
     expect(inside.locator("thead")).to_have_text("a whole one")
     expect(inside.locator("svg[role=img]")).to_have_count(3)
-    expect(inside.locator(".caption")).to_contain_text("60 validation images")
+    expect(inside.locator(".reglab-caption")).to_contain_text("60 validation images")
     lab.tab("Train")
     lab.tab("Results")
     expect(lab.page.locator("#chosen b")).to_have_text("a whole one")

@@ -118,7 +118,7 @@ SKELETON = """
   <div class="results" data-part="results">
     <p class="verdict" data-part="verdict"></p>
     <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="Results">
-      <table><thead><tr></tr></thead><tbody></tbody></table>
+      <table class="reglab-table"><thead><tr></tr></thead><tbody></tbody></table>
     </div>
     <p class="caption" data-part="caption"></p>
   </div>
@@ -126,7 +126,7 @@ SKELETON = """
   <details class="points" data-part="points" hidden>
     <summary>The curves as a table</summary>
     <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="The curves as a table">
-      <table><thead><tr></tr></thead><tbody></tbody></table>
+      <table class="reglab-table"><thead><tr></tr></thead><tbody></tbody></table>
     </div>
   </details>
   <p class="spoken" data-part="spoken" aria-live="polite"></p>

@@ -10,7 +10,7 @@ from reglab.ui.views.assets import called
 
 LINK = (
     '<div class="link"><input type="text" readonly aria-label="{name}" spellcheck="false">'
-    '<button type="button" class="lg secondary">Copy link</button></div><output aria-live="polite"></output>'
+    '<button type="button" class="reglab-button">Copy link</button></div><output aria-live="polite"></output>'
 )
 
 
