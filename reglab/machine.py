@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reglab import compat
 from reglab.errors import ConfigError
+from reglab.numbers import counted
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +73,7 @@ def device_name(device: torch.device) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = cpu_count()
-    return f"{_processor()}, {cores} {'core' if cores == 1 else 'cores'}"
+    return f"{_processor()}, {counted(cpu_count(), 'core')}"
 
 
 def _processor() -> str:

@@ -18,6 +18,7 @@ from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
 from reglab.experiments import stats
 from reglab.experiments.labels import differing, labels
+from reglab.numbers import counted
 from reglab.runs.right import Right, right_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -144,7 +145,7 @@ def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunVi
     looked = [_look(run, view) for run in {run.path: run for run in runs}.values()]
     whole = [told for told in looked if not told.why_not]
     left_out = Counter(told.why_not for told in looked if told.why_not)
-    notes = [f"{n} {'run is' if n == 1 else 'runs are'} {why} and left out." for why, n in left_out.items()]
+    notes = [f"{counted(n, 'run is', 'runs are')} {why} and left out." for why, n in left_out.items()]
     if not whole:
         raise ConfigError(f"None of these runs can be compared ({', '.join(left_out)}): wait for one, or resume it.")
     if len(sets := list(dict.fromkeys(told.config.dataset for told in whole))) > 1:
@@ -165,8 +166,7 @@ def compare(runs: Sequence[Run], baseline: str = "", view: Callable[[Run], RunVi
     for same, config, label in zip(alike, configs, labels(configs), strict=True):
         one_each = {told.config.seed: told for told in sorted(same, key=lambda told: told.run.age)}  # the newest
         if older := len(same) - len(one_each):
-            said = f"{older} older {'run' if older == 1 else 'runs'} of a seed that is there again left out."
-            notes.append(f"{label}: {said}")
+            notes.append(f"{label}: {counted(older, 'older run')} of a seed that is there again left out.")
         kept = [one_each[seed] for seed in sorted(one_each)]
         columns = [tuple(column) for column in zip(*((t.run, t.summary, t.history) for t in kept), strict=True)]
         bits = tuple(told.right.bits if told.right and one_test_set else None for told in kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reglab.experiments.experiment import Experiment
+from reglab.numbers import counted
 from reglab.runs.cost import clock
 from reglab.runs.store import Store
 from reglab.runs.timed import kind, timed
@@ -18,7 +19,7 @@ class Price:
     seconds: float | None
 
     def __str__(self) -> str:
-        runs = f"{self.runs} {'run' if self.runs == 1 else 'runs'} to train"
+        runs = f"{counted(self.runs, 'run')} to train"
         if self.seconds is None:
             return f"{runs}; how long they take is known after the first."
         return f"{runs}, about {clock(self.seconds)} on this machine."

@@ -207,7 +207,7 @@ def _decided(told: Findings) -> tuple[str, str]:
 
 
 def _finished(told: Findings) -> str:
-    return f"{told.runs} {'run is' if told.runs == 1 else 'runs are'} finished"
+    return f"{counted(told.runs, 'run is', 'runs are')} finished"
 
 
 def _and_failed(sentence: str, told: Findings) -> str:

@@ -29,6 +29,7 @@ from reglab.jobs.pace import Pace, memory
 from reglab.jobs.turns import address_of
 from reglab.models import ModelSpec, pretrained
 from reglab.models.effort import Effort, effort
+from reglab.numbers import counted
 from reglab.runs.room import LEAST
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -201,7 +202,7 @@ class Admission:
         if one <= most:
             fits = int((most - one) / max(two - one, 1e-9)) + 1
             fits = min(fits, c.epochs - 1)
-            return f"use at most {fits} {'epoch' if fits == 1 else 'epochs'} of these images"
+            return f"use at most {counted(fits, 'epoch')} of these images"
         instead = f"fewer images, a larger {setting('batch_size')}" if c.batch_size < 64 else "fewer images"
         return f"use {instead} or a smaller network"
 

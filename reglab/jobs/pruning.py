@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reglab.numbers import percent
+from reglab.numbers import counted, percent
 from reglab.runs.owner import owner_of
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -83,8 +83,7 @@ def pruned(events: Iterator[Event], run: Run) -> Iterator[Event]:
 
 
 def _why(e: Epoch, epochs: int, better: int) -> str:
-    others = "other run was" if better == 1 else "other runs were"
     return (
-        f"Pruned after epoch {e.epoch} of {epochs}: {better} {others} at least as good there"
+        f"Pruned after epoch {e.epoch} of {epochs}: {counted(better, 'other run was', 'other runs were')} at least as good there"
         f" ({percent(e.val_accuracy)} validation accuracy)."
     )

@@ -1,6 +1,6 @@
 """When a run was made, in words. Folders keep it in UTC, as ISO 8601 with its offset, and so do JSON and `/status`.
 
-A page shows the visitor's own time (`ui/views/times.py`), a terminal that of its machine; both say which it is.
+A page shows the visitor's own time (`ui/static/times.js`), a terminal that of its machine; both say which it is.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+COURSE = ("dropout", "weight_decay", "batch_norm")  # the techniques with which everybody begins
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -45,9 +45,10 @@ TABS: tuple[type[Tab], ...] = (ResultsTab, PredictTab, ExperimentsTab, LearnTab)
 UNFIT = "What was sent does not fit this endpoint: /gradio_api/info lists the values that it takes."
 # Gradio puts the copy button into the label of a box, which then names the button instead of the text; and at the foot its
 # pictures say once more what stands beside them.
-NAMED = """() => {
-  document.querySelectorAll('[id$="command"] textarea, [id^="reproduce-command-"] textarea')
-    .forEach(text => text.setAttribute('aria-label', 'The same on the command line'));
+NAMED = """async () => {
+  const command = () => document.querySelector('#command textarea');
+  for (let frames = 0; frames < 100 && !command(); frames++) await new Promise(requestAnimationFrame);
+  command()?.setAttribute('aria-label', 'The same on the command line');
   document.querySelectorAll('footer img').forEach(picture => picture.alt = '');
 }"""
 
@@ -59,14 +60,15 @@ def build(lab: Lab) -> gr.Blocks:
         page = Page(lab)
         page.tabs.render()
         with page.tabs:
-            with gr.Tab("Train", id="train", elem_id="tab-train"):
+            with gr.Tab("Train", id="train", elem_id="tab-train") as first:
                 train = TrainTab(lab, page)
                 with train.sharing:
                     ShareTab(lab, page)
+            first.select(None, js=NAMED)  # where the address opened another one, it was not on the page before
             for tab in TABS:
                 with gr.Tab(tab.title, id=tab.key, elem_id=f"tab-{tab.key}") as place:
                     made = tab(lab, page)
-                place.select(*made.on_select, **PRIVATE).then(None, js=NAMED)
+                place.select(*made.on_select, **PRIVATE)
         opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
         if lab.training.is_limited:
             opened.then(train.set_up.allow, *train.set_up.allowing, **QUIET)

@@ -20,7 +20,7 @@ from reglab.runs.view import RunView
 from reglab.teaching.links import encode
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import Controls, preset
-from reglab.ui.components.events import PRIVATE, skipped
+from reglab.ui.components.events import PRIVATE, dealt, skipped
 from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import tries_of, warning
@@ -198,9 +198,8 @@ class Views:
     def refresh(self, key: Any, *values: Any) -> list[Any]:
         """What is new in the view that is open; the others stay as they are."""
         updates: list[Any] = []
-        at = 0
-        for name, made in self.made.items():
-            refresh, inputs, outputs = made.on_select
-            asked, at = values[at : at + len(inputs)], at + len(inputs)
-            updates += refresh(*asked) if name == key else skipped(outputs)
+        inputs = [made.on_select[1] for made in self.made.values()]
+        for (name, made), own in zip(self.made.items(), dealt(values, inputs), strict=True):
+            refresh, _, outputs = made.on_select
+            updates += refresh(*own) if name == key else skipped(outputs)
         return updates

@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 from browser import Lab, expect
 from servers import Server
-
-from reglab.ui.components import address
 
 TABS = {"train": "Train", "results": "Results", "predict": "Predict", "experiments": "Experiments", "learn": "Learn"}
 
@@ -136,20 +133,3 @@ def test_tabs_are_one_stop_of_the_keyboard_with_arrows_within(visitor, server):
     page.keyboard.press("Enter")
     expect_open(lab, "Learn")
     assert [tab.get_attribute("tabindex") for tab in tabs.all()] == ["-1", "-1", "-1", "-1", "0"]
-
-
-@pytest.mark.parametrize(
-    ("query", "told"),
-    [
-        ({"tab": "results", "view": "errors", "run": "a,b"}, address.Address("errors", ("a", "b"), "")),
-        ({"tab": "learn", "entry": "lesson:noise"}, address.Address()),
-        ({"tab": "results", "run": "../x,,a b,c", "view": "<b>"}, address.Address("", ("c",), "")),
-        ({}, address.Address()),
-    ],
-)
-def test_the_server_reads_of_the_address_what_is_about_a_tab(monkeypatch, query, told):
-    class Request:
-        query_params = query
-
-    monkeypatch.setattr(address.compat.gradio, "request", Request)
-    assert address.address_of("results") == told

@@ -26,8 +26,9 @@ from reglab.teaching import cards
 from reglab.teaching.effects import Effect, Figure, Measured
 from reglab.teaching.lessons import LESSONS, lesson, made_arms
 from reglab.teaching.lessons.lesson import BASE
+from reglab.teaching.presets import COURSE
 from reglab.ui.tabs.learn import LearnTab
-from reglab.ui.tabs.learn.contents import COURSE, ENTRIES, contents
+from reglab.ui.tabs.learn.contents import ENTRIES, contents
 from reglab.ui.tabs.learn.kept import Kept
 from reglab.ui.tabs.learn.lesson import AGAIN
 from reglab.ui.views.effects import effects_html

@@ -26,3 +26,9 @@ def test_the_tabs_have_keys_of_their_own_and_every_one_is_on_the_page(here):
     assert len({tab.key for tab in TABS}) == len(TABS)
     titles = [block.label for block in build(here).blocks.values() if isinstance(block, gr.Tab)]
     assert [title for title in titles if title in {tab.title for tab in TABS}] == [tab.title for tab in TABS]
+
+
+def test_no_template_of_ours_says_what_gradio_would_take_for_code(here):
+    """Gradio's own default, `${value}`, is code that it means."""
+    own = {str(b.html_template) for b in build(here).blocks.values() if isinstance(b, gr.HTML)} - {"${value}"}
+    assert len(own) > 5 and not [template[:60] for template in own if set("`$\\{") & set(template)]

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from reglab.config import RunConfig
 from reglab.config.numbers import read
+from reglab.numbers import counted
 from reglab.teaching import sheet
 from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
 from reglab.ui.components.controls import Controls
-from reglab.ui.components.form import form, typed_in
-from reglab.ui.components.number import text_of
+from reglab.ui.components.form import form, text_of, typed_in
 from reglab.ui.components.visitor import tries_of
 
 NOTHING = {"predicted": "", "why": ""}  # is answered
@@ -98,7 +98,7 @@ def left_out(config: RunConfig, controls: Controls) -> str:
 def told_rules(assignment: Assignment) -> str:
     """What may be changed, and the budget."""
     most = {"epoch": assignment.max_epochs, "training image": assignment.max_images, "run": assignment.max_runs}
-    budget = ", ".join(f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in most.items() if n is not None)
+    budget = ", ".join(counted(n, what) for what, n in most.items() if n is not None)
     return f"{rules(assignment)}{f' At most {budget}.' if budget else ''} To hand in: Share, Lesson sheet."
 
 

@@ -15,7 +15,7 @@ from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE
 from reglab.teaching import cards
 from reglab.teaching.assignments import values_of
-from reglab.ui.components.number import text_of
+from reglab.ui.components.form import text_of
 from reglab.ui.components.panel import MAIN, MORE, TRANSFER, is_number, is_whole, panel
 from reglab.ui.components.remarks import Remarks
 from reglab.ui.views.setup import weights_line
@@ -134,7 +134,7 @@ def _scale(name: str, config: RunConfig) -> dict[str, Any]:
 
 
 def in_percent(share: float) -> str:
-    """A share in words: 22 %, 0.5 %, less than 0.1 %."""
+    """A share in words: 22 %, 0.5 %, less than 0.1 %; more digits would pretend to more than a rounded strength says."""
     if 0 < share < 0.001:
         return "less than 0.1 %"
     if share > 0.999:

@@ -21,7 +21,7 @@ class Download:
 
     def __init__(self, elem_id: str) -> None:
         self.file = gr.DownloadButton("File", visible="hidden", elem_id=elem_id)
-        self._press = f"() => setTimeout(() => document.querySelector('#{elem_id}').click(), 100)"
+        self._press = f"file => file && setTimeout(() => document.querySelector('#{elem_id}').click(), 100)"
 
     def when(self, asked: Sequence[Any], make: Callable[..., Path], inputs: Sequence[Any]) -> None:
         """`make` gets what a button has told with one of these events, and the values of the inputs, and returns the file.
@@ -35,4 +35,8 @@ class Download:
             except PROBLEMS as error:
                 raise refusal(error) from None
 
-        gr.on(asked, made, list(inputs), self.file, **PRIVATE).success(None, js=self._press)
+        self.press(gr.on(asked, made, list(inputs), self.file, **PRIVATE))
+
+    def press(self, filled: Any) -> None:
+        """Click it after this event, where that has put a file in."""
+        filled.success(None, self.file, js=self._press)

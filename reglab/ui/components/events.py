@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -23,6 +23,14 @@ def told(event: gr.EventData) -> dict[str, Any]:
 def skipped(components: Sequence[Any]) -> list[Any]:
     """Leave all of these as they are."""
     return [gr.skip() for _ in components]
+
+
+def dealt(values: Sequence[Any], hands: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """The values of each of these lists of components, of which an event brings all in a row."""
+    at = 0
+    for hand in hands:
+        yield values[at : at + len(hand)]
+        at += len(hand)
 
 
 def refusal(error: Exception, title: str = "Error") -> gr.Error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.config import typed
 from reglab.ui.components.drawings import drawing, without_code
 from reglab.ui.views.assets import called
 
@@ -33,3 +34,8 @@ def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str =
 def typed_in(value: Any) -> dict[str, Any]:
     """What the page says of a form, which may be anything."""
     return value if isinstance(value, dict) else {}
+
+
+def text_of(value: Any) -> str:
+    """A number as a field shows it; nothing for None, which an empty field means."""
+    return "" if value is None else typed(value)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from reglab.config import RunConfig
 from reglab.errors import PROBLEMS
+from reglab.numbers import counted
 from reglab.teaching.links import offered
 from reglab.ui.components.controls import Controls, shown_values
 from reglab.ui.components.events import QUIET
@@ -67,7 +68,7 @@ class MinutesLine:
             said, fits = "", None  # what is wrong with them stands beside them
         offer = ""
         if fits:
-            offer = f"Take {fits.train_images:,} images and {fits.epochs} {'epoch' if fits.epochs == 1 else 'epochs'}"
+            offer = f"Take {counted(fits.train_images, 'image')} and {counted(fits.epochs, 'epoch')}"
         return [plan, minutes_html(said), fits, gr.update(value=offer, visible=bool(fits))]
 
     def take(self, smaller: RunConfig | None, *values: Any) -> Any:

@@ -25,14 +25,13 @@ from reglab.config import RunConfig
 from reglab.config.usual import extra_of
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
-from reglab.teaching.presets import PRESETS
-from reglab.ui.components.number import text_of
+from reglab.teaching.presets import COURSE, PRESETS
+from reglab.ui.components.form import text_of
 from reglab.ui.views.assets import called
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
 MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size")
 TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
-COURSE = ("dropout", "weight_decay", "batch_norm")  # in sight from the first, as are those that are on
 DECIDING = ("dataset", "model", "pretrained", "finetune")
 
 
@@ -73,7 +72,7 @@ def described(places: dict[str, str]) -> dict[str, Any]:
         "transfer": TRANSFER,
         "more": MORE,
         "deciding": DECIDING,
-        "course": COURSE,
+        "course": COURSE,  # in sight from the first, as are those that are on
         "timm": list(pretrained.OFFERED),
         "recipes": [recipe.title for recipe in PRESETS],
         "groups": {

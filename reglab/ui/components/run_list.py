@@ -12,15 +12,15 @@ from typing import Any
 
 import gradio as gr
 
+from reglab.ui.components.drawings import without_code
 from reglab.ui.views.assets import called
-from reglab.ui.views.templates import render
 
 
 def run_list(*, has_host: bool, kept: str, **kwargs: Any) -> gr.HTML:
     """`has_host`: whether there is a host's key to type; `kept`: a word on whether runs last, as HTML."""
     return gr.HTML(
         "{}",
-        html_template=render("run_list.html", has_host=has_host, kept=kept.strip()),
+        html_template=without_code("run_list.html", has_host=has_host, kept=kept.strip()),
         js_on_load=called("run_list"),
         apply_default_css=False,
         **kwargs,

@@ -1,4 +1,4 @@
-"""What the Sweep tab asks for beside the set-up of the Train tab, as its boxes say it; and the experiment that this makes."""
+"""What the Sweep view asks for beside the set-up of the Train tab, as its form says it; and the experiment that this makes."""
 
 from __future__ import annotations
 

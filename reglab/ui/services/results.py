@@ -15,6 +15,7 @@ from reglab.experiments.grid import Grid
 from reglab.experiments.price import Price, price
 from reglab.experiments.publications import Publication
 from reglab.experiments.reproduce import Standing
+from reglab.numbers import counted
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RunView
@@ -119,7 +120,7 @@ class Results:
         seeds = len({summary["seed"] for summary in told})
         own = f"{self._title(group, told[0])} · " if self._is_named(told[0]) else ""
         title = self.stores.find(told[0]["run"]).config.title()
-        return f"{own}{title} · {len(told)} runs, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+        return f"{own}{title} · {counted(len(told), 'run')}, {counted(seeds, 'seed')}"
 
     def _title(self, group: str, summary: Mapping[str, Any]) -> str:
         """What people call the group: what a sweep varies, where nobody has given it another name."""

@@ -1,4 +1,4 @@
-"""The Share tab beside the curves: a link to the set-up, the lesson sheet, and assignments for a class."""
+"""The Share view beside the curves: a link to the set-up, the lesson sheet, and assignments for a class."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reglab.errors import PROBLEMS
 from reglab.teaching.assignments import CONTROLS, PREDICTABLE, TASK, Assignment, called
 from reglab.teaching.links import Beside, encode
 from reglab.ui.components.assigned import prediction_of, rules
+from reglab.ui.components.download import Download
 from reglab.ui.components.events import PRIVATE, QUIET
 from reglab.ui.components.form import form, typed_in
 from reglab.ui.components.links import link_box
@@ -26,8 +27,6 @@ ACCESS = ("open", "locked", "hidden")
 MOST = {"max_epochs": "Most epochs", "max_images": "Most training images", "max_runs": "Most runs"}
 PREDICT = [("nothing", ""), *((title, key) for key, title in PREDICTABLE.items())]
 EMPTY = {"task": "", "rest": "open", "exceptions": "", "predict": "gap", **dict.fromkeys(MOST, "")}
-# Filled first and pressed by the page, as on the Results tab.
-PRESS = "file => file && setTimeout(() => document.querySelector('#sheet-file').click(), 100)"
 
 
 class ShareTab:
@@ -45,7 +44,7 @@ class ShareTab:
             )
             page.link.render()
             self.sheet = form("sheet-form", "sheet_form.html", {"pupil": ""})
-            self.file = gr.DownloadButton("File", visible="hidden", elem_id="sheet-file")
+            self.download = Download("sheet-file")
             self.rules = form(
                 "assignment-form", "assignment_form.html", EMPTY, script="exceptions", task=TASK, most=MOST, predict=PREDICT,
                 accesses=[(access, access) for access in ACCESS], controls=[(called(name), name) for name in CONTROLS],
@@ -55,8 +54,10 @@ class ShareTab:
 
     def _wire(self) -> None:
         page = self.page
-        asked = self.sheet.submit(self.hand_out, [page.visitor, self.sheet], [self.file, self.sheet], **PRIVATE)
-        asked.success(None, self.file, js=PRESS)
+        asked = self.sheet.submit(
+            self.hand_out, [page.visitor, self.sheet], [self.download.file, self.sheet], **PRIVATE
+        )
+        self.download.press(asked)
         self.rules.submit(self.assign, [*page.beside, self.rules, *page.controls.components()], self.made, **QUIET)
 
     # ---- what happens

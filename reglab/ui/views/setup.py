@@ -53,7 +53,7 @@ def carried_over_html(fork: RunConfig) -> str:
 
 def minutes_html(sentence: str) -> str:
     """What a set-up takes of the minutes that the visitor has; nothing where nobody counts them."""
-    return render("paragraph.html", kind="", text=sentence) if sentence else ""
+    return render("paragraph.html", text=sentence) if sentence else ""
 
 
 def weights_line(config: RunConfig) -> str:

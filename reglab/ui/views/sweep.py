@@ -14,7 +14,7 @@ from reglab.experiments.choice import Choice, choose, warning
 from reglab.experiments.grid import LESS_IS_BETTER, METRICS_OF_A_SWEEP, Cell, Grid, state
 from reglab.experiments.stats import Interval
 from reglab.experiments.tables import bounds, number
-from reglab.numbers import NOTHING
+from reglab.numbers import NOTHING, counted
 from reglab.runs.cost import clock
 from reglab.ui.views.cells import ids, why_empty
 from reglab.ui.views.factorial import factorial
@@ -85,7 +85,7 @@ def progress(told: Sequence[Mapping[str, Any]]) -> str:
     n = len(told)
     states = [state(s) for s in told]
     done = [s["seconds"] for s in told if s["status"] == "finished" and s.get("seconds")]
-    parts = [f"{states.count('finished')} of {n} {'run' if n == 1 else 'runs'} finished"]
+    parts = [f"{states.count('finished')} of {counted(n, 'run')} finished"]
     for name, words in STATES.items():
         if count := states.count(name):
             parts.append(f"{count} {words}")
@@ -106,12 +106,6 @@ STATES = {
     "interrupted": "broken off",
     "stalled": "not answering",
 }
-
-
-def winner(grid: Grid, metric: str) -> str:
-    """The cell that is chosen, by which number, and what it has more than the next; nothing where there is no next."""
-    found = choose(grid.cells, metric)
-    return render("winner.html", winner=found.parts) if found else ""
 
 
 def _how_to_read(grid: Grid, metric: str) -> str:

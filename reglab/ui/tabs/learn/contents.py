@@ -9,9 +9,8 @@ import gradio as gr
 from reglab.regularizers import CATALOGUE, GROUPS
 from reglab.teaching.cards import words_of
 from reglab.teaching.lessons import LESSONS, Lesson
+from reglab.teaching.presets import COURSE
 from reglab.ui.components.entries import Entry, entry_list
-
-COURSE = ("dropout", "weight_decay", "batch_norm")  # with which everybody begins
 
 
 def _grouped() -> dict[str, list[Entry]]:

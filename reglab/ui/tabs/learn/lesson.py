@@ -18,8 +18,7 @@ from reglab.teaching.lessons import LESSONS, Lesson, Question
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.drawings import drawing
 from reglab.ui.components.events import QUIET, skipped
-from reglab.ui.components.form import form, typed_in
-from reglab.ui.components.number import text_of
+from reglab.ui.components.form import form, text_of, typed_in
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.page import TICK
 from reglab.ui.services.lab import Lab

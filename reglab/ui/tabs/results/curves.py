@@ -13,14 +13,13 @@ from reglab.config.numbers import read
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments.compare import METRICS
 from reglab.runs.run import Run
-from reglab.ui.components.drawings import drawing
+from reglab.ui.components.drawings import drawing, without_code
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.results.view import View
 from reglab.ui.views import comparison
 from reglab.ui.views.assets import called
-from reglab.ui.views.templates import render
 
 AXES = {"epoch": "epochs", "step": "steps", "seconds": "seconds"}
 TARGET = 70  # percent of validation accuracy
@@ -66,7 +65,7 @@ class CurvesView(View):
         metrics = [(key, m.title) for key, m in METRICS.items()]
         self.asked = gr.HTML(
             "{}",
-            html_template=render("asked.html", metrics=metrics, axes=AXES, usual=TARGET),
+            html_template=without_code("asked.html", metrics=metrics, axes=AXES, usual=TARGET),
             js_on_load=called("asked"),
             apply_default_css=False,
             elem_id="asked",

@@ -11,7 +11,7 @@ import gradio as gr
 from reglab.runs.run import Run
 from reglab.ui.components.download import Download
 from reglab.ui.components.drawings import pressable
-from reglab.ui.components.events import PRIVATE, skipped, told
+from reglab.ui.components.events import PRIVATE, dealt, skipped, told
 from reglab.ui.components.run_list import run_list, shown
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
@@ -102,9 +102,8 @@ class ResultsTab:
         if not choice.is_filled:
             return skipped(self._outputs)
         updates: list[Any] = []
-        at = 0
-        for name, view in self.views.items():
-            own, at = values[at : at + len(view.inputs)], at + len(view.inputs)
+        inputs = [view.inputs for view in self.views.values()]
+        for (name, view), own in zip(self.views.items(), dealt(values, inputs), strict=True):
             updates += view.show(choice.runs(self.lab), *own) if name == key else skipped(view.outputs)
         return updates
 
