@@ -105,7 +105,9 @@ class Experiment(BaseModel):
             )
         epoch = run.next_end()
         if epoch >= run.config.epochs:
-            raise ConfigError("The run is in its last epoch, so there is nothing left to change: press Train instead.")
+            raise ConfigError(
+                "The run is in its last epoch or about to end, so there is nothing left to change: press Train instead."
+            )
         return cls.fork(run, epoch, changes(run.config.regularizers, config.regularizers))
 
     @classmethod

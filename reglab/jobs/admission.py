@@ -75,11 +75,15 @@ class Admission:
         return Bounds(seconds=60 * (self.limits.run_minutes or 0), memory=self.limits.memory or 0)
 
     # ---- before it is queued
-    def check(self, seat: str, configs: Sequence[RunConfig]) -> None:
-        """Whether this visitor may have these runs trained, now. Raises `ConfigError`."""
+    def check(self, seat: str, configs: Sequence[RunConfig], whole: bool = True) -> None:
+        """Whether this visitor may have these runs trained, now. Raises `ConfigError`.
+
+        Of those that are not trained from their beginning (`whole`), `charge` checks the hour.
+        """
         self.check_each(seat, configs)
         if seat and self.limits.hour_minutes:
-            self._check_hour(seat, self.seconds(configs))
+            if whole:
+                self._check_hour(seat, self.seconds(configs))
             self._check_share(seat, configs)
 
     def check_each(self, seat: str, configs: Sequence[RunConfig]) -> None:

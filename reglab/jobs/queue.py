@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextvars import copy_context
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from reglab.config import RunConfig
 from reglab.deployment import LIMITS, Limits
 from reglab.errors import BusyError, ConfigError, RunError
 from reglab.jobs.admission import Admission
+from reglab.jobs.failures import in_words
 from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.job import Job, QueueSnapshot
 from reglab.jobs.pace import Pace, measured
@@ -31,7 +33,7 @@ from reglab.runs.room import Room
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RESUMABLE, RunView
-from reglab.training.events import Stopped
+from reglab.training.events import Failed, Stopped
 
 
 class Jobs:
@@ -146,8 +148,12 @@ class Jobs:
             self.admission.charge(owner, seconds)
             self._enqueue([runs], device, owner, seconds=seconds)
 
-    def admit(self, owner: str, configs: Sequence[RunConfig] = (), keep: Collection[Run] = ()) -> None:
+    def admit(
+        self, owner: str, configs: Sequence[RunConfig] = (), keep: Collection[Run] = (), whole: bool = True
+    ) -> None:
         """Whether this visitor may ask for more, and for these runs; old ones but `keep` may have to make room for them.
+
+        Of runs that are not trained from their beginning (`whole`), the charge alone checks the hour.
 
         Raises:
             ConfigError: The queue, or this visitor's part of it, is full, or this is more than they may ask for.
@@ -166,7 +172,7 @@ class Jobs:
             raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
         if configs and owner:
             self.machine(timeout=60)  # whose pace decides
-            self.admission.check(owner, configs)
+            self.admission.check(owner, configs, whole=whole)
         if configs:
             self.room.make(sum(self.admission.bytes_on_disk(owner, configs)), key_of(owner), not owner, keep)
 
@@ -184,7 +190,7 @@ class Jobs:
         for what is left of its epoch; `beside` are the runs that go on with the fork then.
 
         Raises:
-            RunError: The parent has ended, or waits for its turn, or the server is shutting down.
+            RunError: The parent has ended, or waits for its turn, or is about to go on already, or the server is shutting down.
             ConfigError: As `submit`.
         """
         came_from, device = fork.config.fork, self._device(fork.config)
@@ -199,6 +205,10 @@ class Jobs:
                 raise RunError(
                     f"Run {parent.name} is {status}: its regularizers can be changed while it trains, or once it is stopped."
                 )
+            if job and job.next:  # what waits there would never be trained
+                raise RunError(
+                    "The regularizers were changed a moment ago: wait until the run goes on with those, then change them again."
+                )
             others = [run for run in (job.runs if job else beside) if run != parent and self.status(run) in able]
             if job is None:
                 seconds |= self.admission.check_resumed(owner, [parent, *others])
@@ -210,6 +220,7 @@ class Jobs:
                 run.ask_to_stop()
             parent.ask_to_stop(after=came_from.epoch)
             job.next, job.seconds = [*others, fork], seconds[fork]
+            job.context = copy_context()  # of this request: that of the first may be too old by then
             self._changed()
 
     def _enqueue(
@@ -342,11 +353,9 @@ class Jobs:
             going_on = [run for run in job.next if self.store.view(run).status in RESUMABLE]
             job.next = []
             self._changed()
-            if self._closed or not going_on:
+            job.runs = [] if self._closed else [run for run in going_on if _reopened(run)]
+            if not job.runs:
                 return None
-            for run in going_on:
-                run.reopen()
-            job.runs = going_on
             job.worker = self._places[job.device].worker(job)
             return job.worker
 
@@ -363,6 +372,16 @@ class Jobs:
             worker.ended.wait(max(0.0, end - time.monotonic()))
         self._looker.close()
         self.admission.close()
+
+
+def _reopened(run: Run) -> bool:
+    """Take back the run's last word; where that cannot be written it ends, with the reason, for nobody waits for an answer."""
+    try:
+        run.reopen()
+    except OSError as error:
+        conclude(run, Failed(reason=in_words(error)))
+        return False
+    return True
 
 
 def _look_at_machine(pace_file: Path | None) -> dict[str, Any]:

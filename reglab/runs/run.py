@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 BEST, LAST, BEST_AT_LAST = "model.safetensors", "last.safetensors", "last-best.safetensors"
 RIGHT = right.FILE
+SOON = 1.5  # seconds: from the last line of its timing, half a second at most, until it has read that it is to stop
 TO_GO_ON = (LAST, "state.json", BEST_AT_LAST)
 LISTED = (
     "config.json",
@@ -207,13 +209,22 @@ class Run:
         return config.forked(epoch, changes)
 
     def next_end(self) -> int:
-        """The epoch whose end it comes to next while it trains; once that is over, the one at whose end it is or comes to next."""
+        """The epoch whose end it comes to next; of one that trains, the next that is not over before it can be asked to stop."""
         view = self.view()
         if view.status == "running":
-            return view.history[-1].epoch + 1 if view.history else 0
+            return max(view.history[-1].epoch + 1, math.ceil(self._soon(view))) if view.history else 0
         state = read_json(self.path / "state.json")
         epoch, batch = state.get("epoch"), state.get("batch")
         return epoch - (0 if batch else 1) if isinstance(epoch, int) and epoch else 0
+
+    def _soon(self, view: RunView) -> float:
+        """How many epochs it will have trained in a moment; the one under way counts as the part of it that is done."""
+        timing, done = view.last_timing, float(view.history[-1].epoch)
+        each = timing.get("seconds", 0.0) / (done + 1)
+        if "seconds_left" in timing:  # with the time that the runs beside it take, and without a slow beginning
+            done = max(done, timing["epoch"] - 1 + timing["batch"] / timing["batches"])
+            each = timing["seconds_left"] / max(view.run.config.epochs - done, 1e-9)
+        return done + (SOON / each if each > 0 else 0.0)
 
     # ---- its weights -------------------------------------------------------------------------------------------
     def weights(self) -> dict[str, Tensor]:

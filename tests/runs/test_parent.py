@@ -9,11 +9,13 @@ from conftest import tiny_config
 
 from reglab.jobs.worker import work
 from reglab.runs import files, parent, recording
+from reglab.runs.lines import append
 from reglab.runs.run import LAST, Run
 from reglab.runs.store import Store
-from reglab.training.events import Event, Step
+from reglab.training.events import Epoch, Event, Step
 
 BASE = tiny_config(epochs=4, train_size=60, val_size=60, width=0.125)
+MEASURED = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "ece", "gap")
 TRAINED = ("metrics.jsonl", "model.safetensors", LAST, "state.json")
 
 
@@ -195,3 +197,23 @@ def test_the_end_that_a_stopped_run_comes_to_next(epoch, batch, next_end, store)
     run = store.create(BASE)
     files.write_json(run.path / "state.json", {"epoch": epoch, "batch": batch})
     assert run.next_end() == next_end
+
+
+@pytest.mark.parametrize(
+    ("told", "next_end"),
+    [
+        ({"epoch": 2, "batch": 8, "batches": 8, "seconds": 90.0}, 3),
+        ({"epoch": 3, "batch": 4, "batches": 8, "seconds": 90.0, "seconds_left": 505.0}, 3),
+        ({"epoch": 3, "batch": 7, "batches": 8, "seconds": 90.0, "seconds_left": 90.0}, 4),
+        ({"epoch": 2, "batch": 8, "batches": 8, "seconds": 0.9, "seconds_left": 10.2}, 10),
+        ({"epoch": 2, "batch": 2, "batches": 2, "seconds": 0.93}, 7),
+    ],
+    ids=["long", "in the middle", "about to end", "short", "too short to be measured"],
+)
+def test_the_end_that_one_that_trains_can_still_be_asked_to_stop_at(told, next_end, store, monkeypatch):
+    run = store.create(BASE.model_copy(update={"epochs": 53}))
+    for epoch in range(3):
+        append(run.path / "metrics.jsonl", Epoch(epoch=epoch, step=0, **dict.fromkeys(MEASURED, 0.1)).to_json())
+    append(run.path / "timing.jsonl", told)
+    monkeypatch.setattr(Run, "is_locked", lambda run: True)
+    assert len(run.history()) == 3 and run.next_end() == next_end

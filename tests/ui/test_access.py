@@ -20,6 +20,7 @@ from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.publications import PUBLICATIONS
 from reglab.experiments.sweep import sweep
+from reglab.jobs.worker import work
 from reglab.publishing.hub import gather
 from reglab.runs.owner import FILE, HERE, Visitor, hashed, is_owned_by, owner_of, write_owner
 from reglab.runs.recording import seal
@@ -245,6 +246,19 @@ def test_a_fork_of_anothers_run_is_ones_own(open_lab, anns):
     assert bob.runs.may_change(fork) and not bob.runs.may_change(anns)
     assert bob.training.together(fork) == [anns, fork]
     assert open_lab(PUBLIC).seen_by(BOB).training.together(fork) == [fork], "what may not be seen is left out"
+
+
+def test_a_strangers_fork_of_a_stopped_run_does_not_take_its_place(open_lab, tmp_path):
+    lab = open_lab(SHARED)
+    ann, bob = (lab.seen_by(visitor) for visitor in (ANN, BOB))
+    run = ann.stores.mine.create(tiny_config(**SLOW))
+    run.ask_to_stop(after=1)
+    work([run])
+    theirs = bob.stores.mine.create(run.forked(1, {"dropout.rate": 0.5}), parent=run.id)
+    assert ann.training.resume(run) == [run]
+    ann.training.stop([run])
+    own = ann.stores.mine.create(run.forked(1, {"dropout.rate": 0.5}), parent=run.id)
+    assert ann.training._heirs() == {run.id: own} and theirs.id in [s["run"] for s in ann.results.summaries()]
 
 
 # ---- the trash ---------------------------------------------------------------------------------------------------

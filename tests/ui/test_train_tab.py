@@ -22,6 +22,7 @@ from reglab.teaching.presets import PRESETS
 from reglab.ui.components.controls import TECHNIQUES, preset
 from reglab.ui.components.panel import is_number
 from reglab.ui.components.visitor import ids_of
+from reglab.ui.services.training import Training
 from reglab.ui.tabs.train import TrainTab
 from reglab.ui.views import next_steps
 
@@ -94,6 +95,21 @@ def test_what_was_stopped_goes_on_where_it_was_by_the_same_button(tab, here):
     assert not again["notice"] and again["visitor"]["ids"] == began["visitor"]["ids"]
     assert again["stop"]["value"] == "Stop" and here.training.is_live(runs)
     tab.halt(began["visitor"])
+
+
+def test_resume_asks_once_for_each_even_if_one_is_stopped_again_at_once(tab, here, monkeypatch):
+    """As on ZeroGPU, where a slice may be refused within a moment."""
+    runs = [here.stores.own.create(SMALL.override({"seed": seed})) for seed in range(2)]
+    asked: list[Run] = []
+
+    def refused(training: Training, run: Run) -> list[Run]:
+        asked.append(run)
+        assert len(asked) < 5, "without end"
+        return [run]
+
+    monkeypatch.setattr(Training, "resume", refused)
+    assert named(tab.halt({"ids": [run.id for run in runs]}, "Resume"))["stop"]["value"] == "Resume"
+    assert asked == runs
 
 
 def test_one_run_is_trained_where_nothing_is_to_be_compared(tab):

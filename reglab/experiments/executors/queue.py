@@ -46,13 +46,14 @@ def train(experiment: Experiment, jobs: Jobs, owner: str = "", store: Store | No
     return runs
 
 
-def go_on(fork: Experiment, parent: Run, beside: Sequence[Run], jobs: Jobs, owner: str, store: Store) -> Run:
-    """Queue a fork that goes on where its parent is, while that trains or once it was stopped; see `Jobs.go_on_with`.
+def go_on(parent: Run, config: RunConfig, beside: Sequence[Run], jobs: Jobs, owner: str, store: Store) -> Run:
+    """Queue a fork that goes on where its parent is, with the regularizers of that config; see `Jobs.go_on_with`.
 
     Raises as `train`; no run is made then.
     """
-    jobs.admit(owner, fork.configs, keep=[parent, *beside])
-    [run] = fork.folders(store)
+    jobs.admit(owner, Experiment.change(parent, config).configs, keep=[parent, *beside], whole=False)
+    # Where it forks is said last: the parent trains on while this is checked, and may have come to the end of its epoch.
+    [run] = Experiment.change(parent, config).folders(store)
     try:
         jobs.go_on_with(run, parent, beside, owner=owner)
     except (ConfigError, RunError):

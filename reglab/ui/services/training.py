@@ -129,12 +129,13 @@ class Training:
         return job if run in job else [run]
 
     def _heirs(self) -> dict[str, Run]:
-        """Id of a run -> the newest fork that goes on from where it ended."""
+        """Id of a run -> the newest fork of the same person's that goes on from where it ended."""
         found: dict[str, Run] = {}
         for run in self.stores.own.runs():
             for parent in self.stores.open([run.described.get("parent") or ""]):
                 history, fork = self.stores.view(parent).history, run.config.fork
-                if fork and history and fork.epoch == history[-1].epoch:
+                is_theirs = self.stores.whose(run) == self.stores.whose(parent)
+                if is_theirs and fork and history and fork.epoch == history[-1].epoch:
                     found.setdefault(parent.id, run)
         return found
 
@@ -168,10 +169,9 @@ class Training:
                 " changed and nothing else. Press Train for a run of its own."
             )
         beside = [other for other in runs if other != run and self.access.may_change(self.visitor, other)]
-        fork = Experiment.change(run, config)
-        self.jobs.check(self.seat, fork.configs)
+        self.jobs.check(self.seat, Experiment.change(run, config).configs)
         self.datasets.ready(run.config)
-        made = queue.go_on(fork, run, beside, self.jobs, self.seat, self.stores.mine)
+        made = queue.go_on(run, config, beside, self.jobs, self.seat, self.stores.mine)
         return [*runs, made]
 
     def together(self, run: Run) -> list[Run]:

@@ -9,6 +9,7 @@ import gradio as gr
 from reglab.config import RunConfig, on_screen
 from reglab.errors import PROBLEMS, ConfigError, RunError
 from reglab.experiments.experiment import Experiment
+from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, decode_all, offered
 from reglab.ui.components.assigned import admitted, dressed, held, left_out
@@ -134,8 +135,11 @@ class TrainTab:
         runs, training = self.lab.results.open(ids_of(visitor)), self.lab.training
         try:
             if said == RESUME:
-                while broken_off := self.page.broken_off(training.views(runs)):
-                    training.resume(broken_off[0])  # with the others of its job
+                # Once each: on ZeroGPU one may have been refused, and be stopped again, by now.
+                resumed: set[Run] = set()
+                for run in self.page.broken_off(training.views(runs)):
+                    if run not in resumed and not training.is_live([run]):
+                        resumed.update(training.resume(run))  # with the others of its job
             else:
                 training.stop(runs)
         except PROBLEMS as error:
