@@ -28,8 +28,11 @@ ASK = """async (plan, ...rest) => {
     window.parent.postMessage({type: "USER_PLAN_REQUEST"}, hub)
     setTimeout(resolve, 3000)
   })
-  return [told?.org ? "pro" : String(told?.user ?? ""), ...rest]
+  window.reglabPlan = told?.org ? "pro" : String(told?.user ?? "")
+  return [window.reglabPlan, ...rest]
 }"""
+# A change may be told of before the Hub has answered, and its own answer come after: it asks for the plan of then.
+KNOWN = "(plan, ...rest) => [window.reglabPlan ?? plan, ...rest]"
 
 
 class MinutesLine:
@@ -44,14 +47,14 @@ class MinutesLine:
         self.smaller = gr.State(None)  # the run that the button offers
         self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
 
-    def follow(self, controls: Controls, beside: Sequence[Any]) -> None:
-        """Say it anew whenever the controls or what is trained beside it change."""
+    def follow(self, controls: Controls, beside: Sequence[Any], machine: Any) -> None:
+        """Say it anew whenever the controls or what is trained beside it change, and once it is known how fast this machine is."""
         if not self.minutes.count:
             return
         self._controls, inputs = controls, controls.components()
         self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
-        changes = [c.change for c in (*beside, *inputs)]
-        gr.on(changes, self.tell, *self._told, trigger_mode="always_last", **QUIET)
+        changes = [c.change for c in (*beside, *inputs, machine)]
+        gr.on(changes, self.tell, *self._told, trigger_mode="always_last", js=KNOWN, **QUIET)
         self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
 
     def ask(self, page: gr.Blocks) -> None:

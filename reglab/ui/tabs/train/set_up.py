@@ -79,7 +79,7 @@ class SetUp:
             **QUIET,
         )
         if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
-            gr.on(changes, self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
+            gr.on([*changes, page.header.change], self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
         panel.select(
             self.choose,
             [page.assignment, panel],
@@ -87,7 +87,7 @@ class SetUp:
             trigger_mode="multiple",
             **QUIET,
         )
-        self.minutes.follow(self.controls, page.beside)
+        self.minutes.follow(self.controls, page.beside, page.header)
         self.data_line.select(self.retry, panel, [self.data_line, page.clock], **QUIET)
 
     @property
