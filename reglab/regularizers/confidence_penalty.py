@@ -19,7 +19,7 @@ class ConfidencePenalty(Regularizer):
     What you will see: probabilities become more modest, as with label smoothing; at the usual beta of 0.1 only by a little,
     so that the validation loss still climbs. Accuracy and gap hardly move.
 
-    When it helps: over-confident networks; its paper improves language models, translation and speech with it.
+    When it helps: overconfident networks; its paper improves language models, translation and speech with it.
 
     When it does not: against overfitting and wrong labels, of which as many are learned by heart at the usual beta. A
     network that is too modest already gets worse calibrated.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class LabelSmoothing(Regularizer):
     """Asks for a little less than certainty: the right class gets 1 - smoothing, all classes share the rest.
 
-    What you will see: probabilities become more modest, so the calibration error of an over-confident network falls
+    What you will see: probabilities become more modest, so the calibration error of an overconfident network falls
     and its validation loss stops climbing; accuracy changes little. The training loss can no longer reach zero.
 
     When it helps: calibration; and in long trainings noisy labels (Lukasik et al. 2020, arXiv:2003.02819).

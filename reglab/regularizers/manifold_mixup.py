@@ -22,7 +22,7 @@ class ManifoldMixup(Regularizer):
     CIFAR-10.
 
     When it does not: for accuracy in short trainings with right labels. Like mixup it makes a network modest, and too
-    modest where it was not over-confident.
+    modest where it was not overconfident.
 
     Layer 0 is the picture itself, so that at 0 for the deepest layer it is mixup. One layer and one lambda are drawn for
     a batch. Where only a head is trained, on features of a frozen backbone, it is the features that are blended.

@@ -21,7 +21,7 @@ class Mixup(Regularizer):
     When it helps: long trainings of networks that would fit everything, and noisy labels: with alpha 8 and 20 % of them
     wrong its paper brings the last epoch's error from 16.6 to 6.4 %, with alpha 32 and 50 % wrong from 44.6 to 12.7 %.
 
-    When it does not: for accuracy in short trainings with right labels. A network that is not over-confident without it
+    When it does not: for accuracy in short trainings with right labels. A network that is not overconfident without it
     becomes too modest; calibration improves only where one is.
 
     One lambda is drawn for a batch, as in the paper's code. alpha = 1 is uniform, alpha = 0 does not mix.

@@ -49,7 +49,7 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
     for told in (
         "plain cat 60.0 %",
         "What it sees: 32 × 32 pixels",
-        "0 1 How much it speaks for cat, at features.3 (ReLU) (Grad-CAM)",
+        "0 1 Evidence for cat, at features.3 (ReLU) (Grad-CAM)",
         "cat 60.0 % raw 90.0 % dog 30.0 % raw 8.0 % ship 10.0 % raw 2.0 %",
         "Temperature 2.50 above 1: it was too sure",
         "Entropy 1.29 of 1.58 bits",
@@ -61,7 +61,7 @@ def test_a_panel_says_what_it_is_how_sure_and_on_what_grounds():
 
 def test_a_map_without_anything_in_it_says_so():
     empty = an_answer(cam=np.zeros((32, 32), dtype=np.float32))
-    assert "Nothing in it speaks for cat, at features.3 (ReLU)" in words(page([a_panel(answer=empty)]))
+    assert "No evidence for cat, at features.3 (ReLU)" in words(page([a_panel(answer=empty)]))
 
 
 def test_an_example_shows_at_a_glance_whether_the_answer_is_right():
@@ -99,8 +99,8 @@ def test_a_network_that_was_not_calibrated_says_so_and_offers_it():
 def test_an_unlike_picture_is_warned_of_in_its_panel():
     text = page([a_panel(answer=an_answer(unlike="Unlike Digits: more color.")), a_panel()])
     assert text.count('class="warning"') == 1 and "Unlike Digits: more color." in words(text)
-    assert words(text).count("Unlike? yes, see below") == words(text).count("Unlike? nothing noticed") == 1
-    assert "Unlike? nothing noticed No warning means nothing." in words(
+    assert words(text).count("Unfamiliar? yes, see below") == words(text).count("Unfamiliar? nothing noticed") == 1
+    assert "Unfamiliar? nothing noticed No warning means nothing." in words(
         page([a_panel(answer=an_answer(no_warning="No warning means nothing."))])
     )
 

@@ -117,5 +117,5 @@ def test_a_picture_of_yours_is_asked_for_on_predict(lab, a_run):
     lab.digits(train_size=60, epochs=1)
     lab.train.click()
     lab.expect_statuses("finished", "finished")
-    lab.page.get_by_role("button", name="A picture of yours").click()
+    lab.page.get_by_role("button", name="Try your own picture").click()
     expect(lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab", selected=True)).to_have_text("Predict")

@@ -145,7 +145,7 @@ def test_one_run_with_wrong_labels_beside_one_without(a_history, jobs):
 
 def test_a_finished_run_with_wrong_labels_tells_of_them_in_the_table(finished):
     chart = chart_of([finished], Jobs(Store(finished.path.parent)), names={finished.id: "mine"})
-    assert chart["table"]["columns"][-1] == "wrong labels learned"
+    assert chart["table"]["columns"][-1] == "wrong labels memorized"
     assert chart["table"]["rows"][0]["cells"][0] == "mine" and chart["table"]["rows"][0]["cells"][-1].endswith(" %")
     shown = curve(chart, "accuracy", 0, "corrupted")["y"]
     assert shown == [round(e.memorised, 4) for e in finished.history()]

@@ -188,7 +188,7 @@ value = dict(title="five runs", runs=runs, accuracy=curves, loss=[c for c in cur
              gaps=[dict(run=i, value=0.1 * i, text=f"{10.5 * i:.1f} points") for i in range(5)],
              memorised=[dict(run=i, value=1, text="100%") for i in range(5)],
              diagnosis=[dict(run=i, kind="fine", text="Looks fine: the gap is 1.0 points.") for i in range(5)],
-             table=dict(columns=["", "train", "val", "test", "gap", "calibration error", "wrong labels learned"],
+             table=dict(columns=["", "train", "val", "test", "gap", "calibration error", "wrong labels memorized"],
                         rows=[dict(run=i, cells=[names[i], *["100.0%"] * 3, "45.8 points", "0.123", "100%"]) for i in range(5)],
                         caption="After the last epoch."))
 with gr.Blocks(fill_width=True) as page:
@@ -232,7 +232,7 @@ def test_wrong_labels_are_dotted_and_have_a_switch_with_words_of_their_own(lab, 
     switches = lab.page.locator("#chart [data-part=switches] button")
     expect(switches).to_have_text(["true labels", "wrong labels", "validation"])
     switch = lab.page.locator("#chart").get_by_role("button", name="wrong labels")
-    assert "learned by heart" in (switch.get_attribute("title") or "")
+    assert "is memorized" in (switch.get_attribute("title") or "")
     expect(chart.locator(".labels [data-split=corrupted]")).to_have_text(
         f"wrong labels {run.history()[-1].memorised * 100:.1f} %"
     )

@@ -291,7 +291,7 @@ def test_another_data_set_brings_its_preset(tab):
     assert told["dataset"] == "digits" and told["train_size"] == "300" and clock == {"active": True}
     assert isinstance(said, str)
     assert panel["brought"]["sentence"].startswith(
-        "Digits brings 30 % wrong labels, 300 training images and batches of 32. "
+        "Digits comes with 30 % wrong labels, 300 training images and batches of 32. "
     )
     assert [undo for undo, _ in panel["brought"]["ways"]] == ["label_noise", "all"]
 
@@ -417,7 +417,7 @@ def test_a_run_goes_on_with_other_regularizers_beside_plain(tab, here):
     told = named(tab.change(began, *set_to(tab, changed)))
     fork = here.results.open(ids_of(told["visitor"]))[-1]
     assert told["visitor"]["ids"] == [plain.id, run.id, fork.id] and fork.config.regularizers == changed.regularizers
-    assert f"After epoch {fork.config.fork.epoch} it goes on with + weight decay" in told["notice"]
+    assert f"After epoch {fork.config.fork.epoch} the run continues with + weight decay" in told["notice"]
     assert [each["name"] for each in told["chart"]["runs"]][:2] == ["plain", "regularized"]
     assert told["chart"]["changes"] == [
         {"run": 2, "epoch": fork.config.fork.epoch, "text": told["chart"]["runs"][2]["name"]}

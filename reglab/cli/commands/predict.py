@@ -86,6 +86,6 @@ def _draw(seen: np.ndarray, answer: Answer, file: str) -> None:
 
     assert answer.cam is not None
     try:
-        with_scale(overlay(seen, answer.cam), f"speaks for {answer.label}: nothing .. most").save(file, "PNG")
+        with_scale(overlay(seen, answer.cam), f"evidence for {answer.label}: none .. most").save(file, "PNG")
     except OSError as error:
         raise ConfigError(f"{file} cannot be written ({cause(error)}): choose another place.") from None

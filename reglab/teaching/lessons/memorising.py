@@ -19,7 +19,7 @@ class Memorising(Lesson):
         "shows, all ten are equally likely. That is a uniformly random label, and the only way to learn it is by heart."
     )
     look = (
-        "Under *Wrong labels learned by heart*: how much of the nonsense is repeated faithfully?",
+        "Under *Wrong labels memorized*: how much of the nonsense is repeated faithfully?",
         "The validation accuracy with random labels has nothing to gain: the chance of a lucky guess is 10 %.",
         "Are true labels learned sooner than random ones? Pictures of one class have something in common.",
         "Does dropout keep the network from memorizing? And does that make it any wiser?",

@@ -107,8 +107,8 @@ SKELETON = """
       appear here epoch by epoch, with and without regularization."></p>
   </div>
   <div class="strips">
-    <div data-part="gaps"><p class="heading"><b>Gap</b> train minus validation accuracy</p></div>
-    <div data-part="memorised"><p class="heading"><b>Wrong labels learned by heart</b></p></div>
+    <div data-part="gaps"><p class="heading"><b>Gap</b> training minus validation accuracy</p></div>
+    <div data-part="memorised"><p class="heading"><b>Wrong labels memorized</b></p></div>
   </div>
   <div class="progress" data-part="progress"></div>
   <p class="notifying" data-part="notifying" hidden>

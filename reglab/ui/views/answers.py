@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TOP = 5
 PASSES = 30  # with dropout left on, for the spread
 WAITING = "Choose an example or a picture of your own, and the networks answer here, side by side."
-CALIBRATING = "calibrating: it answers all validation and test images, which takes seconds to minutes"
+CALIBRATING = "calibrating: the network classifies all validation and test images, which takes seconds to minutes"
 
 
 @dataclass(frozen=True)

@@ -16,27 +16,26 @@ from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
 from reglab.training.events import Epoch, Started
+from reglab.ui.views.terms import TERMS
 
 POINTS = 300  # a curve; more would cost time and show nothing
 
 HINTS = {
-    "train": "accuracy on a fixed slice of the training images, without augmentation, against their true labels",
-    "val": "accuracy on held-out images that were never trained on",
-    "test": "accuracy on the test images, opened once at the end",
-    "gap": "train minus val, in percentage points",
-    "calibration error": "how far confidence and accuracy are apart on average on the test images; 0 is perfect",
-    "wrong labels learned": "share of the deliberately wrong training labels that the network reproduces",
-}
+    "train": "Accuracy or loss on a fixed slice of the training images, without augmentation, against their true labels.",
+    "test": "Accuracy on the test images, opened once at the end.",
+    "wrong labels memorized": "The share of the deliberately wrong training labels that the network reproduces.",
+} | {term: TERMS[term] for term in ("val", "gap", "calibration error")}  # which the page explains elsewhere too
 
 # Under label noise there are two fit curves, as in Zhang et al. 2017 (arXiv:1611.03530), and words that say so.
 TRUE_LABELS = (
     "true labels",
-    "training images, all of them, judged by what they really show: what the network understood, whatever it was told",
+    "Training images, the mislabeled ones among them, judged by what they really show: what the network understood, whatever"
+    " it was told.",
 )
 WRONG_LABELS = (
     "wrong labels",
-    "training images whose label was made wrong on purpose: how often the network repeats that wrong label. "
-    "Nothing in a picture explains it, so whatever rises here is learned by heart",
+    "Training images whose label was made wrong on purpose: how often the network repeats that wrong label. "
+    "Nothing in a picture explains it, so whatever rises here is memorized.",
 )
 
 
@@ -179,14 +178,14 @@ def _doing(view: RunView) -> str | None:
     if view.status == "queued":
         before = (view.place or 1) - 1
         who = f"{before} other trainings wait before it" if before > 1 else "another training waits before it"
-        return f"Queued: {who if before else 'this training is next in line'}. It begins by itself."
+        return f"Queued: {who if before else 'this training is next in line'}. It starts by itself."
     if view.status != "running":
         return None
     if prepared := _preparing(view.last_timing):
         return f"Starting: preparing {prepared}."
     if Started.name not in view.events:
-        return "Starting: a process of its own loads PyTorch and the pictures."
-    return "Starting: the first point is what the network can do before any training."
+        return "Starting: a separate process is loading PyTorch and the pictures."
+    return "Starting: the first point shows what the network can do before any training."
 
 
 def _preparing(timing: Mapping[str, Any]) -> str | None:
@@ -241,7 +240,9 @@ def _points(history: Sequence[Epoch], key: str) -> dict[str, list[float | None]]
 
 
 def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str, Any]], noisy: bool) -> dict[str, Any]:
-    columns = ["run", "train", "val", "test", "gap", "calibration error"] + (["wrong labels learned"] if noisy else [])
+    columns = ["run", "train", "val", "test", "gap", "calibration error"] + (
+        ["wrong labels memorized"] if noisy else []
+    )
     rows = []
     for n, s in ended:
         cells = [
@@ -278,4 +279,4 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
 def _of_test(summary: Mapping[str, Any]) -> str:
     """What to know of the test accuracy of this run's data set."""
     caution = data.source(summary["dataset"], summary.get("test_images")).caution
-    return f"{HINTS['test']}. {caution}" if caution else HINTS["test"]
+    return f"{HINTS['test']} {caution}" if caution else HINTS["test"]

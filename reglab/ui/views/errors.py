@@ -17,7 +17,7 @@ from reglab.ui.views.histograms import Shown, reliability
 from reglab.ui.views.preview import Figure, figures
 from reglab.ui.views.templates import render
 
-EVALUATING = "evaluating: it answers all validation and test images, which takes seconds to minutes"
+EVALUATING = "evaluating: the network classifies all validation and test images, which takes seconds to minutes"
 
 
 def not_yet(run: Run, is_evaluating: bool) -> str:
@@ -119,7 +119,7 @@ def commonest(m: Mistakes) -> tuple[int, int]:
 # ---- below the table ---------------------------------------------------------------------------------------------
 def page(m: Mistakes, role: str, name: str) -> str:
     """Everything below the table."""
-    shown = [Shown(role, f"{name}, as it comes", m.raw), Shown(role, f"{name}, calibrated", m.calibrated)]
+    shown = [Shown(role, f"{name}, uncalibrated", m.raw), Shown(role, f"{name}, calibrated", m.calibrated)]
     return render(
         "errors.html",
         role=role,

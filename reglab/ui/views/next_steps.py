@@ -56,11 +56,12 @@ def steps(view: RunView, price: Price | None) -> list[dict[str, str]]:
         config, changes = found
         told.append({"what": RECIPE, "label": label(config, changes), "hint": _why(view, changes)})
     if price:
-        hint = f"{counted(price.runs, 'more run')}, {_takes(price)}: one seed is an anecdote"
-        if not price.runs:
-            hint = "they are finished: see them side by side"
-        told.append({"what": SEEDS, "label": "Five seeds of it", "hint": hint})
-    told.append({"what": PICTURE, "label": "A picture of yours", "hint": "what this network takes it for"})
+        of_seeds = {"label": "Compare five seeds", "hint": "all are finished: see them side by side"}
+        if price.runs:
+            hint = f"{counted(price.runs, 'more run')}, {_takes(price)}: one seed is an anecdote"
+            of_seeds = {"label": "Train five seeds", "hint": hint}
+        told.append({"what": SEEDS, **of_seeds})
+    told.append({"what": PICTURE, "label": "Try your own picture", "hint": "what this network takes it for"})
     return told
 
 
@@ -79,7 +80,7 @@ def label(config: RunConfig, changes: Mapping[str, Any]) -> str:
 
 def sentence(config: RunConfig, changes: Mapping[str, Any]) -> str:
     """What was set, and what is left to do."""
-    return f"{label(config, changes)}: that is set now, all else is as in the last run. Press Train."
+    return f"{label(config, changes)}: that is set now, and everything else is as in the last run. Press Train."
 
 
 def _why(view: RunView, changes: Mapping[str, Any]) -> str:
@@ -88,7 +89,7 @@ def _why(view: RunView, changes: Mapping[str, Any]) -> str:
         and changes.get("train_size", view.run.config.train_size) < view.run.config.train_size
     ):
         return "half of them: does it still hold?"
-    return "what the diagnosis names"
+    return "what the diagnosis suggests"
 
 
 def _takes(price: Price) -> str:

@@ -10,8 +10,8 @@ from reglab.ui.views.templates import render
 KINDS = {  # what a file is called, and what is in it
     "html": ("Report (HTML)", "One page with the curves, the table, what differs, the commands, and how to read it."),
     "png": ("Picture (PNG)", "Curves with bands over the seeds, and the differences with their intervals."),
-    "csv": ("Table (CSV)", "A line for each run, for a spreadsheet or a notebook."),
-    "json": ("JSON", "Everything that is told of the comparison, as plain values."),
+    "csv": ("Table (CSV)", "A row for each run, for a spreadsheet or a notebook."),
+    "json": ("JSON", "Everything the comparison says, as plain values."),
 }
 
 

@@ -17,7 +17,7 @@ from reglab.ui.views.templates import render
 
 KINDS = {REPRODUCED: "good", SAME: "fair", NOT: "bad", UNFINISHED: "open", NOT_RUN: "open"}
 MEANS = {
-    REPRODUCED: "every claim held, and every published number came out",
+    REPRODUCED: "every claim held, and every published number was reproduced",
     SAME: "every claim held, but not every number was or could be compared",
     NOT: "at least one claim did not hold, or could not be told from these runs",
     UNFINISHED: "runs are missing",

@@ -46,8 +46,8 @@ def carried_over_html(fork: RunConfig) -> str:
     what = change(fork.fork.regularizers, fork.regularizers)
     return render(
         "paragraph.html",
-        text=f"After epoch {fork.fork.epoch} it goes on with {what}: the weights, what the optimizer knows of them and what"
-        " techniques that stay on remember carry over, and a technique that is new begins anew.",
+        text=f"After epoch {fork.fork.epoch} the run continues with {what}: the weights, the optimizer's state and the state of"
+        " techniques that stay on carry over; a new technique starts fresh.",
     )
 
 
@@ -63,4 +63,4 @@ def weights_line(config: RunConfig) -> str:
     here = "already on this machine" if pretrained.is_local(known.name) else f"a download of {known.megabytes} MB"
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (known.mean, known.std))
     start = f"ImageNet weights: {here}. {FINETUNED[config.finetune]}" if config.pretrained else RANDOM
-    return f"{start} Pictures are enlarged to {side} x {side}, mean {mean}, deviation {std}."
+    return f"{start} Pictures are enlarged to {side} × {side}, mean {mean}, deviation {std}."

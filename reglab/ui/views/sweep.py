@@ -103,7 +103,7 @@ STATES = {
     "failed": "failed",
     "pruned": "stopped early, since they could not win",
     "stopped": "stopped",
-    "interrupted": "broken off",
+    "interrupted": "interrupted",
     "stalled": "not answering",
 }
 
@@ -111,10 +111,10 @@ STATES = {
 def _how_to_read(grid: Grid, metric: str) -> str:
     less = "lower is better" if metric in LESS_IS_BETTER else "higher is better"
     if len(grid.axes) == 2:
-        return f"The mean over the seeds; the stronger the color, the higher the number, and {less}. Press a cell to see its curves."
+        return f"The mean over the seeds; the stronger the color, the higher the number, and {less}. Click a cell to see its curves."
     if len(grid.axes) == 1:
         return f"The mean over the seeds, {less}; the band reaches from the lowest to the highest. Values are evenly spaced."
-    return f"Each line is one combination; the better ones are drawn stronger ({less}). Press a line to see its curves."
+    return f"Each line is one combination; the better ones are drawn stronger ({less}). Click a line to see its curves."
 
 
 def _nothing_yet(grid: Grid) -> str:
@@ -122,7 +122,7 @@ def _nothing_yet(grid: Grid) -> str:
         return (
             "These runs differ in nothing but their seed, so there is nothing to draw: give another value to a setting."
         )
-    return "No run has this number yet: it comes with the first that is finished."
+    return "No run has this number yet: it comes with the first finished run."
 
 
 # ---- numbers -----------------------------------------------------------------------------------------------------

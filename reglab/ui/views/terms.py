@@ -16,12 +16,12 @@ TERMS = {
     " training images better than it knows the task.",
     "calibration error": "How far the network's confidence is from its accuracy on average: 0 is perfect, 0.1 means that it is"
     " off by ten points. Also called expected calibration error, ECE.",
-    "logits": "The numbers that the last layer puts out, one for each class. Softmax makes probabilities of them.",
+    "logits": "The numbers that the last layer puts out, one for each class. Softmax turns them into probabilities.",
     "temperature": "One number by which all logits are divided to make probabilities honest. It is fitted on validation images;"
     " above 1 the network was too sure, below 1 not sure enough.",
     "energy": "A score of how familiar a picture looks to the network, computed from its logits. A low score means unlike"
     " anything it was trained on.",
-    "Grad-CAM": "A map of the places in a picture that speak for an answer: the gradients of that answer, averaged over each"
+    "Grad-CAM": "A map of the places in a picture that are evidence for an answer: the gradients of that answer, averaged over each"
     " channel, weight the feature maps of one layer.",
 }
 WORDS = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, TERMS))})(?![\w-])", re.IGNORECASE)
