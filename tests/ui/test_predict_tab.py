@@ -171,7 +171,7 @@ def test_a_visitor_asks_two_networks_calibrates_one_and_asks_one_of_imagenet(lab
     for panel in panels.all():
         expect(panel.locator(".bars li")).to_have_count(5)
         expect(fact(panel, "Temperature")).to_contain_text("its logits are divided by this")
-        expect(panel.locator("figcaption").last).to_contain_text(re.compile(r"Evidence for \w+, at \S+ \(\w+\)"))
+        expect(panel.locator("figcaption").last).to_contain_text(re.compile(r"vidence for \w+, at \S+ \(\w+\)"))
     lab.choose("beside", "none")
     expect(panels).to_have_count(1)
     lab.page.locator("#spread input").check()

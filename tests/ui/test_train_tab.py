@@ -263,7 +263,7 @@ def test_a_network_of_timm_tells_of_its_weights(tab):
     assert changes([scratch]) == [{"visible": True}]
     weights = remarks["transfer"]["note"]
     assert "MB" in weights or "already on this machine" in weights
-    assert "96 x 96, mean 0.485 0.456 0.406" in weights
+    assert "96 × 96, mean 0.485 0.456 0.406" in weights
 
 
 @pytest.mark.parametrize("recipe", PRESETS, ids=lambda recipe: recipe.title)
