@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE
 from reglab.teaching import cards
 from reglab.teaching.assignments import values_of
-from reglab.ui.components.form import text_of
+from reglab.ui.components.form import text_of, typed_in
 from reglab.ui.components.panel import MAIN, MORE, TRANSFER, is_number, is_whole, panel
 from reglab.ui.components.remarks import Remarks
 from reglab.ui.views.setup import weights_line
@@ -55,11 +54,9 @@ class Controls:
 
     def read(self, values: Sequence[Any]) -> dict[str, Any]:
         """The value of every control by its name, as it was sent. Raises `ConfigError` where it is none of ours."""
-        try:
-            [told] = [json.loads(value) if isinstance(value, str) else value for value in values]
-            named = dict(told["values"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise ConfigError("What was sent is no set-up of this page: reload the page.") from None
+        named = typed_in(values[0]).get("values") if len(values) == 1 else None
+        if not isinstance(named, dict):
+            raise ConfigError("What was sent is no set-up of this page: reload the page.")
         if other := next((name for name in named if name not in PLACES), ""):
             raise ConfigError(f"There is no control called {str(other)[:80]!r}: reload the page.")
         if odd := next((key for key in CATALOGUE if not isinstance(named.get(key, False), bool)), ""):

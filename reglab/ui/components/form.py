@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,12 @@ def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str =
 
 
 def typed_in(value: Any) -> dict[str, Any]:
-    """What the page says of a form, which may be anything."""
+    """What the page says of a form: an object, or the JSON of one. It may be anything; what is neither says nothing."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
     return value if isinstance(value, dict) else {}
 
 

@@ -77,7 +77,10 @@ class PredictTab:
         )
         done.then(self.show, asked, self.answers, concurrency_limit=4, **PRIVATE)
         self.form.select(
-            lambda asked: examples_html(self.pictures(asked_of(asked)[0])), self.form, self.examples, **PRIVATE
+            lambda asked: examples_html(self.pictures(next(iter(asked_of(asked)), ""))),
+            self.form,
+            self.examples,
+            **PRIVATE,
         )
         self.endpoint.click(
             self.classify,

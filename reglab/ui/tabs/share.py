@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -87,9 +85,5 @@ class ShareTab:
 
 def exceptions(text: Any) -> dict[str, list[str]]:
     """Access -> the controls that have it, out of the JSON in which the page tells of them; what makes no sense is nothing."""
-    try:
-        told = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        told = {}
-    listed = told.items() if isinstance(told, Mapping) else ()
+    listed = typed_in(text).items()
     return {access: [str(name) for name, is_so in listed if is_so == access] for access in ACCESS}

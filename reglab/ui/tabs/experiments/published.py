@@ -72,10 +72,10 @@ class PublishedTab:
 
     def press(self, key: Any, event: gr.EventData) -> list[Any]:
         """A recipe is to be trained, or what is trained is to stop."""
-        do, recipe = (told(event).get(name) for name in ("do", "recipe"))
+        do, recipe = (str(told(event).get(name)) for name in ("do", "recipe"))
         if do == "run" and recipe in RECIPES:
-            return self.begin(str(recipe), key)
-        return ["", *self.halt(key)] if do == "stop" else skipped([self.notice, *self.shown])
+            return self.begin(recipe, key)
+        return self.halt(key) if do == "stop" else skipped([self.notice, *self.shown])
 
     def begin(self, recipe: str, key: Any) -> list[Any]:
         """Train one of the recipes."""
@@ -87,9 +87,12 @@ class PublishedTab:
 
     def halt(self, key: Any) -> list[Any]:
         """Stop whatever is trained for this publication."""
-        for name in RECIPES:
-            self.lab.training.stop(self.lab.results.of_recipe(paper_of(key), name))
-        return self.show(key)
+        try:
+            for name in RECIPES:
+                self.lab.training.stop(self.lab.results.of_recipe(paper_of(key), name))
+        except PROBLEMS as error:
+            return [warning(error), *self.show(key)]
+        return ["", *self.show(key)]
 
     def tick(self, key: Any, before: Any, known: list[str]) -> list[Any]:
         """Look again at the runs on the page."""

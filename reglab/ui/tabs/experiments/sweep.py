@@ -99,7 +99,7 @@ class SweepTab:
         base = RunConfig.parse(self.page.controls.config_values(controls))
         typed = EMPTY | typed_in(plan)
         pairs = tuple((str(typed[f"axis-{i}"] or ""), str(typed[f"values-{i}"] or "")) for i in range(AXES))
-        techniques = typed["techniques"] if isinstance(typed["techniques"], list) else ()
+        techniques = [str(key) for key in typed["techniques"]] if isinstance(typed["techniques"], list) else ()
         seeds, images, epochs = (typed[name] for name in ("seeds", "images", "epochs"))
         is_factorial, prune = typed["kind"] == FACTORIAL, bool(typed["prune"])
         return base, SweepPlan(is_factorial, techniques, seeds, images, epochs, pairs, prune)
@@ -166,13 +166,13 @@ class SweepTab:
         runs = self.lab.results.in_sweep(group) if isinstance(group, str) and group else []
         if not runs:
             return ["", drawn.nothing(NOTHING), gr.update(active=False)]
+        by = by if isinstance(by, str) and by in METRICS_OF_A_SWEEP else "test_accuracy"
         live = any(s["status"] in LIVE for s in runs)
         counts = [(s["run"], s["status"], s.get("epoch") if by in UNTIL else None) for s in runs]
         now = stamp_of(group, by, aim, counts)
         if now == before:
             return [gr.skip(), gr.skip(), gr.update(active=live)]
         try:
-            by = by if by in METRICS_OF_A_SWEEP else "test_accuracy"
             aim = read(aim, "The target")
             grid = self.lab.results.grid(runs, by, (TARGET if aim is None else aim) / 100)
             page = drawn.page(grid, by, runs, self._can(runs), problem)

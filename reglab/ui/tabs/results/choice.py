@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reglab.runs.run import Run
+from reglab.ui.components.form import typed_in
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.services.lab import Lab
 from reglab.ui.services.results import MOST_COMPARED
@@ -25,11 +25,7 @@ class Choice:
     @classmethod
     def read(cls, asked: Any) -> Choice:
         """What the page has sent: text with a JSON object."""
-        try:
-            told = json.loads(asked) if isinstance(asked, str) else {}
-        except ValueError:
-            told = {}
-        told = told if isinstance(told, dict) else {}
+        told = typed_in(asked)
         return cls(_ids(told.get("chosen")), _ids(told.get("followed")), "chosen" in told)
 
     def opened(self, lab: Lab, visitor: Any) -> Choice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments.compare import METRICS
 from reglab.runs.run import Run
 from reglab.ui.components.drawings import drawing, without_code
+from reglab.ui.components.form import typed_in
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
@@ -37,11 +37,7 @@ class Asked:
     @classmethod
     def read(cls, told: Any) -> Asked:
         """What the page has sent: text with a JSON object."""
-        try:
-            found = json.loads(told) if isinstance(told, str) else {}
-        except ValueError:
-            found = {}
-        found = found if isinstance(found, dict) else {}
+        found = typed_in(told)
         return cls(**{key: found[key] for key in ("metric", "axis", "target") if isinstance(found.get(key), str)})
 
     @property

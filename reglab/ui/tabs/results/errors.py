@@ -71,7 +71,7 @@ class ErrorsView(View):
             true, predicted = int(pressed.get("true", 0)), int(pressed.get("predicted", 0))
             found = self.lab.predictions.mistakes(runs[0])
             return cell(found, true, predicted, self.lab.predictions.taken_for(runs[0], true, predicted))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return ""  # nothing of ours has such cells
         except PROBLEMS as error:
             return warning(error)
