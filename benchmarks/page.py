@@ -16,8 +16,6 @@ import json
 import os
 import platform
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -34,9 +32,12 @@ from typing import Any
 import httpx
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from serving import PATIENCE, app
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "benchmarks" / "page.json"
-PATIENCE = 120.0
 LOOKS = 200
 TARGETS: dict[str, float | None] = {  # what is measured -> what it should stay below
     "seconds until the first answer": None,
@@ -216,47 +217,6 @@ def looks(process: psutil.Process, asked: Any) -> Figures:
 
         visitor, stamp, *rest = told["data"]
         return {QUIET: cost(told), NEWS: cost({**told, "data": [visitor, f"not {stamp}", *rest]})}
-
-
-@contextmanager
-def app(tree: Path, folder: Path) -> Iterator[tuple[psutil.Process, str, float]]:
-    """The server, its address, and when it was started; as soon as it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_ANALYTICS_ENABLED": "False"}
-    own |= {"GRADIO_TEMP_DIR": str(folder / "tmp"), "REGLAB_RUNS": str(folder / "runs"), "PYTHONPATH": str(tree)}
-    with open(folder / "log", "wb") as log:
-        began = time.perf_counter()
-        server = subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=tree,
-            env={**os.environ, **own},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            while not answers(url):
-                if time.perf_counter() - began > PATIENCE or server.poll() is not None:
-                    raise TimeoutError((folder / "log").read_text("utf-8", "replace"))
-                time.sleep(0.02)
-            yield psutil.Process(server.pid), url, began
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 # ---- telling -----------------------------------------------------------------------------------------------------

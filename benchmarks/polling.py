@@ -15,10 +15,7 @@ import asyncio
 import json
 import os
 import platform
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +28,10 @@ from typing import Any
 
 import httpx
 import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "benchmarks" / "polling.json"
@@ -182,44 +183,11 @@ async def trains(client: httpx.AsyncClient, ask: Ask, run: str) -> None:
 # ---- the server --------------------------------------------------------------------------------------------------
 @asynccontextmanager
 async def app(checkout: Path) -> AsyncIterator[tuple[psutil.Process, httpx.AsyncClient]]:
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_ANALYTICS_ENABLED": "False"}
-        own |= {"GRADIO_TEMP_DIR": f"{folder}/tmp", "REGLAB_RUNS": f"{folder}/runs", "PYTHONPATH": str(checkout)}
-        log = open(f"{folder}/log", "wb")  # noqa: SIM115
-        server = subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=checkout,
-            env={**os.environ, **own},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300, limits=limits) as client:
-                await answers(client)
-                await asyncio.sleep(8)  # the fork server with torch, in the background
-                yield psutil.Process(server.pid), client
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-            log.close()
-
-
-async def answers(client: httpx.AsyncClient) -> None:
-    for _ in range(240):
-        try:
-            if (await client.get("/")).status_code == 200:
-                return
-        except httpx.HTTPError:
-            await asyncio.sleep(0.5)
-    raise TimeoutError("no page")
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+    with tempfile.TemporaryDirectory() as folder, serving.app(checkout, Path(folder)) as (process, url, _):
+        async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
+            await asyncio.sleep(8)  # the fork server with torch, in the background
+            yield process, client
 
 
 # ---- telling -----------------------------------------------------------------------------------------------------
