@@ -18,6 +18,7 @@ from reglab.colours import ROLES
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.teaching.links import encode
+from reglab.ui.components.assigned import Assigned
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import Controls, preset
 from reglab.ui.components.events import PRIVATE, dealt, skipped
@@ -64,6 +65,7 @@ class Page:
         # only has to be the same after a restart; there is nothing secret in a list of run ids.
         self.visitor = gr.BrowserState({}, storage_key="reglab", secret="reglab")
         self.assignment = gr.State(None)  # the Assignment, or None; the server's, so that no page can soften it
+        self.assigned = Assigned(self.assignment)
         self.first = preset(lab.datasets.first())
         self.controls = Controls(self.first)
         self.plain = gr.Checkbox(
@@ -97,6 +99,11 @@ class Page:
     def beside(self) -> list[Any]:
         """The switches that say what a run is trained beside: plain, from random weights."""
         return [self.plain, self.scratch]
+
+    @property
+    def under(self) -> list[Any]:
+        """What a run that is about to be started has to keep to: the assignment, and the answers to what that asks."""
+        return [self.assignment, self.assigned.form]
 
     @property
     def shown(self) -> list[Any]:

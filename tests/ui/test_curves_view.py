@@ -22,6 +22,7 @@ from reglab.experiments.compare import Comparison
 from reglab.experiments.figures import nice
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.teaching.assignments import Assignment
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.results import ResultsTab
 from reglab.ui.tabs.results.fork import usual
@@ -167,10 +168,22 @@ def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, view
     fork = view("fork")
     told = {"epoch": "1", "change": "dropout.rate", "to": "0.5"}
     for run, words in (("", "train one first"), ("gone", "no checkpoint or run called")):
-        *shown, page = changes(fork.begin(pressed(run=run, **told), "{}", {}))
+        *shown, page = changes(fork.begin(pressed(run=run, **told), "{}", {}, None, None))
         assert set(shown) == {None} and words in page and 'class="warning"' in page, page
     assert here.stores.own.runs() == []
     assert usual("dropout.rate") and usual("nothing") == ""
+
+
+def test_a_fork_that_an_assignment_forbids_is_refused_and_the_form_keeps_what_was_asked(four, here, view):
+    before = len(here.stores.own.runs())
+    assignment = Assignment(config=four[1].config, rest="locked")
+    told = pressed(run=four[1].id, epoch="1", change="weight_decay.strength", to="0.123")
+    *shown, page = changes(
+        view("fork").begin(told, json.dumps({"chosen": [run.id for run in four]}), {}, assignment, None)
+    )
+    assert set(shown) == {None} and 'class="warning"' in page and len(here.stores.own.runs()) == before
+    assert f'value="{four[1].id}" selected' in page and 'value="0.123"' in page
+    assert re.search('value="weight_decay.strength"[^>]* selected', page) and 'id="fork-epoch" value="1"' in page
 
 
 def test_the_form_of_a_fork_offers_the_chosen_runs_and_every_setting_of_a_technique(four, view):

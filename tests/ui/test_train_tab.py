@@ -413,7 +413,7 @@ def test_a_run_goes_on_with_other_regularizers_beside_plain(tab, here):
     assert not offers(SMALL) and not offers(changed.override({"seed": 1})), "nothing to change, or not only that"
     until(lambda: len(run.history()) > 1)
     assert offers(changed) and not offers(changed.override({"seed": 1}))
-    told = named(tab.change(began, *set_to(tab, changed)))
+    told = named(tab.change(began, None, None, *set_to(tab, changed)))
     fork = here.results.open(ids_of(told["visitor"]))[-1]
     assert told["visitor"]["ids"] == [plain.id, run.id, fork.id] and fork.config.regularizers == changed.regularizers
     assert f"After epoch {fork.config.fork.epoch} the run continues with + weight decay" in told["notice"]
@@ -438,11 +438,29 @@ def test_a_change_that_cannot_be_is_one_sentence_and_nothing_is_stopped(tab, her
     [run] = here.results.open(ids_of(began))
     until(lambda: len(run.history()) > 1)
     normalized = SMALL.override({"batch_norm": True})
-    refused = named(tab.change(began, *set_to(tab, normalized)))
+    refused = named(tab.change(began, None, None, *set_to(tab, normalized)))
     assert "Batch normalization gives the network other weights" in refused["notice"]
-    assert "No run of yours can go on like this" in named(tab.change(began, *set_to(tab, SMALL)))["notice"]
+    assert "No run of yours can go on like this" in named(tab.change(began, None, None, *set_to(tab, SMALL)))["notice"]
     assert here.stores.own.runs() == [run] and run.status() == "running"
     here.training.stop([run])
+
+
+def test_an_assignment_has_its_say_in_a_change_and_its_sheet_is_that_of_the_run_that_goes_on(tab, here):
+    asked = {"config": SMALL, "task": "Try.", "rest": "locked", "open": ["dropout.rate"], "max_runs": 2}
+    assignment = Assignment.parse(asked)
+    began = begin(tab, SMALL, compare=False, assignment=assignment)["visitor"]
+    [run] = here.results.open(ids_of(began))
+    until(lambda: len(run.history()) > 1)
+    forbidden = SMALL.override({"weight_decay.strength": 0.1})
+    assert 'class="warning"' in named(tab.change(began, assignment, None, *set_to(tab, forbidden)))["notice"]
+    assert here.stores.own.runs() == [run] and run.status() == "running"
+    allowed = SMALL.override({"dropout.rate": 0.5})
+    gone_on = named(tab.change(began, assignment, None, *set_to(tab, allowed)))["visitor"]
+    fork = here.results.open(ids_of(gone_on))[-1]
+    assert fork != run and [each["run"] for each in gone_on["tries"]] == [run.id, fork.id]
+    refused = named(tab.change(gone_on, assignment, None, *set_to(tab, SMALL.override({"dropout.rate": 0.7}))))
+    assert "the assignment allows 2" in refused["notice"]
+    here.training.stop([fork])
 
 
 def until(is_so: Any, seconds: float = 60.0) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from reglab.config import RunConfig
 from reglab.config.numbers import read
 from reglab.numbers import counted
+from reglab.runs.run import Run
 from reglab.teaching import sheet
 from reglab.teaching.assignments import PREDICTABLE, Assignment, called
 from reglab.teaching.links import encode
@@ -22,11 +23,11 @@ NOTHING = {"predicted": "", "why": ""}  # is answered
 
 
 class Assigned:
-    """The assignment a page was opened with, above its controls; nothing where there is none."""
+    """The assignment a page was opened with, nothing where there is none; the Train tab puts it above its controls."""
 
     def __init__(self, state: gr.State) -> None:
         self.state = state  # the Assignment, or None
-        self.form = form("assignment", "assigned_form.html", NOTHING)
+        self.form = form("assignment", "assigned_form.html", NOTHING, render=False)
 
     @property
     def shown(self) -> list[Any]:
@@ -70,6 +71,11 @@ def admitted(assignment: Assignment | None, config: RunConfig, visitor: Any, ans
         typed = NOTHING | typed_in(answers)
         prediction = sheet.predicted(assignment.predict, read(typed["predicted"], "Your prediction"), typed["why"])
     return {"link": encode(assignment), "prediction": prediction.model_dump() if prediction else None}
+
+
+def with_try(visitor: Any, run: Run, kept: Mapping[str, Any]) -> Any:
+    """What the browser remembers, once this run was started; `kept` is what `admitted` said of it."""
+    return {"tries": [*tries_of(visitor), {"run": run.id, **kept}]} if kept else visitor
 
 
 def held(assignment: Assignment | None, values: Mapping[str, Any]) -> dict[str, Any]:

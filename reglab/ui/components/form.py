@@ -13,7 +13,9 @@ from reglab.ui.components.drawings import drawing, without_code
 from reglab.ui.views.assets import called
 
 
-def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str = "", **given: Any) -> gr.HTML:
+def form(
+    elem_id: str, template: str, value: Mapping[str, Any], *, script: str = "", render: bool = True, **given: Any
+) -> gr.HTML:
     """The form that a template draws with the macros of `fields.html`; `given` is what the template needs.
 
     `script` is one in `static/` for what only this form does.
@@ -29,6 +31,7 @@ def form(elem_id: str, template: str, value: Mapping[str, Any], *, script: str =
         js_on_load=called(*filter(None, ("form", "copy", script))),
         said={},
         options={},
+        render=render,
     )
 
 

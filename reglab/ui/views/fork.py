@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reglab.ui.views.templates import render
 
 
 def fork_html(
-    runs: Sequence[tuple[str, str]], changes: Sequence[tuple[str, str, str]], change: str, epoch: int, warning: str = ""
+    runs: Sequence[tuple[str, str]],
+    changes: Sequence[tuple[str, str, str]],
+    asked: Mapping[str, Any],
+    usual: int,
+    warning: str = "",
 ) -> str:
-    """`runs`: (id, name); `changes`: (name, what it is called, a value it usually takes), of which `change` comes first."""
-    usual = next((value for name, _, value in changes if name == change), "")
-    return render("fork.html", runs=runs, changes=changes, change=change, usual=usual, epoch=epoch, warning=warning)
+    """`runs`: (id, name); `changes`: (name, what it is called, a value it usually takes); `usual`: the epoch, where none is typed.
+
+    `asked` is what the fields say: `run`, `epoch`, `change`, `to`.
+    """
+    return render("fork.html", runs=runs, changes=changes, asked=asked, usual=usual, warning=warning)

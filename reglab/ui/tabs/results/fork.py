@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -13,6 +13,8 @@ from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments import axes
 from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
+from reglab.teaching.assignments import Assignment
+from reglab.ui.components.assigned import admitted, with_try
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import PRIVATE, told
 from reglab.ui.components.settings import of_techniques
@@ -23,7 +25,22 @@ from reglab.ui.tabs.results.view import View
 from reglab.ui.views.fork import fork_html
 
 AT = 10  # the last epoch that a fork shares, where nobody says
-CHANGE = "dropout.rate"
+
+
+def usual(name: Any) -> str:
+    """A value that this setting usually takes."""
+    if name not in axes.names():
+        return ""
+    values = axes.usual_values(name).split(",")
+    return values[len(values) // 2]
+
+
+USUAL = {
+    "run": "",
+    "epoch": "",
+    "change": "dropout.rate",
+    "to": usual("dropout.rate"),
+}  # what the form says to begin with
 
 
 class ForkView(View):
@@ -36,17 +53,20 @@ class ForkView(View):
         self.lab, self.page = lab, page
         self.form = pressable("fork")
         self.outputs = [self.form]
-        self.form.select(self.begin, [chosen, page.visitor], [*page.opening, self.form], trigger_mode="once", **PRIVATE)
+        asked = [chosen, page.visitor, *page.under]
+        self.form.select(self.begin, asked, [*page.opening, self.form], trigger_mode="once", **PRIVATE)
 
     def show(self, runs: Sequence[Run], *values: Any) -> list[Any]:
         """The form."""
         return [self._form(runs)]
 
-    def _form(self, runs: Sequence[Run], warning: str = "") -> str:
+    def _form(self, runs: Sequence[Run], asked: Mapping[str, Any] = USUAL, warning: str = "") -> str:
         changes = [(name, called, usual(name)) for called, name in of_techniques()]
-        return fork_html([(run.id, run.name) for run in runs], changes, CHANGE, AT, warning)
+        return fork_html([(run.id, run.name) for run in runs], changes, asked, AT, warning)
 
-    def begin(self, event: gr.EventData, asked: Any, visitor: Any) -> list[Any]:
+    def begin(
+        self, event: gr.EventData, asked: Any, visitor: Any, assignment: Assignment | None, answers: Any
+    ) -> list[Any]:
         """Train the fork, and show it on the Train tab beside the run it goes on from."""
         runs, pressed = Choice.read(asked).runs(self.lab), told(event)
         try:
@@ -57,15 +77,10 @@ class ForkView(View):
             fork = Experiment.fork(
                 run, AT if epoch is None else epoch, {name: axes.one_value(name, str(pressed.get("to", "")))}
             )
+            # That it is a fork locks nothing: what it changes of the run is what an assignment has a say in.
+            config = fork.configs[0].model_copy(update={"fork": None})
+            kept = admitted(assignment, config, visitor, answers)
             started = self.lab.training.start(fork)
         except PROBLEMS as error:
-            return [*self.page.unopened(), self._form(runs, on_screen(error))]
-        return [*self.page.opened([run, *started], visitor), self._form(runs)]
-
-
-def usual(name: Any) -> str:
-    """A value that this setting usually takes."""
-    if name not in axes.names():
-        return ""
-    values = axes.usual_values(name).split(",")
-    return values[len(values) // 2]
+            return [*self.page.unopened(), self._form(runs, USUAL | pressed, on_screen(error))]
+        return [*self.page.opened([run, *started], with_try(visitor, started[-1], kept)), self._form(runs)]

@@ -14,7 +14,7 @@ from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, encode
 from reglab.teaching.presets import PRESETS
-from reglab.ui.components.assigned import Assigned, held
+from reglab.ui.components.assigned import held
 from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import QUIET, skipped, told
@@ -36,7 +36,7 @@ class SetUp:
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page, self.controls = lab, page, page.controls
-        self.assigned = Assigned(page.assignment)
+        page.assigned.form.render()
         self.controls.panel.render()
         self.remarks = remarks_box(self.controls.remarks(page.first))
         self._lay_out_start()

@@ -12,11 +12,11 @@ from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, decode_all, offered
-from reglab.ui.components.assigned import admitted, dressed, held, left_out
+from reglab.ui.components.assigned import admitted, dressed, held, left_out, with_try
 from reglab.ui.components.controls import preset, shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.stamps import stamp_of
-from reglab.ui.components.visitor import ids_of, tries_of, warning
+from reglab.ui.components.visitor import ids_of, warning
 from reglab.ui.page import RESUME, STOP, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.train.set_up import SetUp
@@ -59,11 +59,12 @@ class TrainTab:
     # ---- which event calls what
     def _wire_training(self) -> None:
         page = self.page
-        begun = [page.visitor, *page.beside, page.assignment, self.set_up.assigned.form, *self.inputs]
+        begun = [page.visitor, *page.beside, *page.under, *self.inputs]
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
         page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
-        page.change.click(self.change, [page.visitor, *self.inputs], page.shown, trigger_mode="once", **QUIET)
+        changed = [page.visitor, *page.under, *self.inputs]
+        page.change.click(self.change, changed, page.shown, trigger_mode="once", **QUIET)
         offers: list[Any] = [page.visitor.change, self.controls.panel.change]
         gr.on(offers, self.offer, [page.visitor, *self.inputs], page.change, trigger_mode="always_last", **QUIET)
         asked = [page.visitor, page.assignment, *self.inputs]
@@ -102,7 +103,7 @@ class TrainTab:
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
-        return [*page.shown, *self.inputs, *page.beside, page.header, *self.set_up.assigned.shown]
+        return [*page.shown, *self.inputs, *page.beside, page.header, *page.assigned.shown]
 
     # ---- training
     def begin(
@@ -125,10 +126,8 @@ class TrainTab:
             runs = self.lab.training.start(experiment)
         except PROBLEMS as error:
             return self.page.follow(shown, visitor, on_screen(error))
-        if kept:
-            run = next((run for run in runs if run.config == config), runs[-1])
-            visitor = {"tries": [*tries_of(visitor), {"run": run.id, **kept}]}
-        return self.page.follow(runs, visitor)
+        run = next((run for run in runs if run.config == config), runs[-1])
+        return self.page.follow(runs, with_try(visitor, run, kept))
 
     def halt(self, visitor: Any, said: str = STOP) -> list[Any]:
         """Stop was pressed; or Resume, which is said in the same place once the runs are stopped."""
@@ -158,14 +157,16 @@ class TrainTab:
         found = self.lab.training.changeable(self.lab.results.open(ids_of(visitor)), config)
         return gr.update(visible=found is not None)
 
-    def change(self, visitor: Any, *values: Any) -> list[Any]:
-        """Go on with these regularizers was pressed."""
+    def change(self, visitor: Any, assignment: Assignment | None, answers: Any, *values: Any) -> list[Any]:
+        """Go on with these regularizers was pressed; under an assignment it is another run, for its rules and its sheet."""
         runs = self.lab.results.open(ids_of(visitor))
         try:
-            runs = self.lab.training.change(runs, offered(self.controls.config_values(values)))
+            config = offered(self.controls.config_values(values))
+            kept = admitted(assignment, config, visitor, answers)
+            runs = self.lab.training.change(runs, config)
         except PROBLEMS as error:
             return self.page.follow(runs, visitor, on_screen(error))
-        shown = self.page.follow(runs, visitor)
+        shown = self.page.follow(runs, with_try(visitor, runs[-1], kept))
         shown[self.page.shown.index(self.page.notice)] = carried_over_html(runs[-1].config)
         return shown
 
@@ -178,6 +179,8 @@ class TrainTab:
             if what == next_steps.PICTURE:
                 tabs = gr.update(selected="predict")
             if what == next_steps.SEEDS and done and (experiment := next_steps.more_seeds(done)):
+                if assignment is not None:
+                    assignment.check_all(experiment.configs)
                 shown = self.page.follow([done.run, *self.lab.training.start(experiment)], visitor)
             if what == next_steps.RECIPE and done and (found := next_steps.remedy(done)):
                 config, changes = found
@@ -248,5 +251,5 @@ class TrainTab:
             *(dressed(assignment, self.controls) if assignment else self.controls.filled(config, brought=with_it)),
             *switches,
             machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
-            *self.set_up.assigned.filled(assignment, visitor, notice),
+            *self.page.assigned.filled(assignment, visitor, notice),
         ]
