@@ -243,6 +243,36 @@ def test_a_picture_is_pasted_anywhere_and_one_that_cannot_be_read_leaves_no_brok
     expect(shown.locator(".empty")).to_be_visible()
 
 
+CAMERA = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 32, height: 32 }), shown = canvas.getContext("2d");
+  setInterval(() => { shown.fillStyle = shown.fillStyle === "#ff0000" ? "#0000ff" : "#ff0000"; shown.fillRect(0, 0, 32, 32); }, 30);
+  navigator.mediaDevices.getUserMedia = async () => window.camera = canvas.captureStream(20);
+}"""
+
+
+def test_the_camera_is_on_only_while_its_picture_is_in_sight(lab):
+    shown, box = open_predict(lab), lab.page.locator("#picture")
+    button = lambda name: box.get_by_role("button", name=name)  # noqa: E731
+    is_on = "() => window.camera.getTracks().some(track => track.readyState === 'live')"
+    lab.page.evaluate(CAMERA)
+    expect(button("Cancel")).to_be_hidden()
+    button("Use the camera").click()
+    expect(box.locator("video")).to_be_visible()
+    button("Cancel").click()
+    expect(button("Use the camera")).to_be_focused()
+    assert not lab.page.evaluate(is_on) and box.locator("video").is_hidden()
+    button("Use the camera").click()
+    expect(button("Take the photo")).to_be_visible()
+    lab.tab("Learn")
+    wait_until(lambda: not lab.page.evaluate(is_on), "the camera is still on")
+    lab.tab("Predict")
+    button("Use the camera").click()
+    lab.page.wait_for_function("document.querySelector('#picture video').videoWidth > 0")
+    button("Take the photo").click()
+    expect(shown.locator("section")).to_have_count(2)
+    assert not lab.page.evaluate(is_on)
+
+
 @pytest.mark.slow  # no tab runs off the side of a phone: that is asked of all of them in test_app_looks.py
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
 def test_both_tabs_can_be_read_on_every_screen(visitors, server, a_run, tmp_path, width, theme):

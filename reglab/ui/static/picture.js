@@ -2,7 +2,7 @@
 // examples sends here as the event `given`. The value is {path, url, name} of what was uploaded, or null.
 const box = element.querySelector(".reglab-picture"), input = box.querySelector("input"), image = box.querySelector("img");
 const video = box.querySelector("video"), said = box.querySelector("output");
-const [photograph, clear] = ["photograph", "clear"].map(name => box.querySelector(`[data-do=${name}]`));
+const [photograph, cancel, clear] = ["photograph", "cancel", "clear"].map(name => box.querySelector(`[data-do=${name}]`));
 let turn = 0;
 
 async function give(file) {
@@ -42,17 +42,30 @@ function watchThrough(stream) {
   video.srcObject = stream;
   box.classList.toggle("watching", Boolean(stream));
   photograph.textContent = stream ? "Take the photo" : "Use the camera";
+  cancel.hidden = !stream;
 }
+
+function rest() {                                  // the camera is on only while somebody sees what it sees
+  if (document.hidden || !box.checkVisibility()) watchThrough(null);
+  if (!element.isConnected) document.removeEventListener("visibilitychange", rest);
+}
+document.addEventListener("visibilitychange", rest);
+new ResizeObserver(rest).observe(box);             // which has no size once another tab is open, or it was drawn anew
 
 async function look() {
   if (!video.srcObject) {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } }).catch(() => null);
     said.textContent = stream ? "" : "There is no camera that this page may use: allow it, or choose a picture.";
-    return watchThrough(stream);
+    watchThrough(stream);
+    return rest();
+  }
+  if (!video.videoWidth) {
+    said.textContent = "The camera shows nothing yet: wait a moment, then take the photo.";
+    return;
   }
   const canvas = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d").drawImage(video, 0, 0);
-  canvas.toBlob(blob => give(new File([blob], "photo.png", { type: "image/png" })));
+  canvas.toBlob(blob => blob && give(new File([blob], "photo.png", { type: "image/png" })));
 }
 
 // ---- the ways in
@@ -80,6 +93,11 @@ box.addEventListener("drop", event => {
 });
 photograph.hidden = !navigator.mediaDevices?.getUserMedia;
 photograph.addEventListener("click", look);
+cancel.addEventListener("click", () => {
+  said.textContent = "";
+  watchThrough(null);
+  photograph.focus();
+});
 clear.addEventListener("click", () => {
   turn += 1;
   said.textContent = "";
