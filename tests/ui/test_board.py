@@ -169,7 +169,7 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
         toggle(lab, key)
     lab.choose("control-model", re.compile("^resnet18 · timm"))
     expect(lab.page.locator("#transfer-note")).to_contain_text("a download of 47 MB")
-    expect(lab.page.locator("#transfer-note")).to_contain_text("96 x 96, mean 0.485 0.456 0.406")
+    expect(lab.page.locator("#transfer-note")).to_contain_text("96 × 96, mean 0.485 0.456 0.406")
     expect(lab.notice).to_contain_text(
         "Switched off, since this network cannot use them here: batch normalization, flip"
     )
