@@ -257,35 +257,38 @@ def answer_in_words(page: Any, refusal: Callable[[], Exception]) -> None:
 
 
 UNREAD = {
-    "components": (
+    "components": [
         "api_info",
         "api_info_as_input",
         "api_info_as_output",
         "component_class_id",
         "example_inputs",
         "skip_api",
-    ),
-    "props": ("preserved_by_key",),
-    "dependencies": (
-        *(
-            "api_description",
-            "batch",
-            "collects_event_data",
-            "max_batch_size",
-            "scroll_to_output",
-            "stream_every",
-            "time_limit",
-        ),
-    ),
+    ],
+    "props": ["preserved_by_key"],
+    "dependencies": [
+        "api_description",
+        "batch",
+        "collects_event_data",
+        "max_batch_size",
+        "scroll_to_output",
+        "stream_every",
+        "time_limit",
+    ],
 }
 """Of a component, of its properties and of an event: what no script of the page reads, a fifth of all that it is sent."""
 EMPTY = {
-    "components": ("key",),
-    "props": ("_retryable", "_selectable", "_undoable", "likeable", "streamable"),
-    "dependencies": (
-        *("component_prop_inputs", "event_specific_args", "js", "js_implementation", "show_progress_on"),
-        *("trigger_only_on_failure", "trigger_only_on_success"),
-    ),
+    "components": ["key"],
+    "props": ["_retryable", "_selectable", "_undoable", "likeable", "streamable"],
+    "dependencies": [
+        "component_prop_inputs",
+        "event_specific_args",
+        "js",
+        "js_implementation",
+        "show_progress_on",
+        "trigger_only_on_failure",
+        "trigger_only_on_success",
+    ],
 }
 """What its page takes for the same where it is left out as where it is null, false or empty."""
 CONFIG = re.compile(r"(window\.gradio_config = )(\{.*?\})(;</script>)", re.DOTALL)

@@ -11,9 +11,7 @@ from reglab.training.events import Epoch, Event, Preparing, Step
 
 SNAPSHOT_SECONDS = 5.0  # between snapshots; a crash loses at most this and the epoch under way
 TIMING_SECONDS = 0.5
-WARM_UP = (
-    3  # steps before the speed is measured that tells the time left: the first take many times as long as the others
-)
+WARM_UP = 3  # steps before the speed is measured that tells the time left: the first take many times as long
 
 
 class Clock:

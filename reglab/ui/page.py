@@ -31,11 +31,8 @@ from reglab.ui.views.head import header_html
 from reglab.ui.views.setup import machine_html
 
 TICK = 0.7  # seconds between looks at the runs' folders
-STOP, STOPPING, RESUME = (
-    "Stop",
-    "Stopping ...",
-    "Resume",
-)  # what one button says and does, by what the runs on the screen do
+# What one button says and does, by what the runs on the screen do.
+STOP, STOPPING, RESUME = "Stop", "Stopping ...", "Resume"
 Listener = tuple[Callable[..., Any], list[Any], list[Any]]
 
 
