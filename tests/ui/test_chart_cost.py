@@ -12,6 +12,7 @@ CHART_ALONE = '''
 import math
 import gradio as gr
 from reglab.ui.components.chart import lab_chart
+from reglab.ui.views.assets import scripts, sheet
 
 def value(n):
     x = list(range(300))
@@ -26,7 +27,7 @@ with gr.Blocks() as page:
     gr.Button("draw", elem_id="draw").click(lambda n: (n + 1, value(n + 1)), n, [n, chart], **quiet)
     gr.Button("idle", elem_id="idle").click(lambda n: (n + 1, f"update {n + 1}"), n, [n, other], **quiet)
     gr.HTML('<p id="machine">chart · alone</p>')
-page.launch(run_history=False)  # as the lab does
+page.launch(run_history=False, head=f"<style>{sheet()}</style><script>{scripts()}</script>")  # as the lab does
 '''
 ONE_UPDATE = """([button, shown]) => new Promise(done => {
   new MutationObserver((_, observer) => {

@@ -177,6 +177,7 @@ FIVE = '''
 """The chart of five finished runs with wrong labels."""
 import gradio as gr
 from reglab.ui.components.chart import lab_chart
+from reglab.ui.views.assets import scripts, sheet
 
 x = list(range(21))
 names = ["no dropout", "rate 0.1", "rate 0.25", "rate 0.5", "weight decay 0.0005"]
@@ -193,7 +194,7 @@ value = dict(title="five runs", runs=runs, accuracy=curves, loss=[c for c in cur
                         caption="After the last epoch."))
 with gr.Blocks(fill_width=True) as page:
     lab_chart(value=value, elem_id="chart")
-page.launch(run_history=False)
+page.launch(run_history=False, head=f"<style>{sheet()}</style><script>{scripts()}</script>")
 '''
 
 

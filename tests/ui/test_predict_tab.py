@@ -280,15 +280,15 @@ def test_both_tabs_can_be_read_on_every_screen(visitors, server, a_run, tmp_path
     evaluate(run)
     lab = visitors(viewport={"width": width, "height": 844}).open(server, f"?__theme={theme}")
     shown = open_predict(lab, run)
-    lab.choose("beside", re.compile("^plain"))
+    lab.choose("beside", re.compile("plain"))
     lab.page.locator("#spread input").check()
     lab.upload(a_picture(tmp_path))
     expect(shown.locator("section")).to_have_count(2)
     columns = {round(panel.bounding_box()["x"]) for panel in shown.locator("section").all()}
     assert len(columns) == (2 if width > 1000 else 1)
     assert shown.locator(".reglab-answers").evaluate_all(CUT_OFF) == [] and lab.sideways() <= 0
+    lab.choose_run(run.id)
     lab.tab("Errors")
-    lab.choose("errors-network", re.compile(run.id))
     expect(lab.page.locator("#errors-table tbody tr")).to_have_count(10)
     for part in ("table", "cell", "page"):
         assert lab.page.locator(f"#errors-{part} .reglab-errors").evaluate_all(CUT_OFF) == [], part

@@ -71,7 +71,7 @@ def test_a_copied_link_opens_the_same_set_up_for_somebody_else(visitors, server)
     other = visitors().open(server, f"?cfg={text_of(link)}")
     expect(other.command).to_have_value(lab.command.input_value())
     expect(other.page.locator("#compare input")).not_to_be_checked()
-    expect(other.page.locator(".warning")).to_have_count(0)
+    expect(other.notice).to_have_count(0)
 
 
 def test_a_pupil_predicts_trains_and_hands_in_within_the_rules(visitor, server, tmp_path):

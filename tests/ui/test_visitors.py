@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -63,6 +64,14 @@ def test_the_lab_of_a_page_is_that_of_whoever_asks(tmp_path, asked_by):
 
 
 # ---- over the network --------------------------------------------------------------------------------------------
+# What a form of ours sends where a run is chosen in it, by its name on the page.
+FORMS: dict[str, Callable[[Any], str]] = {
+    "runs": lambda run: json.dumps({"chosen": [run], "followed": []}),
+    "predict-form": lambda run: json.dumps({"network": run, "beside": run}),
+}
+ACTS = ("open", "rename", "resume", "delete", "restore", "empty", "group", "greet")  # of the Results tab
+
+
 class Program:
     """Somebody who calls whatever the page calls, by its number, with a key of their own and without a page."""
 
@@ -78,29 +87,35 @@ class Program:
         choices = [value for _, value in part["props"].get("choices") or []]
         return part["type"] == "dropdown" and (not choices or "basic_cnn-plain" in choices)
 
-    def call(self, endpoint: dict[str, Any], filled: Any, **typed: Any) -> str:
+    def call(self, endpoint: dict[str, Any], filled: Any, told: dict[str, str] | None = None) -> str:
         """The whole answer to it where this run is what was chosen, what the browser remembers and what was clicked on.
 
-        `typed`: what stands in other boxes than stands there at first, by the name of the box.
+        `told`: what else was clicked on.
         """
         data: list[Any] = []
         for part in map(self.parts.__getitem__, endpoint["inputs"]):
-            if part["type"] == "browserstate":
+            if part["props"].get("elem_id") in FORMS:
+                data.append(FORMS[part["props"]["elem_id"]](filled))
+            elif part["type"] == "browserstate":
                 data.append({"ids": [filled], "group": filled, "tries": [{"run": filled}]})
             elif self.takes_a_run(part):
                 data.append([filled] if part["props"].get("multiselect") else filled)
             else:
-                data.append(typed.get(part["props"].get("elem_id"), part["props"].get("value")))
+                data.append(part["props"].get("value"))
         if not endpoint["targets"]:  # one for programs
             data = [filled, 0][: len(endpoint["inputs"])]
         clicked = {"run": filled, "runs": filled, "index": [0, 0], "row_value": [filled], "value": filled}
-        return self.asked(endpoint["id"], data, clicked)
+        return self.asked(endpoint["id"], data, clicked | (told or {}))
 
-    def pressed(self, elem_id: str, filled: str, **typed: Any) -> str:
-        """The same for what is called when somebody presses a button."""
+    def pressed(self, elem_id: str, filled: str, event: str = "click", **told: str) -> str:
+        """The same for what is called when somebody presses this button, or one of this component that tells so."""
         [button] = [part["id"] for part in self.parts.values() if part["props"].get("elem_id") == elem_id]
-        first = next(each for each in self.endpoints if [button, "click"] in each["targets"])
-        return self.call(first, filled, **typed)
+        first = next(each for each in self.endpoints if [button, event] in each["targets"])
+        return self.call(first, filled, told)
+
+    def does(self, act: str, filled: str, **told: str) -> str:
+        """The same for a button of the Results tab that does something with the runs that are chosen."""
+        return self.pressed("chosen", filled, "select", do=act, **told)
 
     def asked(self, endpoint: int, data: list[Any], clicked: Any = None) -> str:
         # A page of its own each time, which knows nothing of the calls before, at an address of its own.
@@ -149,10 +164,12 @@ def test_nothing_that_a_page_calls_changes_a_strangers_run_nor_shows_it_unless_s
     bob, before = Program(server, BOB), content(run)
     assert len(bob.endpoints) > 60
     told = {
-        (endpoint["id"], sent): unsaid in bob.call(endpoint, sent, **{"run-name": "bob's now"})
+        (endpoint["id"], sent): unsaid in bob.call(endpoint, sent)
         for sent, unsaid in ((run.id, SECRET), (SECRET, run.id))
         for endpoint in bob.endpoints
     }
+    for act in ACTS:
+        told[act, run.id] = SECRET in bob.does(act, run.id, name="bob's now")
     assert content(run) == before
     assert sum(told.values()) > 10 if shared else not any(told.values()), [key for key, shown in told.items() if shown]
 
@@ -169,9 +186,9 @@ def test_what_a_stranger_calls_does_to_a_run_what_it_does_for_whose_it_is_alone(
     for _ in range(2):
         bob.pressed("stop", going.id)
         bob.named("stop", going.id)
-        bob.pressed("delete", run.id)
-        bob.pressed("rename", run.id, **{"run-name": "bob's now"})
-        assert "There is no checkpoint or run" in bob.pressed("download", run.id)
+        bob.does("delete", run.id)
+        bob.does("rename", run.id, name="bob's now")
+        assert "There is no checkpoint or run" in bob.pressed("report", run.id, "download", run=run.id)
     for file in ("config.json", "last.safetensors", "owner"):
         for key in (ann, bob):
             assert key.http.get(f"/gradio_api/file={run.path / file}").status_code in (403, 404), (
@@ -179,16 +196,16 @@ def test_what_a_stranger_calls_does_to_a_run_what_it_does_for_whose_it_is_alone(
             )
     assert not going.should_stop() and going.status() == "running" and run.name == SECRET
 
-    ann.pressed("rename", run.id, **{"run-name": "ann's still"})
-    assert f"{run.id}.zip" in ann.pressed("download", run.id) and run.name == "ann's still"
+    ann.does("rename", run.id, name="ann's still")
+    assert f"{run.id}.zip" in ann.pressed("report", run.id, "download", run=run.id) and run.name == "ann's still"
     ann.pressed("stop", going.id)
     wait_until(lambda: going.status() == "stopped", "not stopped", more=server.log)
     epochs = len(going.history())
-    bob.pressed("resume", going.id)
+    bob.does("resume", going.id)
     assert going.status() == "stopped"
-    ann.pressed("resume", going.id)
+    ann.does("resume", going.id)
     wait_until(lambda: len(going.history()) > epochs, "not resumed", more=server.log)
-    ann.pressed("delete", run.id)
+    ann.does("delete", run.id)
     assert not run.path.exists() and (server.store.root / ".trash" / run.id).exists()
-    bob.pressed("empty-trash", run.id)
+    bob.does("empty", run.id)
     assert (server.store.root / ".trash" / run.id).exists()
