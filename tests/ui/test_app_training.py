@@ -8,6 +8,9 @@ import pytest
 from browser import expect
 from servers import wait_until
 
+from reglab.config import RunConfig
+from reglab.teaching.links import Beside, encode
+
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 IN_REACH = """element => {
   const box = element.getBoundingClientRect();
@@ -119,3 +122,22 @@ def test_a_picture_of_yours_is_asked_for_on_predict(lab, a_run):
     lab.expect_statuses("finished", "finished")
     lab.page.get_by_role("button", name="Try your own picture").click()
     expect(lab.page.locator("#tabs > .tab-wrapper").get_by_role("tab", selected=True)).to_have_text("Predict")
+
+
+def test_a_change_that_was_made_while_it_waited_is_offered_once_it_trains(visitors, server):
+    told = {"dataset": "digits", "train_size": 60, "epochs": 1_000, "regularizers": {"dropout": {}}}
+    link = f"?cfg={encode(RunConfig.parse(told), Beside(False, False))}"
+    first, lab = (visitors().open(server, link) for _ in range(2))
+    first.train.click()
+    first.expect_points(1)
+    lab.train.click()
+    lab.expect_statuses("queued")
+    lab.toggle("batch_norm").check()
+    lab.at_rest()
+    offer = lab.page.locator("#change")
+    expect(offer).to_be_hidden()
+    first.stop.click()
+    lab.expect_points(1)
+    expect(offer).to_be_visible()
+    lab.stop.click()
+    lab.expect_statuses("stopped")

@@ -21,6 +21,8 @@ index into `runs`.
     verdict         one sentence
     next            [{"what", "label", "hint"}]: buttons after the end; the event `select` tells which `next` was pressed
 
+The event `turned` tells that a run began, ended or failed.
+
 Colour says which run, line style says which split: train dashed, validation solid, and dotted the labels that are wrong
 on purpose ("corrupted"). The colours are those of `reglab/colours.py`: whatever on the page says `data-role="plain"` has its
 colour as `var(--run)`; up to five runs side by side are a (the baseline) to e. Each curve is labelled where it ends, and the

@@ -4,7 +4,10 @@
 function announce() {
   const news = runs.map(run => `${run.name}: ${run.status === "running" ? "running" : statusInWords(run)}`);
   const statuses = runs.map(run => run.status).join();
-  if (view.statuses !== null && view.statuses !== statuses) write(part("spoken"), news.join(". "));
+  if (view.statuses !== null && view.statuses !== statuses) {
+    write(part("spoken"), news.join(". "));
+    trigger("turned");                                                               // what can be done with them may be another
+  }
   view.statuses = statuses;
   if (element.closest("#chart")) tellElsewhere();                                    // not the chart of a lesson
 }

@@ -66,7 +66,9 @@ class TrainTab:
         changed = [page.visitor, *page.under, *self.inputs]
         page.change.click(self.change, changed, page.shown, trigger_mode="once", **QUIET)
         offers: list[Any] = [page.visitor.change, self.controls.panel.change]
-        gr.on(offers, self.offer, [page.visitor, *self.inputs], page.change, trigger_mode="always_last", **QUIET)
+        asking: list[Any] = [self.offer, [page.visitor, *self.inputs], page.change]
+        gr.on(offers, *asking, trigger_mode="always_last", **QUIET)
+        page.chart.turned(*asking, trigger_mode="always_last", **QUIET)  # a run begins, or ends: not each second
         asked = [page.visitor, page.assignment, *self.inputs]
         page.chart.select(self.go_on, asked, self.gone_on, trigger_mode="once", **QUIET)
         page.clock.tick(
