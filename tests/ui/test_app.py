@@ -68,6 +68,28 @@ def test_answers_that_overtake_each_other_leave_the_page_right(visitor, server):
     expect(page.locator("#machine")).to_contain_text(" · idle")  # also for the second visitor of this server
 
 
+def test_what_is_set_while_an_answer_is_under_way_stays(visitor, server):
+    """A data set brings numbers along. What somebody has typed before they arrive counts more."""
+    lab, held = visitor.open(server), []
+    page = lab.page
+    page.route("**/run/predict*", lambda route: held.append(route) if is_choice(route) else route.continue_())
+    lab.choose("control-dataset", "Digits")
+    wait_until(lambda: page.wait_for_timeout(20) or held, "the page does not ask what goes with the data set")
+    lab.number("epochs").fill("7")
+    lab.number("epochs").blur()
+    lab.toggle("batch_norm").check()
+    held[0].continue_()
+    expect(lab.number("train_size")).to_have_value("300")
+    expect(lab.number("epochs")).to_have_value("7")
+    expect(lab.toggle("batch_norm")).to_be_checked()
+    expect(lab.command).to_have_value(re.compile("--dataset digits --train-size 300.* --epochs 7.*--batch-norm"))
+
+
+def is_choice(route: Any) -> bool:
+    """Whether the page asks what goes with something that was chosen."""
+    return "changed" in (json.loads(route.request.post_data or "{}").get("event_data") or {})
+
+
 # ---- training ----------------------------------------------------------------------------------------------------
 IN_SIGHT = """element => {
   const box = element.getBoundingClientRect();

@@ -233,6 +233,26 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown.locator(".warning")).to_contain_text("Choose runs")
 
 
+def test_groups_are_gone_through_with_the_arrow_keys(lab, a_run):
+    """Each press chooses one; that one stays in the box, or the next press would begin anew."""
+    runs = [told(a_run(f"2024020{n + 1}-000000-abcdef"), 0, bool(n % 2), f"abcabcabcab{n // 2}") for n in range(4)]
+    lab.tab("Train")
+    lab.tab("Results")
+    box, chosen = lab.page.locator("#runs-group"), lab.page.locator("#chosen .reglab-chosen")
+    box.focus()
+    seen = {}
+    for _ in range(2):
+        box.press("ArrowDown")
+        name = box.input_value()
+        of_it = [run.id for run in runs if run.described["group"] == name]
+        expect(chosen).to_have_attribute("data-runs", re.compile(f"^({' '.join(of_it)}|{' '.join(reversed(of_it))})$"))
+        expect(box).to_have_value(name)
+        seen[name] = of_it
+    assert len(seen) == 2
+    lab.row(runs[0].id).locator("input").click()
+    expect(box).to_have_value("")  # other runs than those of a group
+
+
 def test_on_a_phone_the_list_folds_into_a_line_that_names_what_is_chosen(visitors, server, a_run):
     run = a_run("20240105-000000-abcdef")
     run.rename("my phone's run")

@@ -22,15 +22,21 @@ def test_the_theme_is_chosen_in_the_head_and_remembered(visitor, server):
     expect(theme).to_have_value("dark")
     assert page.evaluate(IS_DARK)
 
-    # What the address says comes first, and says what was chosen since.
+    # What somebody chose comes before what the address says, as that of a Space's frame does at every load.
     page.goto(f"{server.url}/?__theme=light")
-    expect(theme).to_have_value("light")
-    assert not page.evaluate(IS_DARK)
-    theme.select_option("dark")
+    expect(theme).to_have_value("dark")
     assert page.url.endswith("?__theme=dark") and page.evaluate(IS_DARK)
+    theme.select_option("light")
+    assert page.url.endswith("?__theme=light") and not page.evaluate(IS_DARK)
     page.goto(server.url)
     theme.select_option("system")
     assert not page.evaluate(IS_DARK)
+
+
+def test_who_has_chosen_no_theme_gets_that_of_the_address(visitor, server):
+    page = visitor.open(server, "?__theme=dark").page
+    expect(page.get_by_role("combobox", name="Theme")).to_have_value("dark")
+    assert page.evaluate(IS_DARK)
 
 
 def test_the_tour_is_offered_once_and_walked_through_by_the_keyboard(visitor, server):

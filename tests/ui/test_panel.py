@@ -52,6 +52,9 @@ def test_a_change_leaves_all_other_controls_as_they_are():
     [after] = controls.changed([before], {"lr": "0,5"}, about="told")
     assert {name for name in NAMES if after["values"][name] != before["values"][name]} == {"lr"}
     assert after["about"] == "told" and "brought" not in after
+    assert after["changes"] == ["lr"] and after["asof"] is None, "nothing was set on a page so far"
+    [answer] = controls.changed([as_text({**before, "asof": 3})], {"lr": "0.1"})
+    assert answer["asof"] == 3, "so the page keeps what was set after that"
 
 
 def test_every_control_is_described_once_by_its_field():

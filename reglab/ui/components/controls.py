@@ -84,8 +84,12 @@ class Controls:
         return [{"values": shown_values(config), "about": "", "brought": None, **also}]
 
     def changed(self, values: Sequence[Any], changes: Mapping[str, Any], **also: Any) -> list[Any]:
-        """What they show so that these controls say something else, and all others what they say. Raises `ConfigError`."""
-        return [{"values": {**self.read(values), **changes}, **also}]
+        """What they show so that these controls say something else, and all others what they say. Raises `ConfigError`.
+
+        The page is told which it is about, and as of when, so that it keeps what somebody sets until this arrives.
+        """
+        shown = {**self.read(values), **changes}
+        return [{"values": shown, "changes": list(changes), "asof": typed_in(values[0]).get("asof"), **also}]
 
     def remarks(self, config: RunConfig) -> Remarks:
         """What is said beside controls in a run like this: what empty number fields mean, and what goes with what."""

@@ -4,7 +4,9 @@
 // The elements are made once, and every value that arrives is written into them: focus and caret stay where they are.
 // What is said of controls one by one comes from remarks.js, which finds them by their ids.
 const SETUP = window.reglabSetup, make = window.reglabElement, timm = new Set(SETUP.timm);
-const state = window.reglabPanel ??= { values: {}, access: {}, about: "", brought: null };   // outlives being drawn anew
+const state = window.reglabPanel ??= {                // outlives being drawn anew
+  values: {}, access: {}, about: "", brought: null, turn: 0, touched: {},   // name -> the turn at which somebody set it last
+};
 const drawn = [];                                   // what writes a value, or whether it is locked, into an element
 const folds = {};
 
@@ -149,10 +151,15 @@ function sight() {
 // ---- in and out
 function touch(name, value) {
   state.values[name] = value;
-  props.value = JSON.stringify({ values: state.values });
+  state.touched[name] = state.turn += 1;
+  send();
   sight();
   trigger("input", { changed: name });
   if (SETUP.deciding.includes(name)) press({ changed: name });
+}
+
+function send() {
+  props.value = JSON.stringify({ values: state.values, asof: state.turn });
 }
 
 function press(what) {
@@ -162,8 +169,13 @@ function press(what) {
 function receive() {
   const told = (typeof props.value === "string" ? JSON.parse(props.value) : props.value) || {};
   if ("about" in told) stays.clear();
-  Object.assign(state, told, { values: { ...state.values, ...told.values } });
+  const { values = {}, changes, asof, ...rest } = told;
+  Object.assign(state, rest);
+  if (asof === undefined) state.touched = {};      // a whole set-up, which answers nothing that was sent
+  const names = changes ? changes.filter(name => !(state.touched[name] > asof)) : Object.keys(values);
+  for (const name of names) state.values[name] = values[name];
   for (const draw of drawn) draw();
+  if (changes && asof < state.turn) send();        // something was set while the answer was under way
   about.textContent = state.about || "";
   about.hidden = !state.about;
   const { sentence = "", ways = [] } = state.brought || {};

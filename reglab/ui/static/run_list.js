@@ -8,6 +8,7 @@ const body = part("tbody"), more = part(".more"), spoken = part("output");
 const isNarrow = matchMedia("(max-width: 899px)"); // there the list stands above what it chooses, and folds away
 const orders = { val: line => line.val === null ? Infinity : -line.val, gap: line => line.gap === null ? Infinity : line.gap };
 let rows = [], chosen = new Set(), followed = [], sort = "when", everything = false;
+let asked = "", isAsking = false;                   // the group that was chosen, and whether the answer is under way
 // A page may be opened by an address that names runs: they win over what the server would choose.
 const address = new URLSearchParams(location.search);
 let wished = address.get("tab") === "results" ? (address.get("run") || "").split(",") : [];
@@ -93,6 +94,7 @@ function choose(ids, tell = true) {
   mark();
   keep();
   if (!tell) return;
+  group.value = asked = "";                        // other runs than those of a group
   trigger("input", { view: view() });
   spoken.textContent = chosen.size === 1 ? "1 run is chosen." : `${chosen.size} runs are chosen.`;
 }
@@ -128,10 +130,13 @@ part("thead").addEventListener("click", event => {
 search.addEventListener("input", draw);
 bySetUp.addEventListener("change", draw);
 more.addEventListener("click", () => { everything = true; draw(); });
-group.addEventListener("change", () => {
-  if (group.value) trigger("select", { do: "group", group: group.value });
-  group.value = "";
-});
+// The box goes on saying which group it is, or the arrow keys, which choose at every press, would begin anew each time.
+function chooseGroup() {
+  asked = group.value;
+  isAsking = asked !== "";
+  if (isAsking) trigger("select", { do: "group", group: asked });
+}
+group.addEventListener("change", chooseGroup);
 part(".trash").addEventListener("click", event => {
   const button = event.target.closest("button");
   if (button) trigger("select", { ...button.dataset });
@@ -144,8 +149,8 @@ part("#host form")?.addEventListener("submit", event => {
   trigger("select", { do: "greet" });
 });
 addEventListener("reglab-address", event => {      // somebody went back to an address
-  const asked = event.detail.tab === "results" ? known((event.detail.run || "").split(",")) : [];
-  if (asked.length && asked.join() !== [...chosen].join()) choose(asked);
+  const named = event.detail.tab === "results" ? known((event.detail.run || "").split(",")) : [];
+  if (named.length && named.join() !== [...chosen].join()) choose(named);
 });
 isNarrow.addEventListener("change", () => { all.open = !isNarrow.matches; });
 
@@ -156,8 +161,10 @@ function take() {
   if (!told.rows) return;                          // what this list has sent itself
   rows = told.rows.map(row => ({ ...row, words: [row.name, row.what, row.whose, row.status].join(" ").toLowerCase() }));
   followed = told.followed;
+  const wanted = isAsking || told.chosen.join() === [...chosen].join() ? group.value : "";
   group.replaceChildren(made("option", "Choose a group …", { value: "" }),
     ...told.groups.map(([what, name]) => made("option", what, { value: name })));
+  group.value = told.groups.some(([, name]) => name === wanted) ? wanted : "";
   group.hidden = !told.groups.length;
   part(".trash").hidden = !told.trash;
   if (told.trash) {
@@ -165,13 +172,15 @@ function take() {
     part("#bring-back").dataset.run = told.trash.id;
     part("#empty-trash").textContent = told.trash.runs > 1 ? `Empty the trash (${told.trash.runs} runs)` : "Empty the trash";
   }
-  const asked = known(wished), others = asked.length > 0 && asked.join() !== told.chosen.join();
+  const named = known(wished), others = named.length > 0 && named.join() !== told.chosen.join();
   wished = [];
-  chosen = new Set(others ? asked : told.chosen);
+  chosen = new Set(others ? named : told.chosen);
   draw();
   choose(chosen, others);
   if (others) body.querySelector(".chosen").scrollIntoView({ block: "nearest" });
   else trigger("filled", { view: view() });
+  isAsking = false;
+  if (group.value !== asked) chooseGroup();        // another one was chosen while the answer was under way
 }
 
 all.open = !isNarrow.matches;

@@ -1,10 +1,11 @@
-// Light, dark, or as the system has it: what somebody chose in the header, else what the address says (`?__theme=dark`), else
-// as the system. Loaded in the head; `begin` runs when Gradio's element is there and before Gradio's scripts read its theme.
+// Light, dark, or as the system has it: what somebody chose in the header, else what the address says (`?__theme=dark`, as a
+// Space's frame does at every load), else as the system. Loaded in the head; `begin` runs when Gradio's element is there and
+// before Gradio's scripts read its theme.
 window.reglabTheme = (() => {
   const NAME = "reglab-theme", MODES = ["light", "dark"], dark = matchMedia("(prefers-color-scheme: dark)");
   const known = mode => (MODES.includes(mode) ? mode : "system");
   const asked = () => new URLSearchParams(location.search).get("__theme");
-  const mode = () => known(asked() || localStorage.getItem(NAME));
+  const mode = () => known(localStorage.getItem(NAME) || asked());
 
   function show() {
     const is = mode();
@@ -16,15 +17,19 @@ window.reglabTheme = (() => {
     try {
       localStorage.setItem(NAME, known(chosen));
     } catch { /* full: it lasts as long as this page */ }
-    const here = new URL(location.href);
-    if (here.searchParams.has("__theme")) {      // which else would say the contrary at the next reload
-      here.searchParams.set("__theme", known(chosen));
-      history.replaceState(history.state, "", here);
-    }
+    agree();
     show();
   }
 
+  function agree() {                             // Gradio goes by the address, where it says anything
+    const here = new URL(location.href);
+    if (!asked() || asked() === mode()) return;
+    here.searchParams.set("__theme", mode());
+    history.replaceState(history.state, "", here);
+  }
+
   function begin(app) {
+    agree();
     if (mode() !== "system") app.setAttribute("theme_mode", mode());
     show();
     const first = document.querySelector("#first-paint");

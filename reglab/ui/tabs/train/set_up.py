@@ -183,7 +183,8 @@ class SetUp:
         if which == "pretrained" and not asked.get("pretrained"):
             asked |= {"finetune": "features"}
         kept, off = fitting(asked)
-        chosen = held(assignment, shown_values(RunConfig.parse(kept)))
+        before, shown = self.controls.read(values), shown_values(RunConfig.parse(kept))
+        chosen = held(assignment, {name: value for name, value in shown.items() if value != before.get(name)})
         said = f"Switched off, since this network cannot use them here: {', '.join(off)}." if off else ""
         return self.controls.changed(values, chosen), said
 
