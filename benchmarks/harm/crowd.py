@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import subprocess
@@ -104,8 +103,8 @@ def watched(pages: Sequence[Any], folder: Path, seconds: float) -> list[float]:
 
 def shown(page: Any) -> int:
     """The last epoch of the curves, which the chart says in words; of many epochs it draws only some."""
-    told = page.page.locator("#chart [data-chart=loss] svg[role=img]").get_attribute("aria-label") or ""
-    return max((int(epoch) for epoch in re.findall(r"at epoch (\d+)", told)), default=-1)
+    told = page.page.locator("#chart [data-chart=loss] .plot").get_attribute("aria-valuenow")
+    return int(float(told)) if told else -1
 
 
 def quantile(entry: dict[str, Any] | None, share: float = 0.95) -> float:

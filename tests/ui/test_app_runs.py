@@ -107,6 +107,7 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     assert not run.path.exists()
     lab.visitor.may_fail = LEFT
     page.reload()  # it was on the screen; the page must live with it being gone
+    lab.tab("Train")
     expect(lab.train).to_be_enabled()
 
 
