@@ -306,6 +306,7 @@ def page_of(page: str, head: Callable[[str], str], body: str) -> str:
         return page
     config = json.loads(found[2])
     config.pop("layout", None)  # that of the page, under `page`, takes its place
+    _leave_out(config, _for_programs(config))
     for component in config["components"]:
         _slim(component, "components")
         if component["props"].get("visible") is True:  # as what says nothing is
@@ -319,6 +320,34 @@ def page_of(page: str, head: Callable[[str], str], body: str) -> str:
     page = f"{page[: found.start(2)]}{written}{page[found.end(2) :]}"
     page = OF_GRADIO.sub("", page).replace("</head>", f"{head(config['root'])}</head>", 1)
     return page.replace("</body>", f"{body}</body>", 1)
+
+
+def _for_programs(config: dict[str, Any]) -> set[int]:
+    """The ids of components that nobody sees and that take part in nothing but what programs call: the page would build them."""
+    public: set[int] = set()
+    ours: set[int] = set()
+    for event in config["dependencies"]:
+        taking_part = {*event["inputs"], *event["outputs"], *(component for component, _ in event["targets"])}
+        (public if event["api_visibility"] == "public" else ours).update(taking_part)
+    unseen = {c["id"] for c in config["components"] if c["type"] == "api" or c["props"].get("visible") is False}
+    return (public & unseen) - ours
+
+
+def _leave_out(config: dict[str, Any], ids: set[int]) -> None:
+    """The configuration without these components, and without what then holds nothing, in place."""
+    for page in config["page"].values():
+        _prune(page["layout"], ids)
+        page["components"] = [component for component in page["components"] if component not in ids]
+    config["components"] = [component for component in config["components"] if component["id"] not in ids]
+
+
+def _prune(node: dict[str, Any], ids: set[int]) -> bool:
+    """Whether anything of it is left; `ids` gets what was emptied."""
+    if inside := node.get("children"):
+        node["children"] = [child for child in inside if _prune(child, ids)]
+        if not node["children"]:
+            ids.add(node["id"])
+    return node.get("id") not in ids
 
 
 def _slim(told: dict[str, Any], kind: str) -> None:

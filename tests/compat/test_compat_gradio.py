@@ -198,6 +198,11 @@ def test_a_page_gets_a_head_of_its_own_and_loses_what_nothing_on_it_reads():
     with gr.Blocks(title="A title") as page:
         box = gr.Textbox("</script> & \u2028", label="A <box>")
         box.change(lambda text: text, box, box, api_name="echo")
+        with gr.Column():  # which then holds nothing
+            sent, told, press = gr.Number(visible=False), gr.Number(visible=False), gr.Button(visible=False)
+        press.click(lambda number: number, sent, told, api_name="same")
+        told.change(lambda number: None, told, None, api_visibility="private")
+        gr.api(lambda: "yes", api_name="there")
     app, _, _ = page.launch(prevent_thread_lock=True, quiet=True)
     try:
         from starlette.testclient import TestClient
@@ -210,13 +215,19 @@ def test_a_page_gets_a_head_of_its_own_and_loses_what_nothing_on_it_reads():
     assert f"<title>{before['root']}</title></head>" in ours and "<i>the end</i></body>" in ours
     assert not re.search("og:title|twitter:|manifest", ours) and len(ours) < len(plain)
     assert ours.count("<script") == plain.count("<script")  # the text of a value ends none
-    assert {key: value for key, value in before.items() if key not in ("components", "dependencies", "layout")} == {
-        key: value for key, value in after.items() if key not in ("components", "dependencies", "layout")
+    others = ("components", "dependencies", "layout", "page")
+    assert {key: value for key, value in before.items() if key not in others} == {
+        key: value for key, value in after.items() if key not in others
     }
     component = next(each for each in after["components"] if each["type"] == "textbox")
-    [event] = after["dependencies"]
+    event = next(each for each in after["dependencies"] if each["api_name"] == "echo")
     assert component["props"]["value"] == "</script> & \u2028" and component["props"]["label"] == "A <box>"
     assert "api_info" not in component and event["inputs"] == event["outputs"] == [component["id"]]
+    # What only programs call is not built; what the page calls as well is, and so is told of all of them.
+    kinds = [each["type"] for each in after["components"]]
+    assert {"api", "button"} & {each["type"] for each in before["components"]} and not {"api", "button"} & {*kinds}
+    assert kinds.count("number") == 1 and len(after["page"][""]["components"]) == len(kinds)
+    assert {each["api_name"] for each in after["dependencies"]} >= {"echo", "same", "there"}
 
 
 def test_no_script_of_gradio_reads_what_is_left_out():

@@ -10,7 +10,7 @@ import urllib.request
 from browser import expect
 from servers import ROOT
 
-COMPONENTS, DRAWN, EVENTS = 145, 38, 76
+COMPONENTS, DRAWN, EVENTS = 119, 37, 76
 HTML, WIRE, AGAIN = 200_000, 600_000, 100_000  # bytes: of the page, of a first visit, of another one with its looks
 NEEDLESS = r"hls-|Video|Gallery|Dataframe|Plot|vega|record\.esm|ImageEditor"
 """Parts of Gradio that are heavy, and that nothing on the page needs."""
