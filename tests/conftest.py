@@ -7,8 +7,8 @@ import tempfile
 
 # Before torch is imported: one thread, so that numbers can be compared to the byte while other tests run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Of two test processes each keeps to its own core, with all that it starts: trainings of two threads each, side by side on
-# two cores, wait for each other most of the time.
+# Each test process keeps to one core, with all that it starts: trainings of two threads each, side by side on two cores, wait
+# for each other most of the time.
 if (worker := os.environ.get("PYTEST_XDIST_WORKER", "")) and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
@@ -50,35 +50,36 @@ QUICK = [
     "--precision",
     "fp32",
 ]
-LONGEST = (
-    "app",
-    "board",
-    "app_looks",
-    "app_accidents",
-    "learn_tab",
-    "sweep_tab",
-    "ray_cluster",
-    "share_tab",
-    "inside_tab",
-    "cli",
-    "queue",
-    "regularizers",
-    "predict_tab",
-    "published_tab",
-    "compare_tab",
-    "errors_tab",
-    "app_runs",
-    "fetch",
-    "a_file_dropped_in",
+LONGEST = """
+    faults a_file_dropped_in app app_training whole_way app_accidents zero_gpu sweep_tab benchmarks app_visitors learn_tab
+    axe visitors app_looks share_tab shell_api crashes ray_cluster board app_runs app_ends predict_tab queue regularizers
+    cli inside_view curves_view published_tab errors_view fetch checkpoints slices pulse minutes behind_a_proxy container
+    chart_cost canaries in_any_order address frame page_budget
+"""
+"""The files that take longest, the longest first."""
+APART = {
+    "faults",
     "benchmarks",
-    "checkpoints",
-)
+    "zero_gpu",
+    "whole_way",
+    "app_accidents",
+    "app_visitors",
+    "app_ends",
+    "axe",
+    "visitors",
+    "shell_api",
+}
+"""Those whose tests are long and share little, so that each of them may run in another process."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take longest go first, so that at the end neither of the two processes waits long for the other."""
-    files = [f"test_{name}.py" for name in LONGEST]
-    items.sort(key=lambda item: files.index(item.path.name) if item.path.name in files else len(files))
+    """What takes longest goes first, so that at the end no process waits long for another. A file stays in one process."""
+    place = {name: place for place, name in enumerate(LONGEST.split())}
+    items.sort(key=lambda item: place.get(item.path.stem.removeprefix("test_"), len(place)))
+    for item in items:
+        if item.path.stem.removeprefix("test_") not in APART:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -105,6 +105,8 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
     page.locator("#delete").click()
     expect(table).not_to_contain_text("My best run")
     assert not run.path.exists()
+    page.locator("#empty-trash").click()
+    expect(page.locator("#bring-back")).not_to_be_visible()
     lab.visitor.may_fail = LEFT
     page.reload()  # it was on the screen; the page must live with it being gone
     lab.tab("Train")
