@@ -78,6 +78,53 @@ def test_back_forward_and_reload_find_the_tab_and_the_view(visitor, server):
     expect_open(lab, "Results", first)
 
 
+def test_back_leads_from_an_entry_of_learn_to_the_one_before(visitor, server):
+    lab = visitor.open(server)
+    page, title = lab.page, lab.page.locator("#learn-page h2:visible").first
+    lab.tab("Learn")
+    expect(title).to_be_visible()
+    began = title.inner_text()  # the address does not name it yet
+    for entry, name in (("dropout", "Dropout"), ("mixup", "Mixup")):
+        page.locator(f"#contents [data-entry={entry}]").click()
+        expect(title).to_have_text(name)
+        expect(page).to_have_url(re.compile(f"tab=learn&entry={entry}$"))
+    page.locator("#contents [data-entry=mixup]").click()  # which is open: no entry of the history
+
+    page.go_back()
+    expect(title).to_have_text("Dropout")
+    page.go_back()
+    expect(title).to_have_text(began)
+    page.go_forward()
+    expect(title).to_have_text("Dropout")
+    expect(page.locator("#contents [aria-current=true]")).to_have_attribute("data-entry", "dropout")
+    page.reload()
+    expect(title).to_have_text("Dropout")
+    for _ in range(2):
+        page.go_back()
+    expect_open(lab, "Train", "Curves")
+
+
+def test_back_never_ends_on_results_whatever_was_chosen_and_deleted_there(visitor, server, a_run):
+    """Runs that are chosen replace those in the address; one that is gone by then is no reason to stay."""
+    runs = [a_run(f"2024010{n}-000000-abcdef") for n in (1, 2, 3)]
+    lab = visitor.open(server)
+    page = lab.page
+    lab.tab("Results")
+    chosen = page.locator("#chosen .reglab-chosen")
+    for run, view in zip(runs, ("Errors", "Inside", "Curves and verdict"), strict=True):
+        lab.row(run.id).locator("button.name").click()
+        expect(chosen).to_have_attribute("data-runs", run.id)
+        page.get_by_role("tab", name=view, exact=True).click()
+        expect(page).to_have_url(re.compile(run.id))
+    runs[1].delete()
+    for view in ("Inside", "Errors", "Curves and verdict"):
+        page.go_back()
+        expect_open(lab, "Results", view)
+        expect(chosen).to_be_visible()
+    page.go_back()
+    expect_open(lab, "Train", "Curves")
+
+
 def test_what_the_address_says_besides_stays_and_words_of_a_tab_are_its_own(visitor, server):
     lab = opened(visitor, server, "?__theme=dark&tab=learn&entry=dropout")
     page = lab.page

@@ -1,7 +1,8 @@
 // The address says which tab and view are open, and of what: `?tab=results&view=errors&run=ID,ID`, `?tab=learn&entry=dropout`.
 // Whoever turns to a tab makes an entry of the browser's history, so Back turns back; a reload opens what the address says,
-// which is told to Gradio before it draws anything. `reglabAddress({ run: "ID" })` writes words of the open tab into it; after
-// Back, an event `reglab-address` of the window brings them along. Loaded in the head, after Gradio's configuration.
+// which is told to Gradio before it draws anything. `reglabAddress({ run: "ID" })` writes words of the open tab into it, in place
+// of those that are there or, with `pushState`, as an entry of the history; after Back, an event `reglab-address` of the window
+// brings them along. Loaded in the head, after Gradio's configuration.
 (() => {
   const first = "train", own = {};               // tab -> the words that it has in the address
   let turning = 0, wasTouched = false;
@@ -47,10 +48,10 @@
     }
   }
 
-  window.reglabAddress = (words, tab = chosen("tabs") || asked.tab) => {
+  window.reglabAddress = (words, tab = chosen("tabs") || asked.tab, way = "replaceState") => {
     if (words) {
       own[tab] = { ...own[tab], ...words };
-      write("replaceState");
+      write(way);
     }
     return { tab, ...own[tab] };
   };

@@ -8,6 +8,7 @@ function mark(entry) {
   for (const button of buttons) button.setAttribute("aria-current", button.dataset.entry === entry);
   stop(buttons.find(b => b.dataset.entry === entry && !b.hidden));
 }
+const marked = () => buttons.find(b => b.ariaCurrent === "true")?.dataset.entry;
 function stop(button = shown()[0]) {
   for (const each of buttons) each.tabIndex = each === button ? 0 : -1;
 }
@@ -33,8 +34,11 @@ element.addEventListener("keydown", event => {
 element.addEventListener("click", event => {
   const chosen = event.target.closest("button");
   if (!chosen) return;
+  if (props.address) {                             // Back leads to the one before, whose name the address may not have had yet
+    window.reglabAddress?.({ [props.address]: marked() });
+    window.reglabAddress?.({ [props.address]: chosen.dataset.entry }, undefined, "pushState");
+  }
   mark(chosen.dataset.entry);
-  if (props.address) window.reglabAddress?.({ [props.address]: chosen.dataset.entry });
   trigger("select", { entry: chosen.dataset.entry });
   all.open = !isNarrow.matches;
   if (isNarrow.matches) window.scrollTo({ top: 0 });
@@ -42,7 +46,7 @@ element.addEventListener("click", event => {
 // Back, to an entry that was open before.
 addEventListener("reglab-address", ({ detail }) => {
   const entry = element.isConnected && props.address && detail[props.address];
-  if (entry && entry !== props.value && buttons.some(b => b.dataset.entry === entry)) {
+  if (entry && entry !== marked() && buttons.some(b => b.dataset.entry === entry)) {
     mark(entry);
     trigger("select", { entry });
   }
