@@ -60,7 +60,7 @@ def test_the_page_says_what_the_comparison_says(four):
     shown = comparison.page(compared, target=0.01)
     assert compared.verdict(compared.groups[1], "test_accuracy") in shown
     assert "+10.1 points" in shown and "real." in shown and "How soon?" in shown
-    words = re.findall(r'role="img"[^>]*aria-label="([^"]*)"', shown)
+    words = re.findall(r'aria-valuetext="([^"]*)"', shown)
     assert len(words) == 1 and words[0].startswith("validation accuracy: without dropout: ")
     assert shown.count('class="band"') == 2
 
@@ -217,7 +217,7 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown).to_contain_text("+10.1 points, 95 %")
 
     page.locator("#asked-metric").select_option("gap")
-    expect(shown.locator("table").first).to_contain_text("points")
+    expect(shown.get_by_role("region", name="The groups in numbers")).to_contain_text("points")
     page.locator("#asked-axis").select_option("step")
     expect(shown.locator("svg")).to_contain_text("step")
     lab.tab("Report")

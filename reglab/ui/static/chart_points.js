@@ -1,4 +1,4 @@
-// The curves as a table: a row for each epoch, a column for each curve, and the gap. Filled only while it is open.
+// The curves as a table: a row for each epoch, a column for each curve. Filled only while it is open.
 
 function drawPoints() {
   const box = part("points"), whole = box.querySelector("table");

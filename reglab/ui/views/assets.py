@@ -18,7 +18,7 @@ from pathlib import Path
 from reglab import colours
 
 STATIC = Path(__file__).parent.parent / "static"
-FIRST = ("storage", "visitor", "theme", "address", "number", "times", "tour")
+FIRST = ("storage", "visitor", "theme", "address", "number", "times", "points", "tour")
 """Scripts that run in the head, in this order; every other one is the body of a function that components call."""
 PICTURES = {"favicon.svg": "image/svg+xml", "picture.png": "image/png"}
 ABOVE = ".gradio-container.gradio-container.gradio-container "

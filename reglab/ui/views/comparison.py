@@ -36,7 +36,7 @@ def page(
         of_curve=figures.curve_title(metric).capitalize(),
         how_to_read=_how_to_read(comparison),
         curves=drawn.curves,
-        drawing=plane.drawing(drawn, ROOM, _last(drawn) if len(drawn.curves) <= MOST_ENDS else None),
+        drawing=plane.drawing(drawn, ROOM, tell=_tell(drawn), has_ends=len(drawn.curves) <= MOST_ENDS),
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),
@@ -49,8 +49,8 @@ def page(
     )
 
 
-def _last(drawn: figures.Curves) -> Callable[[float], str]:
-    """The last value of a curve as the axis writes it."""
+def _tell(drawn: figures.Curves) -> Callable[[float], str]:
+    """Writes a value of a curve as the axis does."""
     is_share = drawn.up.marks[0][1].endswith("%")
     return lambda value: f"{number(value)} %" if is_share else number(value, 3)
 

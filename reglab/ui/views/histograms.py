@@ -10,6 +10,7 @@ from typing import Any
 from reglab.analysis.inside import CONFIDENCE_BINS
 from reglab.experiments.figures import nice
 from reglab.numbers import between, counted, percent, written
+from reglab.ui.views.points import Points, Row
 
 WIDE, TALL, SQUARE = 320, 196, 228  # of a drawing, about the pixels it gets; a reliability diagram is nearly square
 LEFT, RIGHT, TOP, BOTTOM = 40, 320 - 12, 8, 34  # of the plane; the last is the room below it
@@ -54,6 +55,7 @@ class Drawing:
     words: str
     title: str
     ticks: Sequence[tuple[float, str]]
+    points: Points
     bars: Sequence[Bar] = ()
     middle: float | None = None  # the line on which right answers stand and from which wrong ones hang
     tall: int = TALL
@@ -103,19 +105,22 @@ def confidences(run: Shown, runs: Sequence[Shown]) -> Drawing:
     scale = (TALL - BOTTOM - TOP) / ((right_top + wrong_top) or 1)
     middle = TOP + right_top * scale
     images, seen = run.look["images"], run.look["confidences"]
-    bars = []
+    bars, rows = [], []
     for n in range(CONFIDENCE_BINS):
-        bound = f"{between(100 * n / CONFIDENCE_BINS, 100 * (n + 1) / CONFIDENCE_BINS, 0)} % sure"
+        bound = f"{between(100 * n / CONFIDENCE_BINS, 100 * (n + 1) / CONFIDENCE_BINS, 0)} %"
+        both = [f"{seen[kind][n]:,}" for kind in ("right", "wrong")]
+        rows.append(Row(_across((n + 0.5) / CONFIDENCE_BINS), bound, both))
         for kind, sign in (("right", -1), ("wrong", 1)):
             far = middle + sign * seen[kind][n] / images * scale
-            words = f"{bound}: {seen[kind][n]:,} {kind} of {images:,}"
+            words = f"{bound} sure: {seen[kind][n]:,} {kind} of {images:,}"
             x, end = _across(n / CONFIDENCE_BINS), _across((n + 1) / CONFIDENCE_BINS)
             bars.append(_bar(kind, x, end, min(far, middle), max(far, middle), words))
     words = (
         f"{run.name}: mean confidence {percent(run.look['confidence'])}, accuracy {percent(run.look['accuracy'])};"
         f" wrong yet more than 90 % sure: {percent(run.look['sure_and_wrong'])} of {images:,} images"
     )
-    return Drawing(run.role, words, "confidence", PERCENT, [bar for bar in bars if bar], middle)
+    points = Points(f"{run.name}: images by confidence", ("confidence", "right", "wrong"), rows)
+    return Drawing(run.role, words, "confidence", PERCENT, points, [bar for bar in bars if bar], middle)
 
 
 # ---- logits ------------------------------------------------------------------------------------------------------
@@ -129,11 +134,12 @@ def logits(run: Shown, runs: Sequence[Shown]) -> Drawing:
     def across(logit: float) -> float:
         return _across((logit - low) / ((high - low) or 1))
 
-    bars = []
+    bars, rows = [], []
     for n, (every, largest) in enumerate(zip(found["all"], found["largest"], strict=True)):
         start = found["start"] + n * found["width"]
         x, end = across(start), across(start + found["width"])
         bound = f"{written(start)} to {written(start + found['width'])}"
+        rows.append(Row((x + end) / 2, bound, [f"{every:,}", f"{largest:,}"]))
         bars.append(_bar("pale", x, end, bottom - every * tallest["all"], bottom, f"{bound}: {every:,} logits"))
         words = f"{bound}: the largest logit of {largest:,} images"
         bars.append(_bar("right", x, end, bottom - largest * tallest["largest"] * 0.7, bottom, words))
@@ -145,7 +151,8 @@ def logits(run: Shown, runs: Sequence[Shown]) -> Drawing:
         f"{run.name}: logits from {written(found['start'])} to {written(_end(found))};"
         f" half of the images have a largest logit above {written(middle, 3)}"
     )
-    return Drawing(run.role, words, "logit", ticks, [bar for bar in bars if bar])
+    points = Points(f"{run.name}: logits", ("logit", "all logits", "images whose largest it is"), rows)
+    return Drawing(run.role, words, "logit", ticks, points, [bar for bar in bars if bar])
 
 
 def _end(found: dict[str, Any]) -> float:
@@ -172,13 +179,16 @@ def reliability(run: Shown) -> Reliability:
 
     bins = run.look["reliability"]
     most = max((b["count"] for b in bins), default=0) or 1
-    bars, claims, told = [], [], []
+    bars, claims, told, rows = [], [], [], []
     for n, b in enumerate(bins):
         if not b["count"]:
             continue
         told.append(
             f"{percent(b['confidence'], 0)} sure, {percent(b['accuracy'], 0)} right, {counted(b['count'], 'image')}"
         )
+        bound = f"{between(100 * n / len(bins), 100 * (n + 1) / len(bins), 0)} %"
+        shares = [percent(b["accuracy"], 0), percent(b["confidence"], 0)]
+        rows.append(Row(_across((n + 0.5) / len(bins)), bound, [*shares, f"{b['count']:,}"]))
         x, end = _across(n / len(bins)), _across((n + 1) / len(bins))
         opacity = 0.3 + 0.7 * (b["count"] / most) ** 0.5
         bars.append(_bar("right", x, end, up(b["accuracy"]), bottom, told[-1], opacity))
@@ -189,6 +199,7 @@ def reliability(run: Shown) -> Reliability:
         f"{run.name}: calibration error {ece:.3f}; {'; '.join(told)}",
         "confidence",
         PERCENT,
+        Points(f"{run.name}: accuracy by confidence", ("confidence", "right", "sure on average", "images"), rows),
         [bar for bar in bars if bar],
         tall=SQUARE,
         ece=ece,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from reglab.experiments.figures import Axis, Curve, Curves, shares
+from reglab.numbers import number
+from reglab.ui.views.points import Points, Row
 
 LINE = 18  # from one line of words to the next
 Point = tuple[float, float]
@@ -57,12 +59,29 @@ class Drawing:
     tall: int
     left: int
     right: int
+    top: int
     bottom: int
     ends: list[tuple[str, float, str]]  # role, how far down, and the last value of a line
+    points: Points
 
 
-def drawing(of: Curves, room: Room = Room(), last: Callable[[float], str] | None = None) -> Drawing:
-    """The plane of these curves; `last` writes the value that stands where a line ends."""
+def place(x: float) -> str:
+    """An epoch, a step or a second, as it is written."""
+    return number(x).removesuffix(".0")
+
+
+def drawing(
+    of: Curves,
+    room: Room = Room(),
+    *,
+    tell: Callable[[float], str],
+    where: Callable[[float], str] = place,
+    has_ends: bool = False,
+) -> Drawing:
+    """The plane of these curves.
+
+    `tell` writes a value and `where` a place on the axis; `has_ends` if the last value of a line stands where it ends.
+    """
     return Drawing(
         of.words,
         of.across.title,
@@ -73,14 +92,32 @@ def drawing(of: Curves, room: Room = Room(), last: Callable[[float], str] | None
         tall=room.tall,
         left=room.left,
         right=room.right,
+        top=room.top,
         bottom=room.bottom,
-        ends=_ends(room, of, last) if last else [],
+        ends=_ends(room, of, tell) if has_ends else [],
+        points=_points(room, of, tell, where),
     )
 
 
-def _ends(room: Room, of: Curves, last: Callable[[float], str]) -> list[tuple[str, float, str]]:
+def _points(room: Room, of: Curves, tell: Callable[[float], str], where: Callable[[float], str]) -> Points:
+    """A row for each place where a curve has a point, a column for each curve: its mean, and how far its band reaches."""
+
+    def told(curve: Curve) -> dict[float, str]:
+        lines = zip(curve.x, curve.mean, curve.low, curve.high, strict=True)
+        band = " ({} to {})" if curve.has_band else ""
+        return {x: tell(mean) + band.format(tell(low), tell(high)) for x, mean, low, high in lines}
+
+    columns = [told(curve) for curve in of.curves]
+    rows = [
+        Row(_across(room, of.across, x), where(x), [column.get(x, "") for column in columns])
+        for x in sorted(set().union(*columns))
+    ]
+    return Points(f"{of.up.title} by {of.across.title}", (of.across.title, *(c.label for c in of.curves)), rows)
+
+
+def _ends(room: Room, of: Curves, tell: Callable[[float], str]) -> list[tuple[str, float, str]]:
     """From the top down, each far enough below the one before that both can be read."""
-    told = sorted((_down(room, of.up, curve.mean[-1]), curve.role, last(curve.mean[-1])) for curve in of.curves)
+    told = sorted((_down(room, of.up, curve.mean[-1]), curve.role, tell(curve.mean[-1])) for curve in of.curves)
     ends: list[tuple[str, float, str]] = []
     for down, role, words in told:
         ends.append((role, max(down, ends[-1][1] + LINE) if ends else down, words))

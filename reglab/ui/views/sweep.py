@@ -19,11 +19,9 @@ from reglab.runs.cost import clock
 from reglab.ui.views.cells import ids, why_empty
 from reglab.ui.views.factorial import factorial
 from reglab.ui.views.heat_map import HeatMap, heat_map
-from reglab.ui.views.parallel import Parallel, parallel
+from reglab.ui.views.parallel import LINES, Parallel, parallel
 from reglab.ui.views.sweep_line import SweepLine, sweep_line
 from reglab.ui.views.templates import render
-
-LISTED = 60  # cells in the table
 
 Ranked = Sequence[tuple[Cell, Interval]]  # the cells that have a number, the best first
 
@@ -136,10 +134,10 @@ class _Row:
 
 
 def _rows(grid: Grid, metric: str, ranked: Ranked) -> list[_Row]:
-    """The best cells first, then those without the number."""
+    """The best cells first, then those without the number: as many as are drawn as lines, whose numbers stand here."""
     there = {cell.place for cell, _ in ranked}
     rest = [(cell, None) for cell in grid.cells if cell.place not in there]
-    return [_row(cell, metric, i) for cell, i in [*ranked, *rest][:LISTED]]
+    return [_row(cell, metric, i) for cell, i in [*ranked, *rest][:LINES]]
 
 
 def _row(cell: Cell, metric: str, i: Interval | None) -> _Row:

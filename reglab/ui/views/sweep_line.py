@@ -44,9 +44,11 @@ def sweep_line(grid: Grid, metric: str) -> SweepLine | None:
         Curves(
             tuple(curves.values()),
             Axis(axis.title, 0.0, 1.0, named),
-            up_axis(y for curve in curves.values() for y in (*curve.low, *curve.high)),
+            up_axis((y for curve in curves.values() for y in (*curve.low, *curve.high)), m.title),
             "; ".join(said),
-        )
+        ),
+        tell=lambda y: number(y, m),
+        where=shown.__getitem__,
     )
     above, below = -9, 17
     return SweepLine(drawing, [(curve.label, below if key == metric else above) for key, curve in curves.items()])
