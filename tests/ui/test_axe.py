@@ -1,4 +1,4 @@
-"""axe-core on every tab and view, light and dark; and what stands there is written as docs/design.md says."""
+"""axe-core on every tab and view, light and dark, wide and on a phone; and what stands there is written as docs/design.md says."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ SAID = (
     "[document.body.innerText, [...document.querySelectorAll('code, pre')].map(each => each.innerText).filter(Boolean)]"
 )
 VIEWS = {"Train": "#stage-tabs", "Results": "#results-views", "Experiments": "#experiments-views"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 TABS = ("Train", "Results", "Predict", "Experiments", "Learn")
 
 # What nobody should read: a percent sign without its space, a hyphen for a minus, British forms, names from the code.
@@ -61,9 +62,11 @@ def views(lab: Lab) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_and_everything_is_written_one_way(server, visitors, theme):
-    lab = visitors(color_scheme=theme).open(server, f"?__theme={theme}")
+@pytest.mark.parametrize(
+    ("theme", "screen"), [("light", {}), ("dark", {}), ("light", PHONE)], ids=["light", "dark", "phone"]
+)
+def test_axe_finds_nothing_and_everything_is_written_one_way(server, visitors, theme, screen):
+    lab = visitors(color_scheme=theme, **screen).open(server, f"?__theme={theme}")
     assert FOUND and FOUND.origin
     lab.page.evaluate((Path(FOUND.origin).parent / "axe.min.js").read_text("utf-8"))
     wrong = []
