@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from browser import expect
-from pages import changes, pressed
+from pages import changes
 from PIL import Image
 
 from reglab.errors import ConfigError, RunError
@@ -168,8 +168,8 @@ def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, view
     fork = view("fork")
     told = {"epoch": "1", "change": "dropout.rate", "to": "0.5"}
     for run, words in (("", "train one first"), ("gone", "no checkpoint or run called")):
-        *shown, page = changes(fork.begin(pressed(run=run, **told), "{}", {}, None, None))
-        assert set(shown) == {None} and words in page and 'class="warning"' in page, page
+        *shown, form = changes(fork.begin({"run": run, **told}, {}, None, None))
+        assert set(shown) == {None} and words in form["said"]["notice"] and "value" not in form, form
     assert here.stores.own.runs() == []
     assert usual("dropout.rate") and usual("nothing") == ""
 
@@ -177,19 +177,20 @@ def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, view
 def test_a_fork_that_an_assignment_forbids_is_refused_and_the_form_keeps_what_was_asked(four, here, view):
     before = len(here.stores.own.runs())
     assignment = Assignment(config=four[1].config, rest="locked")
-    told = pressed(run=four[1].id, epoch="1", change="weight_decay.strength", to="0.123")
-    *shown, page = changes(
-        view("fork").begin(told, json.dumps({"chosen": [run.id for run in four]}), {}, assignment, None)
-    )
-    assert set(shown) == {None} and 'class="warning"' in page and len(here.stores.own.runs()) == before
-    assert f'value="{four[1].id}" selected' in page and 'value="0.123"' in page
-    assert re.search('value="weight_decay.strength"[^>]* selected', page) and 'id="fork-epoch" value="1"' in page
+    told = {"run": four[1].id, "epoch": "1", "change": "weight_decay.strength", "to": "0.123"}
+    *shown, form = changes(view("fork").begin(told, {}, assignment, None))
+    assert set(shown) == {None} and form["said"]["notice"] and len(here.stores.own.runs()) == before
+    [form] = view("fork").show(four, told)
+    assert form["value"] == told and not form["said"], "what was typed stays, also where other runs are chosen"
 
 
 def test_the_form_of_a_fork_offers_the_chosen_runs_and_every_setting_of_a_technique(four, view):
-    [page] = view("fork").show(four[:2])
-    assert [run.id in page for run in four] == [True, True, False, False]
-    assert 'value="dropout.rate" data-usual="' in page and 'value="dropout.rate" data-usual="" ' not in page
+    fork = view("fork")
+    [form] = fork.show(four[:2], {"run": four[3].id, "odd": 1})
+    assert [run for _, run in form["options"]["run"]] == [run.id for run in four[:2]]
+    assert form["value"]["run"] == four[0].id and "odd" not in form["value"]
+    template = fork.form.html_template
+    assert 'value="dropout.rate" data-usual="' in template and 'value="dropout.rate" data-usual=""' not in template
 
 
 # ---- in the browser ----------------------------------------------------------------------------------------------

@@ -62,13 +62,19 @@ function commit(event) {
   trigger(event || "input");
 }
 
-form.addEventListener("input", event => {
+// What is typed counts at every stroke, but into a field marked `data-whole` only once it is left.
+const isHalf = (field, event) => "whole" in field.dataset !== (event.type === "change");
+
+function take(event) {
   const { dataset, value, selectedOptions, name } = event.target;
+  if (isHalf(event.target, event)) return;
   if (dataset.for) form.elements[dataset.for].value = value;
   if (dataset.proposes) form.elements[dataset.proposes].value = selectedOptions[0]?.dataset.usual ?? "";
   commit();
   if (dataset.event) trigger(dataset.event, { name, value });
-});
+}
+form.addEventListener("input", take);
+form.addEventListener("change", take);
 form.addEventListener("submit", event => {
   event.preventDefault();
   commit("submit");

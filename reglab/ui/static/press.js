@@ -14,8 +14,3 @@ element.addEventListener("click", event => {
   trigger(button.dataset.event || "select", { ...typed, ...button.dataset });
 });
 element.addEventListener("submit", event => event.preventDefault());
-// A choice that has a usual value puts it into the field that it is for.
-element.addEventListener("change", event => {
-  const field = event.target.dataset.sets;
-  if (field) element.querySelector(`#${field}`).value = event.target.selectedOptions[0].dataset.usual;
-});

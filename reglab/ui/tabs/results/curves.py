@@ -12,14 +12,13 @@ from reglab.config.numbers import read
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.experiments.compare import METRICS
 from reglab.runs.run import Run
-from reglab.ui.components.drawings import drawing, without_code
-from reglab.ui.components.form import typed_in
+from reglab.ui.components.drawings import drawing
+from reglab.ui.components.form import form, typed_in
 from reglab.ui.components.visitor import warning
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.tabs.results.view import View
 from reglab.ui.views import comparison
-from reglab.ui.views.assets import called
 
 AXES = {"epoch": "epochs", "step": "steps", "seconds": "seconds"}
 TARGET = 70  # percent of validation accuracy
@@ -59,13 +58,8 @@ class CurvesView(View):
     def __init__(self, lab: Lab, page: Page, chosen: gr.HTML) -> None:
         self.lab = lab
         metrics = [(key, m.title) for key, m in METRICS.items()]
-        self.asked = gr.HTML(
-            "{}",
-            html_template=without_code("asked.html", metrics=metrics, axes=AXES, usual=TARGET),
-            js_on_load=called("asked"),
-            apply_default_css=False,
-            elem_id="asked",
-        )
+        usual = {"metric": Asked.metric, "axis": Asked.axis, "target": ""}
+        self.asked = form("asked", "asked_form.html", usual, metrics=metrics, axes=AXES, usual=TARGET)
         self.drawn = drawing("curves-page", min_height=320)
         self.changes, self.inputs, self.outputs = [self.asked.input], [self.asked], [self.drawn]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -15,14 +15,12 @@ from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment
 from reglab.ui.components.assigned import admitted, with_try
-from reglab.ui.components.drawings import pressable
-from reglab.ui.components.events import PRIVATE, told
+from reglab.ui.components.events import PRIVATE
+from reglab.ui.components.form import form, typed_in
 from reglab.ui.components.settings import of_techniques
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.results.choice import Choice
 from reglab.ui.tabs.results.view import View
-from reglab.ui.views.fork import fork_html
 
 AT = 10  # the last epoch that a fork shares, where nobody says
 
@@ -35,12 +33,8 @@ def usual(name: Any) -> str:
     return values[len(values) // 2]
 
 
-USUAL = {
-    "run": "",
-    "epoch": "",
-    "change": "dropout.rate",
-    "to": usual("dropout.rate"),
-}  # what the form says to begin with
+USUAL = {"run": "", "epoch": "", "change": "dropout.rate", "to": usual("dropout.rate")}
+"""What the form says to begin with."""
 
 
 class ForkView(View):
@@ -51,36 +45,32 @@ class ForkView(View):
 
     def __init__(self, lab: Lab, page: Page, chosen: gr.HTML) -> None:
         self.lab, self.page = lab, page
-        self.form = pressable("fork")
-        self.outputs = [self.form]
-        asked = [chosen, page.visitor, *page.under]
-        self.form.select(self.begin, asked, [*page.opening, self.form], trigger_mode="once", **PRIVATE)
+        changes = [(called, name, usual(name)) for called, name in of_techniques()]
+        self.form = form("fork", "fork_form.html", USUAL, changes=changes, usual=AT)
+        self.inputs = self.outputs = [self.form]
+        asked = [self.form, page.visitor, *page.under]
+        self.form.submit(self.begin, asked, [*page.opening, self.form], trigger_mode="once", **PRIVATE)
 
     def show(self, runs: Sequence[Run], *values: Any) -> list[Any]:
-        """The form."""
-        return [self._form(runs)]
+        """The runs that can be forked; what was typed stays."""
+        asked = USUAL | {name: value for name, value in typed_in(values[0]).items() if name in USUAL}
+        if asked["run"] not in [run.id for run in runs]:
+            asked["run"] = runs[0].id if runs else ""
+        return [gr.update(value=asked, options={"run": [(run.name, run.id) for run in runs]}, said={})]
 
-    def _form(self, runs: Sequence[Run], asked: Mapping[str, Any] = USUAL, warning: str = "") -> str:
-        changes = [(name, called, usual(name)) for called, name in of_techniques()]
-        return fork_html([(run.id, run.name) for run in runs], changes, asked, AT, warning)
-
-    def begin(
-        self, event: gr.EventData, asked: Any, visitor: Any, assignment: Assignment | None, answers: Any
-    ) -> list[Any]:
+    def begin(self, asked: Any, visitor: Any, assignment: Assignment | None, answers: Any) -> list[Any]:
         """Train the fork, and show it on the Train tab beside the run it goes on from."""
-        runs, pressed = Choice.read(asked).runs(self.lab), told(event)
+        told = {name: str(value) for name, value in (USUAL | typed_in(asked)).items()}
         try:
-            if not pressed.get("run"):
+            if not told["run"]:
                 raise ConfigError("There is no run to fork yet: train one first.")
-            run, name = self.lab.stores.find(str(pressed["run"])), str(pressed.get("change", ""))
-            epoch = read(pressed.get("epoch"), "The last common epoch", whole=True)
-            fork = Experiment.fork(
-                run, AT if epoch is None else epoch, {name: axes.one_value(name, str(pressed.get("to", "")))}
-            )
+            run, name = self.lab.stores.find(told["run"]), told["change"]
+            epoch = read(told["epoch"], "The last common epoch", whole=True)
+            fork = Experiment.fork(run, AT if epoch is None else epoch, {name: axes.one_value(name, told["to"])})
             # That it is a fork locks nothing: what it changes of the run is what an assignment has a say in.
             config = fork.configs[0].model_copy(update={"fork": None})
             kept = admitted(assignment, config, visitor, answers)
             started = self.lab.training.start(fork)
         except PROBLEMS as error:
-            return [*self.page.unopened(), self._form(runs, USUAL | pressed, on_screen(error))]
-        return [*self.page.opened([run, *started], with_try(visitor, started[-1], kept)), self._form(runs)]
+            return [*self.page.unopened(), gr.update(said={"notice": on_screen(error)})]
+        return [*self.page.opened([run, *started], with_try(visitor, started[-1], kept)), gr.update(said={})]
