@@ -28,6 +28,7 @@ SCREEN = {
 }
 SMALL = RunConfig.parse({"dataset": "digits", "train_size": 60, "epochs": 40, "regularizers": {"dropout": {}}})
 LINK = f"?cfg={encode(SMALL, Beside(True, False))}"
+LONG = f"?cfg={encode(SMALL.override({'epochs': 1000}), Beside(True, False))}"  # trains until it is stopped
 
 # What has the focus, and whether it can be seen: of five points of the part that is on the screen at least the middle one or
 # most of the others are its own, and something around it says that it has the focus.
@@ -204,6 +205,24 @@ def test_the_whole_way_with_the_keyboard_alone(visitors, server, screen):
     assert not person.unseen, "\n".join(dict.fromkeys(person.unseen))
 
 
+def unseen_stops(lab: Lab, name: str) -> list[str]:
+    """Go through a view by Tab; the stops that are covered or off the screen."""
+    unseen: list[str] = []
+    seen: set[str] = set()
+    for _ in range(150):
+        lab.page.keyboard.press("Tab")
+        here = focused(lab)
+        if here is None:
+            break
+        if here["covered"] or here["off"]:
+            unseen.append(
+                f"{name}: {here['role']} {here['name']!r} in #{here['place']} under {here['covered'] or 'the edge'}"
+            )
+        seen.add(f"{here['place']} {here['role']} {here['name']}")
+    assert len(seen) > 5, name
+    return unseen
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("screen", ["desk", "phone"])
 def test_no_stop_of_the_keyboard_is_covered_on_any_tab(visitors, server, a_run, screen):
@@ -212,16 +231,30 @@ def test_no_stop_of_the_keyboard_is_covered_on_any_tab(visitors, server, a_run, 
     unseen: list[str] = []
     for name in ("train", "share", "results", "results-fork", "results-report", "predict", "experiments", "learn"):
         turn_to(lab, server, VIEWS[name])
-        seen: set[str] = set()
-        for _ in range(150):
-            lab.page.keyboard.press("Tab")
-            here = focused(lab)
-            if here is None:
-                break
-            if here["covered"] or here["off"]:
-                unseen.append(
-                    f"{name}: {here['role']} {here['name']!r} in #{here['place']} under {here['covered'] or 'the edge'}"
-                )
-            seen.add(f"{here['place']} {here['role']} {here['name']}")
-        assert len(seen) > 5, name
+        unseen += unseen_stops(lab, name)
     assert not unseen, "\n".join(dict.fromkeys(unseen))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("screen", ["phone", "small phone"])
+def test_while_a_run_trains_the_taller_bar_covers_no_stop_and_nothing_runs_off_the_side(visitors, server, screen):
+    """On a first visit, whose line with the tour stands above."""
+    lab = visitors(**SCREEN[screen]).open(server, LONG)
+    rest = lab.box("#bar")["height"]
+    lab.train.tap()
+    lab.expect_points(1, runs=2)
+    lab.toggle("weight_decay").check()
+    expect(lab.page.locator("#bar #change")).to_be_visible()  # what was changed may be gone on with
+    expect(lab.page.locator("#tour-offer")).to_be_visible()
+    photograph(lab, "taller-bar", screen)
+    assert lab.box("#bar")["height"] > rest + 40 and lab.sideways() <= 0
+    lab.page.locator("#tour-offer button").first.focus()
+    unseen = unseen_stops(lab, "train")
+    assert not unseen, "\n".join(dict.fromkeys(unseen))
+    wide = []
+    for name, query in VIEWS.items():
+        turn_to(lab, server, query)
+        if (more := lab.sideways()) > 0:
+            wide.append(f"{name}: {more} px")
+    assert not wide
+    assert "running" in [run.status() for run in server.runs()]

@@ -10,6 +10,7 @@ let last = null, pressed = 0;                                            // what
   while (!document.querySelector("#bar #stop") || !document.querySelector("#notice")) await drawn();
   const bar = document.querySelector("#bar");
   bar.append(between());
+  new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`)).observe(bar);  // a row more while a run trains
   document.addEventListener("focusin", event => { last = event.target; });
   bar.addEventListener("click", event => { if (event.target.closest("#train")) pressed = performance.now(); });
   new MutationObserver(() => followRuns(bar)).observe(bar, { subtree: true, attributeFilter: ["disabled"] });
