@@ -115,6 +115,10 @@ def test_one_axis_is_a_line_with_a_band_two_are_a_heat_map_and_more_are_parallel
     assert len(re.findall(r'class="cell(?: best)?"', two)) == 6 and two.count('cell best"') == 1
     three = sweeping.page(grid(told("dropout.rate=0,0.5", "weight_decay.strength=0,0.1", "lr=0.1,0.01")))
     assert three.count('class="touch"') == 8
+    many = sweeping.page(
+        grid(told("dropout.rate=0,0.1,0.2,0.3", "weight_decay.strength=0,0.1,0.2,0.3", "lr=0.1,0.2,0.3,0.4,0.5"))
+    )
+    assert many.count('class="touch"') == many.count('class="open"') == 80, "each line has its number in the table"
     factorial = sweeping.page(grid(told(factorial=("dropout", "batch_norm", "flip_crop"))))
     assert "What did each one buy?" in factorial and factorial.count('class="verdict') == 3
     assert factorial.count('data-role="b" style="--share') + factorial.count('data-role="a" style="--share') == 3

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
-from browser import REQUIRED, Lab
+from browser import REQUIRED, Lab, expect
 
+from reglab.analysis.evaluate import evaluate
 from reglab.config import RunConfig
 from reglab.data import SOURCES
 from reglab.regularizers import CATALOGUE
@@ -59,18 +61,37 @@ def views(lab: Lab) -> Iterator[str]:
                 lab.page.locator(VIEWS[tab]).get_by_role("tab", name=name, exact=True).click()
             expect_rest(lab)
             yield f"{tab} {name}".strip()
+    lab.page.locator("#contents summary").evaluate("list => { list.parentElement.open = true }")
+    lab.page.locator("#contents [data-entry=dropout]").click()
+    expect(lab.page.locator("#card-measured table")).to_be_visible()
+    expect_rest(lab)
+    yield "Learn, a card"
+
+
+def views_of_a_run(lab: Lab, run_id: str) -> Iterator[str]:
+    """The views of Results that show more of a run whose test images were answered, with their tables open."""
+    lab.choose_run(run_id)
+    for name in ("Errors", "Inside"):
+        lab.tab(name)
+        expect(lab.page.locator(f"#{name.lower()}-page .reglab-plot").first).to_be_visible()
+        lab.page.evaluate("document.querySelectorAll('.reglab-points').forEach(table => { table.open = true })")
+        lab.page.locator(".reglab-plot:visible").first.press("ArrowLeft")
+        expect_rest(lab)
+        yield f"{name}, of one that was evaluated"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("theme", "screen"), [("light", {}), ("dark", {}), ("light", PHONE)], ids=["light", "dark", "phone"]
 )
-def test_axe_finds_nothing_and_everything_is_written_one_way(server, visitors, theme, screen):
+def test_axe_finds_nothing_and_everything_is_written_one_way(server, visitors, a_run, theme, screen):
+    run = a_run("20250101-000009-aaaaaa")
+    evaluate(run)
     lab = visitors(color_scheme=theme, **screen).open(server, f"?__theme={theme}")
     assert FOUND and FOUND.origin
     lab.page.evaluate((Path(FOUND.origin).parent / "axe.min.js").read_text("utf-8"))
     wrong = []
-    for view in views(lab):
+    for view in chain(views(lab), views_of_a_run(lab, run.id)):
         wrong += [f"{view}: {found}" for found in lab.page.evaluate(LOOK, RULES)]
         said, code = lab.page.evaluate(SAID)
         for command in code:
