@@ -97,8 +97,12 @@ def table(comparison: Comparison, metric: str = "test_accuracy") -> str:
 
 def number(value: float, m: Metric) -> str:
     """A value with as many digits as its metric has, and its unit."""
-    unit = "%" if m.title.endswith("accuracy") else m.unit  # points are what differences come in
-    return f"{numbers.number(value, m.digits)} {unit}".rstrip()
+    return f"{numbers.number(value, m.digits)} {unit(m)}".rstrip()
+
+
+def unit(m: Metric) -> str:
+    """What a value of a metric comes in; points are what differences of accuracies come in."""
+    return "%" if m.title.endswith("accuracy") else m.unit
 
 
 def bounds(i: stats.Interval, m: Metric) -> str:

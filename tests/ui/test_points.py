@@ -22,12 +22,12 @@ def curves() -> Curves:
 
 
 def test_a_row_stands_for_each_point_with_what_each_curve_has_there_and_how_far_its_band_reaches():
-    drawing = plane.drawing(curves(), tell=lambda y: f"{y:g} %")
+    drawing = plane.drawing(curves(), digits=0, unit="%")
     assert drawing.points.title == "accuracy by epoch" and drawing.points.head == ("epoch", "plain", "dropout")
     assert [(row.where, *row.values) for row in drawing.points.rows] == [
-        ("0", "10 %", "12 % (11 % to 13 %)"),
+        ("0", "10 %", "12 % (11 to 13)"),
         ("1", "20 %", ""),
-        ("1.5", "", "34 % (30 % to 38 %)"),
+        ("1.5", "", "34 % (30 to 38)"),
         ("2", "30 %", ""),
         ("3", "40 %", ""),
     ]

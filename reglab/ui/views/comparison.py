@@ -6,14 +6,13 @@ is the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reglab.colours import role
 from reglab.config import listed
 from reglab.experiments import curves, figures, labels, tables
 from reglab.experiments.compare import METRICS, Comparison
-from reglab.numbers import number
 from reglab.ui.views import plane
 from reglab.ui.views.templates import render
 
@@ -30,13 +29,20 @@ def page(
     no times.
     """
     drawn = figures.curves_of(comparison, metric, axis)
+    is_share = drawn.up.marks[0][1].endswith("%")
     head, *body = tables.means(comparison, metric)  # the verdicts stand beside the drawing
     return render(
         "compare.html",
         of_curve=figures.curve_title(metric).capitalize(),
         how_to_read=_how_to_read(comparison),
         curves=drawn.curves,
-        drawing=plane.drawing(drawn, ROOM, tell=_tell(drawn), has_ends=len(drawn.curves) <= MOST_ENDS),
+        drawing=plane.drawing(
+            drawn,
+            ROOM,
+            digits=1 if is_share else 3,
+            unit="%" if is_share else "",
+            has_ends=len(drawn.curves) <= MOST_ENDS,
+        ),
         metric=METRICS[metric].title,
         baseline=comparison.baseline.label,
         differences=figures.differences_of(comparison, metric),
@@ -47,12 +53,6 @@ def page(
         notes=comparison.notes,
         speed=_speed(comparison, target, axis) if target else None,
     )
-
-
-def _tell(drawn: figures.Curves) -> Callable[[float], str]:
-    """Writes a value of a curve as the axis does."""
-    is_share = drawn.up.marks[0][1].endswith("%")
-    return lambda value: f"{number(value)} %" if is_share else number(value, 3)
 
 
 def _how_to_read(comparison: Comparison) -> str:

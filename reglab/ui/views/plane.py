@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reglab.experiments.figures import Axis, Curve, Curves, shares
-from reglab.numbers import number
+from reglab.numbers import between, number
 from reglab.ui.views.points import Points, Row
 
 LINE = 18  # from one line of words to the next
@@ -74,14 +74,26 @@ def drawing(
     of: Curves,
     room: Room = Room(),
     *,
-    tell: Callable[[float], str],
+    digits: int,
+    unit: str,
     where: Callable[[float], str] = place,
     has_ends: bool = False,
 ) -> Drawing:
     """The plane of these curves.
 
-    `tell` writes a value and `where` a place on the axis; `has_ends` if the last value of a line stands where it ends.
+    Values have so many digits and this unit; `where` writes a place on the axis. `has_ends` if the last value of a line
+    stands where it ends.
     """
+
+    def tell(value: float) -> str:
+        return f"{number(value, digits)} {unit}".rstrip()
+
+    def told(curve: Curve) -> dict[float, str]:
+        """Its mean at each of its points, and how far its band reaches."""
+        bands = [f" ({between(*ends, digits)})" for ends in zip(curve.low, curve.high, strict=True)]
+        ends = bands if curve.has_band else [""] * len(bands)
+        return {x: tell(mean) + end for x, mean, end in zip(curve.x, curve.mean, ends, strict=True)}
+
     return Drawing(
         of.words,
         of.across.title,
@@ -95,19 +107,12 @@ def drawing(
         top=room.top,
         bottom=room.bottom,
         ends=_ends(room, of, tell) if has_ends else [],
-        points=_points(room, of, tell, where),
+        points=_points(room, of, [told(curve) for curve in of.curves], where),
     )
 
 
-def _points(room: Room, of: Curves, tell: Callable[[float], str], where: Callable[[float], str]) -> Points:
-    """A row for each place where a curve has a point, a column for each curve: its mean, and how far its band reaches."""
-
-    def told(curve: Curve) -> dict[float, str]:
-        lines = zip(curve.x, curve.mean, curve.low, curve.high, strict=True)
-        band = " ({} to {})" if curve.has_band else ""
-        return {x: tell(mean) + band.format(tell(low), tell(high)) for x, mean, low, high in lines}
-
-    columns = [told(curve) for curve in of.curves]
+def _points(room: Room, of: Curves, columns: Sequence[Mapping[float, str]], where: Callable[[float], str]) -> Points:
+    """A row for each place where a curve has a point, and a column for each curve: what it has there, by the place."""
     rows = [
         Row(_across(room, of.across, x), where(x), [column.get(x, "") for column in columns])
         for x in sorted(set().union(*columns))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reglab.experiments.figures import Axis, Curve, Curves, up_axis
 from reglab.experiments.grid import METRICS_OF_A_SWEEP, Grid
-from reglab.experiments.tables import number
+from reglab.experiments.tables import number, unit
 from reglab.ui.views import plane
 
 NAMED = 12  # values that are written below the line; of more, every second or third
@@ -47,7 +47,8 @@ def sweep_line(grid: Grid, metric: str) -> SweepLine | None:
             up_axis((y for curve in curves.values() for y in (*curve.low, *curve.high)), m.title),
             "; ".join(said),
         ),
-        tell=lambda y: number(y, m),
+        digits=m.digits,
+        unit=unit(m),
         where=shown.__getitem__,
     )
     above, below = -9, 17
