@@ -24,6 +24,7 @@ from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import curves as view
 from reglab.ui.views.assets import STATIC
+from reglab.ui.views.terms import TERMS
 
 
 @pytest.fixture
@@ -128,6 +129,11 @@ def test_wrong_labels_have_a_curve_of_their_own_beside_the_true_ones(a_history, 
     assert [each["split"] for each in chart["loss"]] == ["train", "val"]
     assert chart["memorised"] == [{"run": 0, "value": 0.9, "text": "90 %"}]
     assert json.loads(as_text(chart)) == chart
+
+
+def test_a_word_of_the_trade_is_explained_in_the_chart_as_everywhere_else_on_the_page():
+    for term in ("val", "gap", "calibration error"):
+        assert view.HINTS[term] == TERMS[term]
 
 
 def test_the_curves_of_a_noisy_run_are_announced_before_its_first_epoch(a_history, jobs):
