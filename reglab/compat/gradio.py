@@ -1,7 +1,4 @@
-"""Gradio: what stands around its app, its idle queue, what an event tells and whose it is, and components with ways of their own.
-
-Methods are set on instances, because Gradio writes a .pyi file beside the source of every subclass of a component.
-"""
+"""Gradio: what stands around its app, its idle queue, what an event tells and whose it is, and components with ways of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import json
 import os
 import re
 import sys
+from abc import ABCMeta
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -209,13 +207,24 @@ def answering(asked: Any) -> Iterator[None]:
 
 def takes(component: Any, function: Callable[[Any], Any]) -> Any:
     """The component, making what a handler gets out of the page's value by `function`. `preprocess`, Gradio 6.31.0."""
-    component.preprocess = function
-    return component
+    return _with_method(component, "preprocess", function)
 
 
 def shows(component: Any, function: Callable[[Any], Any]) -> Any:
     """The component, making what the page gets out of a handler's value by `function`. `postprocess`, Gradio 6.31.0."""
-    component.postprocess = function
+    return _with_method(component, "postprocess", function)
+
+
+def _with_method(component: Any, name: str, function: Callable[[Any], Any]) -> Any:
+    """The component, of a class of its own that is named as its was and has this method.
+
+    Whenever a handler answers with an update, and be it that nothing changes, Gradio makes the component anew for that visitor:
+    `state[block._id] = block.__class__(**kwargs)` in `Blocks.postprocess_data`. A method of the instance would be lost with it.
+    The class is made past Gradio's own metaclass, which would write a stub of it into its package. Gradio 6.31.0.
+    """
+    kind = type(component)
+    methods = {"__module__": kind.__module__, name: lambda self, value: function(value)}
+    component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), methods)
     return component
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import environment
@@ -41,6 +42,25 @@ def test_components_hand_values_over_in_their_own_way():
     # What a slider would refuse: 7 lies outside.
     answer = asyncio.run(page.process_api(function, [7]))
     assert answer["data"] == ["[7]"]
+
+
+def test_their_own_way_outlasts_an_answer_that_changes_nothing():
+    """For which Gradio makes the component anew, for the visitor who got it; and writes no stub of it into its package."""
+    import gradio as gr
+    from gradio.state_holder import SessionState
+
+    stubs = sorted(Path(gr.__file__).parent.rglob("*.pyi"))
+    with gr.Blocks() as page:
+        box = compat.gradio.shows(compat.gradio.takes(gr.HTML(), lambda value: [value]), str)
+        box.change(lambda value: gr.skip(), box, box)
+        box.change(lambda value: value, box, box)
+    session = SessionState(page)
+    skip, echo = page.fns.values()
+    for function in (skip, echo, skip, echo):
+        answer = asyncio.run(page.process_api(function, ["a"], state=session))
+    assert answer["data"] == ["['a']"]
+    assert box.get_block_name() == "html" and type(box).__module__ == gr.HTML.__module__
+    assert sorted(Path(gr.__file__).parent.rglob("*.pyi")) == stubs
 
 
 def test_a_file_that_nobody_uploaded_is_not_handed_over(tmp_path, monkeypatch):
