@@ -11,6 +11,7 @@ is estimated is 0.52 to 1.81 times what is measured (one core of an AMD EPYC wit
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -33,6 +34,7 @@ START = 4.0  # seconds for a worker, its data and its network
 FORWARD = 1 / 3  # of a step's computing; the way back takes two
 PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
 STEPS = 5  # of each, after one that warms up
+ENOUGH = 3  # measurements, of which at least one will have found the machine idle
 
 
 @dataclass(frozen=True)
@@ -78,47 +80,71 @@ def measured(device: str, file: Path | None = None) -> Pace:
     """The pace of this machine. Raises what torch raises where it cannot train.
 
     `file` keeps the quickest that was ever measured here: a server may begin while the run of an earlier one still trains.
+    After a few starts that is known, and nothing is measured any more.
     """
+    kept = _kept(file, name_of(device))
+    times = kept.quickest if kept.measured >= ENOUGH else _keep(file, kept, [_step(c) for c in _probes(device)])
+    return _solved(times)
+
+
+def _probes(device: str) -> list[RunConfig]:
+    settings = {"dataset": "digits", "device": device}
+    return [
+        RunConfig.parse({**settings, "model": model, "width": width, "batch_size": batch})
+        for model, width, batch in PROBES
+    ]
+
+
+def _solved(times: Sequence[float]) -> Pace:
+    """What the probes tell that took these seconds a step."""
     import numpy as np
     from scipy.optimize import nnls
 
-    rows, times = [], []
-    for model, width, batch in PROBES:
-        c = RunConfig.parse(
-            {"dataset": "digits", "model": model, "width": width, "batch_size": batch, "device": device}
-        )
-        whole = effort(ModelSpec(model, width=width))
-        rows.append([whole.layers, whole.parameters, batch * whole.multiply_adds, batch * whole.activations])
-        times.append(_step(c))
-    if file is not None:
-        times = _quickest(file, _what(device), times)
+    whole = [(effort(ModelSpec(model, width=width)), batch) for model, width, batch in PROBES]
+    rows = [[e.layers, e.parameters, batch * e.multiply_adds, batch * e.activations] for e, batch in whole]
     weighed = np.array(rows) / np.array(times)[:, None]  # so that a share of a short step counts as that of a long one
     scales = weighed.max(0)
     shares, _ = nnls(weighed / scales, np.ones(len(rows)))  # none of the four can be less than nothing
     return Pace(*map(float, shares / scales))
 
 
-def _quickest(file: Path, what: str, times: list[float]) -> list[float]:
-    """These times, or those in the file where they are of the same machine and shorter."""
-    kept = read_json(file)
-    before = kept.get("seconds")
+@dataclass(frozen=True)
+class Kept:
+    """What a file says of earlier measurements on a machine: how many there were, and the quickest time of each probe."""
+
+    machine: str
+    measured: int = 0
+    quickest: Sequence[float] = ()
+
+
+def _kept(file: Path | None, what: str) -> Kept:
+    """Of this machine; what is damaged, or of another one, says nothing."""
+    told = read_json(file) if file else {}
+    times, n = told.get("seconds"), told.get("measured")
     if (
-        kept.get("machine") == what
-        and isinstance(before, list)
-        and len(before) == len(times)
-        and all(map(is_number, before))
+        told.get("machine") != what
+        or not isinstance(n, int)
+        or not isinstance(times, list)
+        or len(times) != len(PROBES)
     ):
-        times = [min(now, then) if then > 0 else now for now, then in zip(times, before, strict=True)]
-    with contextlib.suppress(OSError):  # a folder that is not there yet, or cannot be written to
-        write_json(file, {"machine": what, "seconds": times})
-    return times
+        return Kept(what)
+    return Kept(what, n, times) if all(is_number(t) and t > 0 for t in times) else Kept(what)
 
 
-def _what(device: str) -> str:
+def _keep(file: Path | None, kept: Kept, times: Sequence[float]) -> Sequence[float]:
+    """The quickest of these and the earlier ones."""
+    quickest = [*map(min, times, kept.quickest)] if kept.quickest else list(times)
+    if file is not None:
+        with contextlib.suppress(OSError):  # a folder that is not there yet, or cannot be written to
+            write_json(file, {"machine": kept.machine, "measured": kept.measured + 1, "seconds": quickest})
+    return quickest
+
+
+def name_of(device: str) -> str:
     """What the times hold for: another processor, number of threads or torch has others."""
     import torch
 
-    return f"{machine.device_name(torch.device(device))}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{machine.device_name(torch.device(device))}, {machine.cpu_count()} threads, torch {torch.__version__}"
 
 
 def _step(c: RunConfig) -> float:

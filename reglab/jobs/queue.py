@@ -17,6 +17,7 @@ from typing import Any
 
 from reglab import compat
 from reglab.config import RunConfig
+from reglab.data.decoded import cache_folder
 from reglab.deployment import LIMITS, Limits
 from reglab.errors import BusyError, ConfigError, RunError
 from reglab.jobs.admission import Admission
@@ -68,8 +69,7 @@ class Jobs:
 
     def _look(self) -> None:
         try:
-            is_timed = bool(self.limits.run_minutes or self.limits.hour_minutes) and not compat.spaces.is_on()
-            pace_file = self.store.root / ".pace.json" if is_timed else None
+            pace_file = None if compat.spaces.is_on() else cache_folder() / "pace.json"
             seen = here.machine(self._looker.call(_look_at_machine, pace_file, timeout=120))
             self._pace = seen.pop("pace", None)
             self._machine = seen
@@ -86,7 +86,7 @@ class Jobs:
         return self._machine
 
     def pace(self) -> Pace | None:
-        """How fast this machine trains; None while that is not known, and where no limit asks for it."""
+        """How fast this machine trains; None while that is not known."""
         return self._pace
 
     def _device(self, config: RunConfig) -> str:

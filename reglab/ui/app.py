@@ -70,6 +70,7 @@ def build(lab: Lab) -> gr.Blocks:
                     made = tab(lab, page)
                 place.select(*made.on_select, **PRIVATE)
         opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
+        opened.then(train.size, [page.visitor, page.controls.panel], page.controls.panel, **QUIET)
         if lab.training.is_limited:
             opened.then(train.set_up.allow, *train.set_up.allowing, **QUIET)
         train.set_up.minutes.ask(blocks)

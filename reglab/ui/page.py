@@ -18,9 +18,10 @@ from reglab.colours import ROLES
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.teaching.links import encode
+from reglab.teaching.sizes import preset
 from reglab.ui.components.assigned import Assigned
 from reglab.ui.components.chart import lab_chart
-from reglab.ui.components.controls import Controls, preset
+from reglab.ui.components.controls import Controls
 from reglab.ui.components.events import PRIVATE, dealt, skipped
 from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reglab import models
 from reglab.config import RunConfig
-from reglab.jobs.pace import Pace, _quickest, measured, memory
+from reglab.jobs import pace
+from reglab.jobs.pace import ENOUGH, Kept, Pace, _keep, _kept, measured, memory
 from reglab.jobs.worker import work
 from reglab.models import MODELS, ModelSpec
 from reglab.models.effort import effort
@@ -57,13 +58,23 @@ def test_a_head_on_frozen_features_costs_the_backbone_once():
 def test_the_quickest_that_was_ever_measured_on_this_machine_counts(tmp_path):
     """A server that begins beside a run of an earlier one measures a machine that is busy."""
     file = tmp_path / "pace.json"
-    assert _quickest(file, "here", [1.0, 2.0]) == [1.0, 2.0]
-    assert _quickest(file, "here", [3.0, 0.5]) == [1.0, 0.5] == _quickest(file, "here", [9.0, 9.0])
-    assert _quickest(file, "elsewhere", [3.0, 3.0]) == [3.0, 3.0]
-    for damaged in ("{", '{"machine": "here", "seconds": ["a", null]}', '{"machine": "here", "seconds": [0]}'):
-        file.write_text(damaged)
-        assert _quickest(file, "here", [3.0, 3.0]) == [3.0, 3.0]
-    assert _quickest(tmp_path / "none" / "pace.json", "here", [3.0]) == [3.0]
+    assert _keep(file, _kept(file, "here"), [1.0, 2.0, 3.0, 4.0]) == [1.0, 2.0, 3.0, 4.0]
+    assert _keep(file, _kept(file, "here"), [3.0, 0.5, 9.0, 9.0]) == [1.0, 0.5, 3.0, 4.0]
+    assert _kept(file, "here") == Kept("here", 2, [1.0, 0.5, 3.0, 4.0])
+    assert _kept(file, "elsewhere") == Kept("elsewhere")
+    for odd in ("", "[]", '{"machine": "here", "seconds": [1, 2]}', '{"machine": "here", "seconds": ["1", 1, 1, 1]}'):
+        file.write_text(odd)
+        assert _kept(file, "here") == Kept("here"), odd
+    none = tmp_path / "none" / "pace.json"
+    assert _keep(none, _kept(none, "here"), [3.0] * 4) == [3.0] * 4 and not none.exists()
+
+
+def test_after_a_few_starts_nothing_is_measured_any_more(tmp_path, monkeypatch):
+    file = tmp_path / "pace.json"
+    monkeypatch.setattr(pace, "_step", lambda c: 0.001 * c.batch_size)
+    first = [measured("cpu", file) for _ in range(ENOUGH)]
+    monkeypatch.setattr(pace, "_step", lambda c: pytest.fail("measured once more"))
+    assert {measured("cpu", file), *first} == {first[0]}
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from reglab.config.usual import field_of
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE
 from reglab.teaching.presets import PRESETS
-from reglab.ui.components.controls import NAMES, PLACES, Controls, preset
+from reglab.teaching.sizes import preset
+from reglab.ui.components.controls import NAMES, PLACES, Controls
 from reglab.ui.components.panel import as_text, described, is_number
 
 

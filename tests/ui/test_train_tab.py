@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -14,16 +15,19 @@ from servers import wait_until
 
 from reglab.config import RunConfig, called
 from reglab.config.usual import field_of
+from reglab.jobs.admission import Admission
 from reglab.regularizers import CATALOGUE
 from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment, values_of
 from reglab.teaching.links import Beside, decode_all, encode
 from reglab.teaching.presets import PRESETS
-from reglab.ui.components.controls import TECHNIQUES, preset
+from reglab.teaching.sizes import preset
+from reglab.ui.components.controls import TECHNIQUES
 from reglab.ui.components.panel import is_number
 from reglab.ui.components.visitor import ids_of
 from reglab.ui.services.training import Training
 from reglab.ui.tabs.train import TrainTab
+from reglab.ui.tabs.train.set_up import SIZED
 from reglab.ui.views import next_steps
 
 # The page has no control for the device.
@@ -292,7 +296,7 @@ def test_another_data_set_brings_its_preset(tab):
     assert panel["brought"]["sentence"].startswith(
         "Digits comes with 30 % wrong labels, 300 training images and batches of 32. "
     )
-    assert [undo for undo, _ in panel["brought"]["ways"]] == ["label_noise", "all"]
+    assert [undo for _, undo, _ in panel["brought"]["ways"]] == ["label_noise", "all"]
 
 
 def test_a_reset_proposes_what_the_page_opens_with_for_this_data_set(tab):
@@ -312,7 +316,7 @@ def test_what_a_data_set_brought_is_taken_back_in_a_press(tab):
     assert (
         only == {"label_noise": "0"}
         and "wrong labels," not in rest["sentence"]
-        and rest["ways"] == [("all", "Undo all of it")]
+        and rest["ways"] == [("undo", "all", "Undo all of it")]
     )
     everything, rest = undone("all")
     assert everything == {"label_noise": "0", "train_size": "", "batch_size": "128", "epochs": "20"} and rest is None
@@ -468,3 +472,58 @@ def until(is_so: Any, seconds: float = 60.0) -> None:
     while not is_so():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+# ---- how large it is ---------------------------------------------------------------------------------------------
+def paced(monkeypatch, images_per_second: float) -> None:
+    """As on a machine that learns so many images a second at full width; 0: not known yet."""
+    takes = lambda c: 5 + c.epochs * c.train_images * c.width / images_per_second if images_per_second else 0.0  # noqa: E731
+    monkeypatch.setattr(Admission, "seconds", lambda self, configs: [takes(c) for c in configs])
+
+
+def filled(tab: TrainTab, link: str = "") -> dict[str, Any]:
+    """What the panel is told when a page opens."""
+    return changes(tab.fill({}, link))[len(SHOWN)]
+
+
+def test_what_fits_the_machine_is_proposed_and_a_larger_one_is_a_press_away(tab, here, monkeypatch):
+    monkeypatch.setattr(type(here.datasets), "first", lambda self: "cifar10")
+    paced(monkeypatch, 2_500)
+    panel = filled(tab)
+    assert (panel["values"]["train_size"], panel["values"]["width"]) == ("5000", "0.5")
+    assert panel["brought"]["sentence"].startswith(
+        "Chosen for this machine: with 5,000 images both networks take about"
+    )
+    [(event, what, words)] = panel["brought"]["ways"]
+    assert event == "size" and words.startswith("Take 5,000 images (")
+    larger, *_ = tab.set_up.choose(None, panel, pressed(**{event: what}))
+    assert (larger["values"]["train_size"], larger["values"]["width"]) == ("5000", "1")
+    assert larger["changes"] == list(SIZED), "all else stays as it is"
+    back, further = larger["brought"]["ways"]
+    assert back[2].startswith("Back to 5,000 images, narrow network (") and further[2].startswith(
+        "Take 20,000 images ("
+    )
+    for odd in ("9", "-1", "x", ""):
+        same, notice, *_ = tab.set_up.choose(None, panel, pressed(size=odd))
+        assert "no size of this page" in notice and "value" not in same
+
+
+def test_a_page_that_opened_too_soon_is_told_what_fits_unless_somebody_chose(tab, here, monkeypatch, trained):
+    monkeypatch.setattr(type(here.datasets), "first", lambda self: "cifar10")
+    paced(monkeypatch, 0)
+    panel = filled(tab)
+    assert panel["values"]["train_size"] == "2000" and panel["brought"] is None
+    paced(monkeypatch, 5_000)
+    plain, linked = SimpleNamespace(query_params={}), SimpleNamespace(query_params={"cfg": "abc"})
+    assert tab.size({}, panel, plain)["values"]["train_size"] == "5000"
+    assert changes([tab.size({}, panel, linked)]) == [None]
+    chosen = {"values": panel["values"] | {"epochs": "7"}}
+    assert changes([tab.size({}, chosen, plain)]) == [None] == changes([tab.size({}, {"values": 1}, plain)])
+
+
+def test_a_link_and_an_assignment_mean_their_own_numbers(tab, monkeypatch):
+    paced(monkeypatch, 1e6)
+    told = filled(tab, encode(preset("cifar10"), Beside(True, False)))
+    assert told["values"]["train_size"] == "2000" and told["brought"] is None
+    told = filled(tab, encode(Assignment(config=preset("cifar10"), rest="locked")))
+    assert told["values"]["train_size"] == "2000" and not told.get("brought")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reglab import compat, data
+from reglab import compat
 from reglab.config import RunConfig, shrinkage
 from reglab.config.numbers import understood
 from reglab.config.usual import extra_of, field_of, follows, usual, usual_in_words
@@ -154,9 +154,3 @@ def fitting(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         except ConfigError:
             left_out.append(CATALOGUE[key].title.lower())
     return {**base, "regularizers": kept}, left_out
-
-
-def preset(dataset: str) -> RunConfig:
-    """What the Train tab proposes for a data set: the settings with which the point is made on two cores in minutes."""
-    techniques: Mapping[str, bool] = {key: True for key, t in CATALOGUE.items() if t.default_on}
-    return RunConfig.parse({"dataset": dataset, "regularizers": dict(techniques), **data.source(dataset).preset})

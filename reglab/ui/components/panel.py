@@ -5,12 +5,12 @@ Its value is text, the JSON of
     values   {name: value} of the controls: text of number fields, as it was typed, else a choice, or whether it is on
     access   {name: "locked" | "hidden"} of those that are not open; missing where nothing changes about that
     about    a line on the recipe that was pressed
-    brought  {"sentence", "ways": [[what to undo, words]]}: what choosing a data set has set besides, or None
+    brought  {"sentence", "ways": [[event, what, words]]}: what choosing a data set has set besides, or None
     changes  the names that it is about, where it answers something: all others stay as they are
     asof     what it answers, as the page has counted: what was set in the page since stays as well
 
 from the server, of which only `values` and `asof` come back. An event `select` says what was chosen that decides over other controls
-(`{"changed": name}` for those of `DECIDING`) or pressed (`{"recipe": title}`, `{"undo": what}`, `{"reset": "all"}`).
+(`{"changed": name}` for those of `DECIDING`) or pressed (`{"recipe": title}`, `{"reset": "all"}`, or one of the ways: `{event: what}`).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from reglab.ui.services.keeping import Keeping
 from reglab.ui.services.predictions import Predictions
 from reglab.ui.services.results import Results
 from reglab.ui.services.runs import Runs
+from reglab.ui.services.sizes import Sizes
 from reglab.ui.services.stores import Stores
 from reglab.ui.services.training import Training
 
@@ -35,6 +36,7 @@ class Lab:
         self.keeping = Keeping(own, self.deployment)
         self.datasets = Datasets(self.deployment.limits.disk_floor)
         self.training = Training(self.stores, self.datasets, self.access)
+        self.sizes = Sizes(self.training)
         self.runs = Runs(HERE, self.access, self.stores, self.training)
         self.results = Results(self.stores, self.training)
         self.predictions = Predictions(self.stores, self.datasets, self.runs)
@@ -45,6 +47,7 @@ class Lab:
         seen = copy.copy(self)
         seen.visitor, seen.stores = visitor, self.stores.seen_by(visitor, self.access)
         seen.training = self.training.seen_by(visitor, seen.stores)
+        seen.sizes = Sizes(seen.training)
         seen.runs = Runs(visitor, self.access, seen.stores, seen.training)
         seen.results = Results(seen.stores, seen.training)
         seen.predictions = self.predictions.over(seen.runs)

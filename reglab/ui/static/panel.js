@@ -179,7 +179,7 @@ function receive() {
   about.textContent = state.about || "";
   about.hidden = !state.about;
   const { sentence = "", ways = [] } = state.brought || {};
-  brought.replaceChildren(sentence, ...ways.map(([undo, words]) => button(words, {}, () => press({ undo }))));
+  brought.replaceChildren(sentence, ...ways.map(([event, what, words]) => button(words, {}, () => press({ [event]: what }))));
   brought.hidden = !sentence;
   sight();
 }

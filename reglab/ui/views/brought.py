@@ -48,8 +48,8 @@ def brought(dataset: str, undone: frozenset[str] = frozenset()) -> dict[str, Any
     if not why:
         return None
     told = [WORDS[name].format(source.preset[name]).replace("%", " %") for name in names]
-    ways = [("label_noise", "No wrong labels")] if "label_noise" in names and len(names) > 1 else []
+    ways = [("undo", "label_noise", "No wrong labels")] if "label_noise" in names and len(names) > 1 else []
     return {
         "sentence": f"{source.title} comes with {listed(told)}. {why} ",
-        "ways": [*ways, ("all", "Undo all of it")],
+        "ways": [*ways, ("undo", "all", "Undo all of it")],
     }

@@ -9,7 +9,7 @@ import gradio as gr
 from reglab.errors import PROBLEMS, ConfigError
 from reglab.teaching import cards
 from reglab.teaching.cards import Card
-from reglab.ui.components.controls import preset
+from reglab.teaching.sizes import preset
 from reglab.ui.components.drawings import drawing
 from reglab.ui.components.events import QUIET, skipped
 from reglab.ui.components.visitor import warning

@@ -14,8 +14,9 @@ from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, encode
 from reglab.teaching.presets import PRESETS
+from reglab.teaching.sizes import preset
 from reglab.ui.components.assigned import held
-from reglab.ui.components.controls import TECHNIQUES, fitting, preset, shown_values
+from reglab.ui.components.controls import TECHNIQUES, fitting, shown_values
 from reglab.ui.components.drawings import pressable
 from reglab.ui.components.events import QUIET, skipped, told
 from reglab.ui.components.minutes import MinutesLine
@@ -27,8 +28,10 @@ from reglab.ui.services.lab import Lab
 from reglab.ui.services.minutes import Minutes
 from reglab.ui.views.brought import WORDS, brought
 from reglab.ui.views.setup import allowed_html, data_notice_html
+from reglab.ui.views.sized import sized
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
+SIZED = ("train_size", "width", "epochs")  # what a size of the comparison sets
 
 
 class SetUp:
@@ -127,7 +130,13 @@ class SetUp:
     def choose(self, assignment: Assignment | None, given: Any, event: gr.EventData) -> list[Any]:
         """Something was chosen that decides over other controls, or a button among them was pressed."""
         what, which = next(iter(told(event).items()), ("", ""))
-        answers = {"changed": self.follow, "recipe": self.use, "undo": self.undo, "reset": self.reset}
+        answers = {
+            "changed": self.follow,
+            "recipe": self.use,
+            "undo": self.undo,
+            "size": self.resize,
+            "reset": self.reset,
+        }
         try:
             if what not in answers:
                 raise ConfigError("What was pressed is no button of this page: reload the page.")
@@ -158,8 +167,24 @@ class SetUp:
         return self._proposed(dataset, assignment, values), ""
 
     def _proposed(self, dataset: str, assignment: Assignment | None, values: Sequence[Any]) -> list[Any]:
-        kept = held(assignment, shown_values(preset(dataset)))
-        return self.controls.changed(values, kept, about="", brought=brought(dataset))
+        config = self.lab.sizes.proposed(dataset)
+        kept = held(assignment, shown_values(config))
+        return self.controls.changed(values, kept, about="", brought=self.said_of(config, assignment))
+
+    def said_of(self, config: RunConfig, assignment: Assignment | None = None) -> dict[str, Any] | None:
+        """What is said of a set-up that was proposed: what its data set comes with, or how large it is."""
+        by_itself = None if assignment else sized(self.lab.sizes.known(config.dataset), config)
+        return by_itself or brought(config.dataset)
+
+    def resize(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+        """Another size of the comparison, by its place among those there are."""
+        known = self.lab.sizes.known(self.needed(values)[0])
+        if str(which) not in map(str, range(len(known))):
+            raise ConfigError("What was pressed is no size of this page: reload the page.")
+        config = known[int(which)].config
+        shown = shown_values(config)
+        kept = held(assignment, {name: shown[name] for name in SIZED})
+        return self.controls.changed(values, kept, brought=self.said_of(config, assignment)), ""
 
     def undo(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """Take back what choosing a data set has set besides: the wrong labels, or all of it."""

@@ -12,16 +12,16 @@ from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, decode_all, offered
+from reglab.teaching.sizes import preset
 from reglab.ui.components.assigned import admitted, dressed, held, left_out, with_try
-from reglab.ui.components.controls import preset, shown_values
+from reglab.ui.components.controls import shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
 from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, warning
 from reglab.ui.page import RESUME, STOP, Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.train.set_up import SetUp
+from reglab.ui.tabs.train.set_up import SIZED, SetUp
 from reglab.ui.views import curves, next_steps
-from reglab.ui.views.brought import brought
 from reglab.ui.views.preview import sees_html
 from reglab.ui.views.setup import carried_over_html, machine_html, note_html
 
@@ -30,6 +30,7 @@ NEEDED = """(visitor, stamp, panel) => {
   const { dataset, model } = JSON.parse(panel).values
   return [visitor, stamp, { values: { dataset, model } }]
 }"""
+WAIT = 20.0  # seconds that a page which was opened waits to hear how fast the machine is
 
 
 class TrainTab:
@@ -235,9 +236,9 @@ class TrainTab:
         try:
             config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
         except (ValueError, RunError):
-            config = preset(self.lab.datasets.first())
+            config = self.lab.sizes.proposed(self.lab.datasets.first())
         shared, switches, notice = None, [gr.skip(), gr.skip()], ""
-        with_it = None if runs or link else brought(config.dataset)
+        with_it = None if runs or link else self.set_up.said_of(config)
         try:
             if link:
                 shared, beside = decode_all(link)
@@ -255,3 +256,23 @@ class TrainTab:
             machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
             *self.page.assigned.filled(assignment, visitor, notice),
         ]
+
+    def size(self, visitor: Any, panel: Any, request: gr.Request) -> Any:
+        """The page may have opened before it was known how fast this machine is: then the set-up becomes as large as fits.
+
+        A link means its own numbers, and so does whoever has set one of them meanwhile.
+        """
+        if request.query_params.get(PARAMETER) or self.lab.results.open(ids_of(visitor)):
+            return gr.skip()
+        self.lab.sizes.wait(WAIT)
+        dataset = self.lab.datasets.first()
+        shown, config = shown_values(preset(dataset)), self.lab.sizes.proposed(dataset)
+        fitting = {name: value for name, value in shown_values(config).items() if name in SIZED}
+        try:
+            now = self.controls.read([panel])
+            if any(now.get(name) != shown[name] for name in (*SIZED, "dataset")):
+                return gr.skip()
+            [update] = self.controls.changed([panel], fitting, brought=self.set_up.said_of(config))
+        except ConfigError:
+            return gr.skip()
+        return update

@@ -1,0 +1,68 @@
+"""How large the comparison is that is proposed: what a machine trains in about a minute, and what would be larger.
+
+    proposed("cifar10", seconds)     # the largest of `sizes("cifar10")` whose pair takes at most a minute
+
+The smallest of them still makes the point: the plain network overfits, the regularized one less (`benchmarks/quick.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reglab import data
+from reglab.config import RunConfig
+from reglab.regularizers import CATALOGUE
+
+MINUTE = 60.0  # seconds, for both networks together
+SIZES: tuple[Mapping[str, Any], ...] = (
+    {"train_size": 1_000, "width": 0.5, "epochs": 20},
+    {"train_size": 2_000, "width": 0.5, "epochs": 20},
+    {"train_size": 5_000, "width": 0.5, "epochs": 20},
+    {"train_size": 5_000, "width": 1.0, "epochs": 20},
+    {"train_size": 20_000, "width": 1.0, "epochs": 20},
+    {"train_size": None, "width": 1.0, "epochs": 20},
+)
+"""From the smallest to all images, where a data set has them."""
+
+
+def preset(dataset: str) -> RunConfig:
+    """What is proposed for a data set where it is not known how fast the machine is: minutes on two plain cores."""
+    techniques: Mapping[str, bool] = {key: True for key, t in CATALOGUE.items() if t.default_on}
+    return RunConfig.parse({"dataset": dataset, "regularizers": dict(techniques), **data.source(dataset).preset})
+
+
+def sizes(dataset: str) -> list[RunConfig]:
+    """The preset of a data set in all its sizes; one where it is so small that it takes seconds anywhere."""
+    usual = preset(dataset)
+    if usual.train_size not in [size["train_size"] for size in SIZES]:
+        return [usual]
+    return [usual.override(size) for size in SIZES]
+
+
+@dataclass(frozen=True)
+class Size:
+    """A regularized run, and about how many seconds it takes together with the plain one; whether it is what is proposed."""
+
+    config: RunConfig
+    seconds: float
+    is_proposed: bool = False
+
+
+def known(dataset: str, seconds: Callable[[RunConfig], float]) -> list[Size]:
+    """All sizes, of which the largest that takes at most a minute is proposed, else the smallest.
+
+    None where `seconds` cannot tell, which is 0, or where there is nothing to choose.
+    """
+    found = sizes(dataset)
+    took = [seconds(config) for config in found]
+    if len(found) < 2 or not all(took):
+        return []
+    fits = max((at for at, each in enumerate(took) if each <= MINUTE), default=0)
+    return [Size(config, each, at == fits) for at, (config, each) in enumerate(zip(found, took, strict=True))]
+
+
+def proposed(dataset: str, seconds: Callable[[RunConfig], float]) -> RunConfig:
+    """The size that is proposed; the preset of the data set where nothing can be told."""
+    return next((size.config for size in known(dataset, seconds) if size.is_proposed), preset(dataset))
