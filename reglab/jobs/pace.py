@@ -135,7 +135,8 @@ def _keep(file: Path | None, kept: Kept, times: Sequence[float]) -> Sequence[flo
     """The quickest of these and the earlier ones."""
     quickest = [*map(min, times, kept.quickest)] if kept.quickest else list(times)
     if file is not None:
-        with contextlib.suppress(OSError):  # a folder that is not there yet, or cannot be written to
+        with contextlib.suppress(OSError):  # a folder that cannot be written to
+            file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, {"machine": kept.machine, "measured": kept.measured + 1, "seconds": quickest})
     return quickest
 

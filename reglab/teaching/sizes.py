@@ -1,8 +1,6 @@
 """How large the comparison is that is proposed: what a machine trains in about a minute, and what would be larger.
 
-    proposed("cifar10", seconds)     # the largest of `sizes("cifar10")` whose pair takes at most a minute
-
-The smallest of them still makes the point: the plain network overfits, the regularized one less (`benchmarks/quick.py`).
+proposed("cifar10", seconds)     # the largest of `sizes("cifar10")` whose pair takes at most a minute
 """
 
 from __future__ import annotations

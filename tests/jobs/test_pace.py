@@ -65,8 +65,10 @@ def test_the_quickest_that_was_ever_measured_on_this_machine_counts(tmp_path):
     for odd in ("", "[]", '{"machine": "here", "seconds": [1, 2]}', '{"machine": "here", "seconds": ["1", 1, 1, 1]}'):
         file.write_text(odd)
         assert _kept(file, "here") == Kept("here"), odd
-    none = tmp_path / "none" / "pace.json"
-    assert _keep(none, _kept(none, "here"), [3.0] * 4) == [3.0] * 4 and not none.exists()
+    new, no_folder = tmp_path / "new" / "pace.json", file / "pace.json"
+    for path in (new, no_folder):
+        assert _keep(path, _kept(path, "here"), [3.0] * 4) == [3.0] * 4
+    assert _kept(new, "here").measured == 1
 
 
 def test_after_a_few_starts_nothing_is_measured_any_more(tmp_path, monkeypatch):

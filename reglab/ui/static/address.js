@@ -24,6 +24,7 @@
     if (box && is) box.props.selected = key;
   }
   const asked = said();
+  window.reglabLinked = new URLSearchParams(location.search).has("cfg");   // to a set-up, which means its own numbers
   open("tabs", asked.tab);
   open(viewsOf(asked.tab), asked.view);
   own[asked.tab] = asked.words;

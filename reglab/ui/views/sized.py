@@ -17,19 +17,17 @@ def sized(sizes: Sequence[Size], chosen: RunConfig) -> dict[str, Any] | None:
     if at is None:
         return None
     size, best = sizes[at], next(at for at, size in enumerate(sizes) if size.is_proposed)
-    images, takes = counted(size.config.train_images, "image"), f"about {clock(size.seconds)} on this machine"
-    sentence = f"With {images} both networks take {takes}."
-    if size.is_proposed:
-        sentence = f"Chosen for this machine: with {images} both networks take about {clock(size.seconds)}."
-    ways = [("size", str(best), _offer(sizes[best], "Back to"))] if at != best else []
-    if at + 1 < len(sizes) and at >= best:
-        ways.append(("size", str(at + 1), _offer(sizes[at + 1], "Take")))
+    told = f"{_told(size.config)} both networks take about {clock(size.seconds)}"
+    sentence = f"Chosen for this machine: with {told}." if size.is_proposed else f"With {told} on this machine."
+    ways = [("size", str(best), f"Back to {_told(sizes[best].config)}")] if at != best else []
+    if best <= at < len(sizes) - 1:
+        larger = sizes[at + 1]
+        ways.append(("size", str(at + 1), f"Take {_told(larger.config)} ({clock(larger.seconds)})"))
     return {"sentence": f"{sentence} ", "ways": ways}
 
 
-def _offer(size: Size, word: str) -> str:
-    width = "" if size.config.width == 1 else ", narrow network"
-    return f"{word} {counted(size.config.train_images, 'image')}{width} ({clock(size.seconds)})"
+def _told(config: RunConfig) -> str:
+    return f"{counted(config.train_images, 'image')} at {'full' if config.width == 1 else 'half'} width"
 
 
 def _is_as_large(one: RunConfig, other: RunConfig) -> bool:

@@ -30,6 +30,8 @@ NEEDED = """(visitor, stamp, panel) => {
   const { dataset, model } = JSON.parse(panel).values
   return [visitor, stamp, { values: { dataset, model } }]
 }"""
+# By now the address may have a link to what the controls say anyway; what it said at first is noted by address.js.
+UNLINKED = "(visitor, panel) => [visitor, window.reglabLinked ? null : panel]"
 WAIT = 20.0  # seconds that a page which was opened waits to hear how fast the machine is
 
 
@@ -234,11 +236,11 @@ class TrainTab:
         """
         runs = self.lab.results.open(ids_of(visitor))
         try:
-            config = max((run.config for run in runs), key=lambda c: len(c.regularizers))
+            config = max((run.config for run in self._trained(visitor)), key=lambda c: len(c.regularizers))
         except (ValueError, RunError):
             config = self.lab.sizes.proposed(self.lab.datasets.first())
         shared, switches, notice = None, [gr.skip(), gr.skip()], ""
-        with_it = None if runs or link else self.set_up.said_of(config)
+        with_it = None if self._trained(visitor) or link else self.set_up.said_of(config)
         try:
             if link:
                 shared, beside = decode_all(link)
@@ -257,12 +259,12 @@ class TrainTab:
             *self.page.assigned.filled(assignment, visitor, notice),
         ]
 
-    def size(self, visitor: Any, panel: Any, request: gr.Request) -> Any:
+    def size(self, visitor: Any, panel: Any) -> Any:
         """The page may have opened before it was known how fast this machine is: then the set-up becomes as large as fits.
 
-        A link means its own numbers, and so does whoever has set one of them meanwhile.
+        A link means its own numbers, of which no panel is sent (`UNLINKED`), and so does whoever has set one of them meanwhile.
         """
-        if request.query_params.get(PARAMETER) or self.lab.results.open(ids_of(visitor)):
+        if self._trained(visitor):
             return gr.skip()
         self.lab.sizes.wait(WAIT)
         dataset = self.lab.datasets.first()
@@ -276,3 +278,7 @@ class TrainTab:
         except ConfigError:
             return gr.skip()
         return update
+
+    def _trained(self, visitor: Any) -> list[Run]:
+        """The runs on the screen of a visitor, but not those that ship, which nobody has chosen."""
+        return [run for run in self.lab.results.open(ids_of(visitor)) if not self.lab.stores.is_shipped(run)]
