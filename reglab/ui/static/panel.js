@@ -5,7 +5,8 @@
 // What is said of controls one by one comes from remarks.js, which finds them by their ids.
 const SETUP = window.reglabSetup, make = window.reglabElement, timm = new Set(SETUP.timm);
 const state = window.reglabPanel ??= {                // outlives being drawn anew
-  values: {}, access: {}, about: "", brought: null, turn: 0, touched: {},   // name -> the turn at which somebody set it last
+  values: {}, access: {}, about: "", brought: null, turn: 0, touched: {},   // name -> the turn as of which it was set last
+  told: 0,                                          // the turn that the newest answer so far was about
 };
 const drawn = [];                                   // what writes a value, or whether it is locked, into an element
 const folds = {};
@@ -170,12 +171,17 @@ function receive() {
   const told = (typeof props.value === "string" ? JSON.parse(props.value) : props.value) || {};
   if ("about" in told) stays.clear();
   const { values = {}, changes, asof, ...rest } = told;
-  Object.assign(state, rest);
-  if (asof === undefined) state.touched = {};      // a whole set-up, which answers nothing that was sent
-  const names = changes ? changes.filter(name => !(state.touched[name] > asof)) : Object.keys(values);
+  if (asof === undefined) Object.assign(state, { touched: {}, told: 0 });   // a whole set-up, which answers nothing that was sent
+  const at = asof ?? 0, isLate = Boolean(changes) && at < state.told;       // answers may overtake one another
+  if (!isLate) Object.assign(state, rest);
+  const names = changes ? changes.filter(name => !(state.touched[name] > at)) : Object.keys(values);
   for (const name of names) state.values[name] = values[name];
+  if (changes) {
+    for (const name of names) state.touched[name] = at;
+    state.told = Math.max(state.told, at);
+  }
   for (const draw of drawn) draw();
-  if (changes && asof < state.turn) send();        // something was set while the answer was under way
+  if (changes && (isLate || at < state.turn)) send();                       // something was set while the answer was under way
   about.textContent = state.about || "";
   about.hidden = !state.about;
   const { sentence = "", ways = [] } = state.brought || {};
