@@ -1,7 +1,7 @@
 """What a sweep costs beside its runs: python benchmarks/sweep.py [--epochs 5] [--images 1000] [--rounds 1]
 
 Twelve configs of basic_cnn with three seeds each, once as `reglab sweep` trains them (one process, one run after the other)
-and once as the app does (a worker process for each run, with turns for other visitors): wall clock of the whole against the
+and once as the app does (each run a job of its worker, with turns for other visitors): wall clock of the whole against the
 sum of the seconds that the runs themselves recorded. Then how long a heat map of 100 cells and the page of that sweep take.
 """
 

@@ -168,13 +168,12 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture(scope="session")
 def workers_begin_sooner() -> None:
-    """What the first step of an optimizer loads takes a second of every worker; here the server they start from has it."""
-    from reglab.jobs.processes import PRELOADED, process_context
+    """The server that workers are forked from loads torch for seconds: here once for all, and on no test's time."""
+    from reglab.jobs.processes import process_context
 
     context = process_context()
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([*PRELOADED, "torch._dynamo"])
-        first = context.Process(target=abs, args=(1,))  # the server starts with it, once for all
+        first = context.Process(target=abs, args=(1,))
         first.start()
         first.join()
 

@@ -72,6 +72,13 @@ def test_throughput_tells_of_every_side_and_every_target(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_first_run_and_the_next_are_measured_and_the_memory_of_their_process_is_followed():
+    table = benchmark("warm.py", "--rounds", 1, "--epochs", 1)
+    assert table.count("(") == 5 and "until the first `epoch` line" in table
+    assert "3 runs, 1 processes so far" in benchmark("warm.py", "--memory", 3)
+
+
+@pytest.mark.slow
 def test_startup_prints_a_table_of_what_it_measured():
     printed = benchmark("startup.py", "--quick", "--no-browser")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]

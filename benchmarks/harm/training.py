@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from multiprocessing import Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from reglab.config import RunConfig
+from reglab.jobs.bounds import UNBOUNDED
 from reglab.jobs.processes import PRELOADED, process_context
 from reglab.jobs.worker import worker
 from reglab.runs import clock
@@ -53,7 +55,10 @@ def _train(path: str, every: float, harm: Callable[..., None] | None, harms: tup
     if harm:
         harm(*harms)
     folder = Path(path)
-    worker(str(folder.parent), [folder.name], "cpu", False)
+    ours, theirs = Pipe()
+    ours.send(([folder.name], False))
+    ours.close()  # no other job follows
+    worker(str(folder.parent), "cpu", UNBOUNDED, theirs, idle=0.0)
 
 
 def trained(run: Run, harm: Callable[..., None] | None = None, *harms: Any) -> int:

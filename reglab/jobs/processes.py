@@ -67,5 +67,6 @@ def process_context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    # The first step of an optimizer imports it: 0.9 s, and 116 MiB that are now those of all together.
+    context.set_forkserver_preload([*PRELOADED, "torch._dynamo"])
     return context

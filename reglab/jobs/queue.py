@@ -370,6 +370,8 @@ class Jobs:
             worker.halt()
         for worker in workers:
             worker.ended.wait(max(0.0, end - time.monotonic()))
+        for place in self._places.values():
+            place.close()
         self._looker.close()
         self.admission.close()
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from reglab import compat
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs.bounds import UNBOUNDED, Bounds
@@ -26,8 +29,13 @@ from reglab.runs.run import Run
 from reglab.training.events import Epoch, Event, Failed, Paused, Preparing, Snapshot, Step, Stopped
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from reglab.data import Split
     from reglab.training.train import Resume
+
+JOBS = 100  # that a process trains before another takes its place
+LEFT_BEHIND = 512 * 2**20  # bytes by which it may grow over them; what torch keeps ready takes 100 MiB
 
 
 def work(
@@ -146,38 +154,89 @@ def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
             sys.excepthook(type(error), error, error.__traceback__)  # ours to mend: let the log show where
 
 
-def worker(root: str, ids: list[str], device: str, prune: bool, bounds: Bounds = UNBOUNDED) -> None:
-    """The worker process: wait for the device, then train. Ends early and cleanly on SIGTERM.
+def worker(root: str, device: str, bounds: Bounds, jobs: Connection, idle: float) -> None:
+    """The worker process: trains the jobs that it hears of, one after the other, and says when each is over.
+
+    It ends when nobody has a job for it any more, or none for `idle` seconds, and without a word after a job in which
+    something went wrong, or which has left too much behind: who has the next one then starts another.
+    """
+    bounds.limit_memory(device)
+    sigterm, before = Sigterm(), resident()
+    with contextlib.suppress(EOFError, ConnectionError, Terminated):  # the server has gone, or ends
+        for job in count(1):
+            sigterm.may_break_off()
+            if sigterm.came() or not jobs.poll(idle):
+                return
+            ids, prune = jobs.recv()
+            if not _trained([Run(Path(root) / run_id) for run_id in ids], device, prune, bounds, sigterm):
+                return
+            _give_back(device)
+            if job == JOBS or resident() - before > LEFT_BEHIND:
+                return
+            jobs.send(None)
+
+
+def _trained(runs: Sequence[Run], device: str, prune: bool, bounds: Bounds, sigterm: Sigterm) -> bool:
+    """Wait for the device, then train. Whether nothing went wrong, so that this process is as good as a new one.
 
     A snapshot is of a moment between two steps, so a step under way comes to its end. Before the first there is nothing to
     save, and what may take long there is broken off: imports, data, the features of pictures.
     """
-    bounds.limit_memory(device)
-    terminated, trains = threading.Event(), threading.Event()
-
-    def terminate(number: int, frame: Any) -> None:
-        first = not terminated.is_set()
-        terminated.set()
-        if first and not trains.is_set():
-            raise Terminated
+    is_well = True
 
     def listen(run: Run, event: Event) -> None:
+        nonlocal is_well
         if isinstance(event, Step):
-            trains.set()
+            sigterm.must_wait()
+        is_well = is_well and not (isinstance(event, Failed) and event.step is None)  # an exception, and no divergence
 
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
-    runs = [Run(Path(root) / run_id) for run_id in ids]
     try:
-        while not (terminated.is_set() or all(run.should_stop() for run in runs)):
+        while not (sigterm.came() or all(run.should_stop() for run in runs)):
             # A worker that outlived an earlier server may still hold the device.
-            with contextlib.suppress(Timeout), FileLock(Path(root) / f".{device}.lock", timeout=0.2):
-                return work(runs, listen, terminated.is_set, prune, bounds=bounds)
+            with contextlib.suppress(Timeout), FileLock(runs[0].path.parent / f".{device}.lock", timeout=0.2):
+                work(runs, listen, sigterm.came, prune, bounds=bounds)
+                return is_well and not sigterm.came()
     except Terminated:
         pass
     for run in runs:
         if not run.view().is_over:
             conclude(run, stopped_here(run))
+    return not sigterm.came()
+
+
+def _give_back(device: str) -> None:
+    """Let others have the memory that the last job has used."""
+    compat.python.give_memory_back()
+    if device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
+def resident() -> int:
+    """Bytes of memory that this process takes; 0 where the system doesn't say."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # only Linux has it
+        return 0
+
+
+class Sigterm:
+    """SIGTERM, which a worker is told to end by: it breaks off what may be, and is remembered where that must wait."""
+
+    def __init__(self) -> None:
+        self._came, self._waits = threading.Event(), threading.Event()
+        self.came = self._came.is_set
+        self.must_wait = self._waits.set
+        self.may_break_off = self._waits.clear
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then asks us to stop
+
+    def _handle(self, number: int, frame: Any) -> None:
+        first = not self.came()
+        self._came.set()
+        if first and not self._waits.is_set():
+            raise Terminated
 
 
 class Terminated(BaseException):

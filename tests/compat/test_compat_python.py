@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 from conftest import ROOT
 
 from reglab import compat
+from reglab.jobs.worker import resident
 
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")  # what getpass asks, before it looks into passwd
 
@@ -36,6 +38,7 @@ def test_multiprocessing_starts_its_helpers_with_the_environment_that_it_is_told
     script = """
 from multiprocessing import get_context, resource_tracker
 import os
+import platform
 from reglab import compat
 
 compat.python.start_processes_with(lambda: {"ONLY": "this"})
@@ -94,3 +97,12 @@ def test_a_name_and_a_home_that_are_there_are_kept(nobody, monkeypatch):
     monkeypatch.setenv("USER", "ada")
     compat.python.settle_user()
     assert getpass.getuser() == "ada" and os.environ["HOME"] == "/home/ada" and "LOGNAME" not in os.environ
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries of C have no malloc_trim")
+def test_memory_that_was_freed_in_the_midst_of_the_heap_goes_back_to_the_system():
+    blocks = [b"x" * 100_000 for _ in range(2_000)]
+    del blocks[:-1]
+    before = resident()
+    compat.python.give_memory_back()
+    assert before - resident() > 100 * 2**20

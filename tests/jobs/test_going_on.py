@@ -193,6 +193,9 @@ class Idle:
             see_through=see_through, ended=ended, is_stalled=False, asked_to_stop=lambda: None, halt=self.go.set
         )
 
+    def close(self) -> None:
+        """Nobody waits here."""
+
 
 ASKS = ContextVar("asks", default="nobody")
 

@@ -7,6 +7,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from filelock import FileLock
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
+from reglab.jobs.bounds import UNBOUNDED
 from reglab.jobs.processes import process_context
 from reglab.jobs.queue import Jobs
 from reglab.jobs.worker import work, worker
@@ -309,7 +311,9 @@ def worker_that_loads_for_a_minute(started: str, run: Run) -> None:
         time.sleep(60)
 
     data.load = load
-    worker(str(run.path.parent), [run.id], "cpu", False)
+    ours, theirs = Pipe()
+    ours.send(([run.id], False))
+    worker(str(run.path.parent), "cpu", UNBOUNDED, theirs, idle=60.0)
 
 
 def test_closing_the_server_reaches_a_worker_that_is_just_starting(jobs):

@@ -350,7 +350,7 @@ class Between:
     def asked_to_stop(self):
         pass
 
-    halt = asked_to_stop
+    halt = close = asked_to_stop
 
 
 def test_between_two_slices_a_run_is_not_deleted(here, monkeypatch):

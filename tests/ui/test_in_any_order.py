@@ -151,6 +151,7 @@ class Anything(RuleBasedStateMachine):
         jobs = self.lab.training.jobs
         with jobs._lock:
             self.orphans, jobs._closed, jobs._queue = self.processes(), True, []
+            jobs._places["cpu"].close()  # a process that waits hears of its end
         self.lab = self.server()
 
     @rule()

@@ -34,3 +34,6 @@ class Place(Protocol):
 
     def worker(self, job: Job) -> Worker:
         """Whoever is to train that job; nothing begins yet."""
+
+    def close(self) -> None:
+        """Let go of whatever waits here for jobs: none will come."""
