@@ -46,7 +46,7 @@ def test_the_page_and_the_picture_draw_the_same_curves(compared, monkeypatch):  
     report.png(compared, "ece")
     assert seen == [curves_of(compared, "ece")]
     shown = page.page(compared, "ece")
-    for line in plane.drawing(seen[0], page.ROOM).lines:
+    for line in plane.drawing(seen[0], page.ROOM, digits=3, unit="").lines:
         assert f'<path class="line" d="{line.path}"/>' in shown and line.band in shown
 
 
