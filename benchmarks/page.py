@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sides = {"before": before, "now": ROOT} if before else {"now": ROOT}
         for number in range(args.rounds + 1):
             for side, tree in sides.items():
-                figures = visit(tree)
+                figures = traced_visit(tree)
                 print(f"round {number}, {side}: {json.dumps(figures)}", file=sys.stderr, flush=True)
                 if number:
                     measured.setdefault(side, []).append(figures)
@@ -124,6 +124,14 @@ def checkout(ref: str | None) -> Iterator[Path | None]:
 
 
 # ---- a round -----------------------------------------------------------------------------------------------------
+def traced_visit(tree: Path) -> Figures:
+    """A visit of which the browser has written down the beginning, which now and then it forgets."""
+    for _ in range(5):
+        with suppress(LookupError):
+            return visit(tree)
+    raise SystemExit("The browser writes no trace.")
+
+
 def visit(tree: Path) -> Figures:
     """From `python app.py` to a page that can be used, and what it took."""
     from playwright.sync_api import sync_playwright
@@ -186,6 +194,8 @@ def of_trace(trace: dict[str, Any]) -> Figures:
     begun = [
         event for event in events if event["name"] == "navigationStart" and event["args"]["data"]["documentLoaderURL"]
     ]
+    if not begun:
+        raise LookupError("no navigation in the trace")
     start = max(begun, key=lambda event: event["ts"])
     paints = [event["ts"] for event in events if event["name"] == "firstPaint" and event["ts"] > start["ts"]]
     thread = (start["pid"], start["tid"])
