@@ -45,7 +45,7 @@ def statuses(lab, runs):
 
 # ---- what the lab does -------------------------------------------------------------------------------------------
 def test_a_sweep_runs_one_by_one_with_turns_for_others_and_skips_what_is_done(here):
-    experiment = plan("dropout.rate=0,0.5", seeds=2)
+    experiment = plan("dropout.rate=0,0.5", epochs=40, seeds=2)  # of which none has ended by the time that bob asks
     runs = here.training.start(experiment)
     other = here.seen_by(Visitor("the key that bob has")).training.start(Experiment.run(tiny_config(**SMALL)))[0]
     assert here.training.jobs.place(other) == 1, "bob waits for the run under way, not for the sweep"
