@@ -41,7 +41,7 @@ def pictures() -> None:
             wait_for(url)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                page: Any = browser.new_page(viewport={"width": 1440, "height": 900})
+                page: Any = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
                 page.goto(url + "?__theme=light")
                 page.wait_for_selector("#chart table tbody tr")
                 page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
@@ -63,6 +63,7 @@ def pictures() -> None:
                 page.get_by_role("tab", name="Results", exact=True).click()
                 page.get_by_role("tab", name="Errors", exact=True).click()
                 page.wait_for_selector("#errors-page figure", timeout=60_000)
+                page.wait_for_timeout(1000)  # until nothing is dimmed any more
                 page.screenshot(path=ROOT / "docs" / "errors.png")
                 page.get_by_role("tab", name="Experiments", exact=True).click()
                 page.wait_for_selector("#sweep-page .heat", timeout=60_000)
