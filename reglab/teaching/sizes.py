@@ -1,11 +1,11 @@
 """How large the comparison is that is proposed: what a machine trains in about a minute, and what would be larger.
 
-proposed("cifar10", seconds)     # the largest of `sizes("cifar10")` whose pair takes at most a minute
+proposed("cifar10", known("cifar10", seconds))     # the largest of `sizes("cifar10")` whose pair takes at most a minute
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,19 +48,19 @@ class Size:
     is_proposed: bool = False
 
 
-def known(dataset: str, seconds: Callable[[RunConfig], float]) -> list[Size]:
+def known(dataset: str, seconds: Callable[[Sequence[RunConfig]], Sequence[float]]) -> list[Size]:
     """All sizes, of which the largest that takes at most a minute is proposed, else the smallest.
 
     None where `seconds` cannot tell, which is 0, or where there is nothing to choose.
     """
     found = sizes(dataset)
-    took = [seconds(config) for config in found]
-    if len(found) < 2 or not all(took):
+    took = seconds(found) if len(found) > 1 else [0.0]
+    if not all(took):
         return []
     fits = max((at for at, each in enumerate(took) if each <= MINUTE), default=0)
     return [Size(config, each, at == fits) for at, (config, each) in enumerate(zip(found, took, strict=True))]
 
 
-def proposed(dataset: str, seconds: Callable[[RunConfig], float]) -> RunConfig:
-    """The size that is proposed; the preset of the data set where nothing can be told."""
-    return next((size.config for size in known(dataset, seconds) if size.is_proposed), preset(dataset))
+def proposed(dataset: str, among: Sequence[Size]) -> RunConfig:
+    """The size that is proposed among those that are known; the preset of the data set where none is."""
+    return next((size.config for size in among if size.is_proposed), preset(dataset))

@@ -9,7 +9,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from test_queue import ended, long, quick, submit, trains, wait_for, worker_of
+from test_queue import (
+    ended,
+    jobs_fixture,  # noqa: F401  (a fixture of this file)
+    long,
+    quick,
+    submit,
+    trains,
+    wait_for,
+    worker_of,
+)
 
 from reglab.deployment import LIMITS
 from reglab.errors import ConfigError, DiskFull, RunError
@@ -23,14 +32,6 @@ from reglab.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("workers_begin_sooner")
 DROPOUT = {"dropout": {"rate": 0.5}}
-
-
-@pytest.fixture
-def jobs(store):
-    made = Jobs(store)
-    yield made
-    made.stop_all(store.runs())
-    made.close(patience=10)
 
 
 def change(jobs: Jobs, run: Run, beside: list[Run], owner: str = "", **config) -> Run:

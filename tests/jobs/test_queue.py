@@ -38,12 +38,11 @@ def long(**changes):
     return quick(epochs=1000, **changes)
 
 
-@pytest.fixture
-def jobs(store):
+@pytest.fixture(name="jobs")
+def jobs_fixture(store):
     jobs = Jobs(store)
     yield jobs
-    for run in store.runs():
-        run.ask_to_stop()
+    jobs.stop_all(store.runs())
     jobs.close(patience=10)
 
 

@@ -13,7 +13,15 @@ import psutil
 import pytest
 from conftest import environment, tiny_config
 from filelock import FileLock
-from test_queue import long, quick, submit, trains, wait_for, worker_of
+from test_queue import (
+    jobs_fixture,  # noqa: F401  (a fixture of this file)
+    long,
+    quick,
+    submit,
+    trains,
+    wait_for,
+    worker_of,
+)
 
 from reglab.deployment import LIMITS
 from reglab.jobs import worker as plain
@@ -25,14 +33,6 @@ from reglab.runs.store import Store
 
 pytestmark = pytest.mark.usefixtures("workers_begin_sooner")
 REPRODUCIBLE = ("metrics.jsonl", "model.safetensors", "last.safetensors", "state.json", "right.json")
-
-
-@pytest.fixture
-def jobs(store):
-    made = Jobs(store)
-    yield made
-    made.stop_all(store.runs())
-    made.close(patience=10)
 
 
 def trained(jobs: Jobs, config=None, owner: str = "") -> tuple[Run, int]:

@@ -18,20 +18,23 @@ class Sizes:
     def __init__(self, training: Training) -> None:
         self.training = training
 
-    def proposed(self, dataset: str) -> RunConfig:
-        """What takes about a minute here; the preset of the data set until it is known how fast this machine is."""
-        return sizes.proposed(dataset, self._seconds)
-
     def known(self, dataset: str) -> Sequence[Size]:
-        """All that there are to choose from; none until then."""
+        """All that there are to choose from; none until it is known how fast this machine is."""
         return sizes.known(dataset, self._seconds)
 
     def wait(self, seconds: float) -> None:
         """Until it is known how fast this machine is, but no longer than that."""
         self.training.jobs.machine(timeout=seconds)
 
-    def _seconds(self, config: RunConfig) -> float:
-        """Of both networks, about; 0 where that cannot be told. How much of a GPU's day is spent is for the visitor to say."""
+    def _seconds(self, configs: Sequence[RunConfig]) -> list[float]:
+        """Of each with its plain network, about; 0 where that cannot be told.
+
+        How much of a GPU's day is spent is for the visitor to say.
+        """
         if compat.spaces.is_on():
-            return 0.0
-        return sum(self.training.jobs.admission.seconds(Experiment.pair(config).configs))
+            return [0.0] * len(configs)
+        pairs = [Experiment.pair(config).configs for config in configs]
+        told = iter(
+            self.training.jobs.admission.seconds([run for pair in pairs for run in pair])
+        )  # one look at all runs
+        return [sum(next(told) for _ in pair) for pair in pairs]

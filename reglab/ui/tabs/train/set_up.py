@@ -14,7 +14,7 @@ from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, encode
 from reglab.teaching.presets import PRESETS
-from reglab.teaching.sizes import preset
+from reglab.teaching.sizes import preset, proposed
 from reglab.ui.components.assigned import held
 from reglab.ui.components.controls import TECHNIQUES, fitting, shown_values
 from reglab.ui.components.drawings import pressable
@@ -167,24 +167,26 @@ class SetUp:
         return self._proposed(dataset, assignment, values), ""
 
     def _proposed(self, dataset: str, assignment: Assignment | None, values: Sequence[Any]) -> list[Any]:
-        config = self.lab.sizes.proposed(dataset)
+        config, said = self.proposal(dataset)
         kept = held(assignment, shown_values(config))
-        return self.controls.changed(values, kept, about="", brought=self.said_of(config, assignment))
+        return self.controls.changed(values, kept, about="", brought=brought(dataset) if assignment else said)
 
-    def said_of(self, config: RunConfig, assignment: Assignment | None = None) -> dict[str, Any] | None:
-        """What is said of a set-up that was proposed: what its data set comes with, or how large it is."""
-        by_itself = None if assignment else sized(self.lab.sizes.known(config.dataset), config)
-        return by_itself or brought(config.dataset)
+    def proposal(self, dataset: str) -> tuple[RunConfig, dict[str, Any] | None]:
+        """What is proposed for a data set here, and what is said of it: how large it is, or what the data set comes with."""
+        known = self.lab.sizes.known(dataset)
+        config = proposed(dataset, known)
+        return config, sized(known, config) or brought(dataset)
 
     def resize(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """Another size of the comparison, by its place among those there are."""
-        known = self.lab.sizes.known(self.needed(values)[0])
+        dataset = self.needed(values)[0]
+        known = self.lab.sizes.known(dataset)
         if str(which) not in map(str, range(len(known))):
             raise ConfigError("What was pressed is no size of this page: reload the page.")
         config = known[int(which)].config
         shown = shown_values(config)
         kept = held(assignment, {name: shown[name] for name in SIZED})
-        return self.controls.changed(values, kept, brought=self.said_of(config, assignment)), ""
+        return self.controls.changed(values, kept, brought=brought(dataset) if assignment else sized(known, config)), ""
 
     def undo(self, which: Any, assignment: Assignment | None, values: Sequence[Any]) -> tuple[list[Any], str]:
         """Take back what choosing a data set has set besides: the wrong labels, or all of it."""

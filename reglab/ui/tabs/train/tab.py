@@ -234,15 +234,15 @@ class TrainTab:
 
         The controls say what the link says, where the page was opened by one, else what those runs were trained with.
         """
-        runs = self.lab.results.open(ids_of(visitor))
+        runs, with_it = self.lab.results.open(ids_of(visitor)), None
         try:
             config = max((run.config for run in self._trained(visitor)), key=lambda c: len(c.regularizers))
         except (ValueError, RunError):
-            config = self.lab.sizes.proposed(self.lab.datasets.first())
+            config, with_it = self.set_up.proposal(self.lab.datasets.first())
         shared, switches, notice = None, [gr.skip(), gr.skip()], ""
-        with_it = None if self._trained(visitor) or link else self.set_up.said_of(config)
         try:
             if link:
+                with_it = None
                 shared, beside = decode_all(link)
                 switches = [beside.plain, beside.scratch]
         except ConfigError as error:
@@ -264,17 +264,16 @@ class TrainTab:
 
         A link means its own numbers, of which no panel is sent (`UNLINKED`), and so does whoever has set one of them meanwhile.
         """
-        if self._trained(visitor):
-            return gr.skip()
-        self.lab.sizes.wait(WAIT)
         dataset = self.lab.datasets.first()
-        shown, config = shown_values(preset(dataset)), self.lab.sizes.proposed(dataset)
-        fitting = {name: value for name, value in shown_values(config).items() if name in SIZED}
+        shown = shown_values(preset(dataset))
         try:
             now = self.controls.read([panel])
-            if any(now.get(name) != shown[name] for name in (*SIZED, "dataset")):
+            if self._trained(visitor) or any(now.get(name) != shown[name] for name in (*SIZED, "dataset")):
                 return gr.skip()
-            [update] = self.controls.changed([panel], fitting, brought=self.set_up.said_of(config))
+            self.lab.sizes.wait(WAIT)
+            config, said = self.set_up.proposal(dataset)
+            fitting = {name: value for name, value in shown_values(config).items() if name in SIZED}
+            [update] = self.controls.changed([panel], fitting, brought=said)
         except ConfigError:
             return gr.skip()
         return update
