@@ -3,6 +3,7 @@
     run_config.py  `RunConfig`: every setting with its bounds and its explanation
     techniques.py  its regularizers, each checked by its own file; fork.py: the run that it goes on from
     decay.py       what weight decay does over a whole run
+    judged.py      how many images a point of the curves is judged on, and how far it may be off
     usual.py       what a setting is where nobody has chosen it
     flags.py       the command line that makes it again
     numbers.py     numbers as people type them: 0,01 and 1e-3
@@ -16,12 +17,16 @@ May import: `regularizers`, `models`, `data` and the ground floor (`errors`, `ma
 from reglab.config.decay import shrinkage, steps, summed_lr
 from reglab.config.flags import flag, quoted, typed
 from reglab.config.fork import Fork
+from reglab.config.judged import EVERYTHING, MOST_TRAIN, TEST, gap_error, standard_error
 from reglab.config.naming import described
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json, init_before
 from reglab.config.wording import called, listed, on_screen
 
 __all__ = [
+    "EVERYTHING",
+    "MOST_TRAIN",
     "PLAIN",
+    "TEST",
     "USUAL_LR",
     "Fork",
     "RunConfig",
@@ -29,11 +34,13 @@ __all__ = [
     "described",
     "flag",
     "from_json",
+    "gap_error",
     "init_before",
     "listed",
     "on_screen",
     "quoted",
     "shrinkage",
+    "standard_error",
     "steps",
     "summed_lr",
     "typed",

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from reglab.config.judged import usual_judged_size
 from reglab.regularizers import Regularizer, regularizer
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ def flags_of(config: RunConfig, plain: Iterable[str]) -> list[str]:
     told = type(config)(dataset=config.dataset)
     # Has the learning rate that is usual for the optimizer, and the initialization for the network.
     alike = type(config)(dataset=config.dataset, optimizer=config.optimizer, model=config.model)
+    following = {"lr": alike.lr, "init": alike.init, "judged_size": usual_judged_size(config.train_images)}
     out = ["--dataset", config.dataset]
     for name in plain:
         value = getattr(config, name)
-        usual = getattr(alike if name in ("lr", "init") else told, name)
+        usual = following[name] if name in following else getattr(told, name)
         if name != "dataset" and value != usual:
             out += [flag(name)] if value is True else [flag(name), typed(value)]
     for key, r in config.regularizers.items():

@@ -26,6 +26,7 @@ from reglab import compat, data, models
 from reglab.config.decay import summed_lr
 from reglab.config.flags import flags_of, quoted, typed
 from reglab.config.fork import Fork, check_depth, check_fork
+from reglab.config.judged import EVERYTHING, MOST_TRAIN, usual_judged_size
 from reglab.config.messages import complaint
 from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError, setting
@@ -34,8 +35,8 @@ from reglab.numbers import counted, percent
 from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
-FOLLOWING = ("lr", "val_size", "init")  # fields whose usual value depends on others; null asks for that
-FROM_BEFORE_INIT = {
+FOLLOWING = ("lr", "val_size", "init", "judged_size")  # fields whose usual value depends on others; null asks for that
+WRITTEN_WHOLE = {
     *(
         "dataset",
         "train_size",
@@ -50,7 +51,7 @@ FROM_BEFORE_INIT = {
     ),
     *("seed", "device", "precision", "regularizers"),
 }
-"""What every config said that was written whole before there was `init`; nobody types all of that."""
+"""What every config says that was ever written whole; nobody types all of that. What it lacks there was not yet."""
 
 
 class RunConfig(BaseModel):
@@ -82,6 +83,14 @@ class RunConfig(BaseModel):
         title="validation images",
         description="held out of training, drawn as curves",
         json_schema_extra={"follows": "dataset"},
+    )
+    judged_size: int = Field(
+        None,  # set in `_possible`
+        ge=10,
+        le=EVERYTHING,
+        title="judged images",
+        description="of training and of validation each, behind every point of the curves",
+        json_schema_extra={"follows": "train_size", "unset": "a tenth of the training images, 200 to 2,000"},
     )
     model: str = Field("basic_cnn", title="network", description="the network to train")
     width: float = Field(
@@ -175,10 +184,13 @@ class RunConfig(BaseModel):
             usual["lr"] = USUAL_LR[optimizer]
         if isinstance(dataset, str) and dataset in data.SOURCES:
             usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
+        is_whole = values.keys() >= WRITTEN_WHOLE
         if isinstance(model := values.get("model", "basic_cnn"), str):
-            old = "init" not in values and values.keys() >= FROM_BEFORE_INIT
+            old = "init" not in values and is_whole
             with contextlib.suppress(ConfigError):  # which says in its own time that there is no such network
                 usual["init"] = init_before(model, values["regularizers"]) if old else models.family(model).init
+        if "judged_size" not in values and is_whole:
+            usual["judged_size"] = EVERYTHING
         return usual | {k: v for k, v in values.items() if not (v is None and k in FOLLOWING)}
 
     @field_validator("fork", mode="before")
@@ -200,6 +212,8 @@ class RunConfig(BaseModel):
         is_kept = info.context is not None and info.context["is_kept"]
         data.check_sizes(data.EARLIER.get(source.key, source) if is_kept else source, self.train_size, self.val_size)
         models.check(self.spec(len(source.classes)))
+        if "judged_size" not in self.model_fields_set:
+            compat.pydantic.set_while_made(self, "judged_size", usual_judged_size(self.train_images))
         suited = {key: self.suited(r) for key, r in self.regularizers.items()}
         compat.pydantic.set_while_made(self, "regularizers", suited)  # frozen from here on
         if self.fork is not None:
@@ -236,6 +250,17 @@ class RunConfig(BaseModel):
     def train_images(self) -> int:
         """The training images, counted where the config says all."""
         return self.train_size or data.SOURCES[self.dataset].images - self.val_size
+
+    @property
+    def judgeable(self) -> tuple[int, int]:
+        """How many training and validation images there are to judge the network on."""
+        return min(MOST_TRAIN, self.train_images), self.val_size
+
+    @property
+    def judged(self) -> tuple[int, int]:
+        """How many of them a point of the curves is judged on."""
+        train, val = self.judgeable
+        return min(self.judged_size, train), min(self.judged_size, val)
 
     def spec(self, classes: int) -> ModelSpec:
         """The network as the regularizers shape it."""
@@ -320,6 +345,8 @@ class RunConfig(BaseModel):
             del values["lr"]  # nobody chose it, so it follows the optimizer
         if "dataset" in changes:
             del values["val_size"]
+        if self.judged_size == usual_judged_size(self.train_images):
+            values["judged_size"] = None
         if "model" in changes and self.init == models.family(self.model).init:
             values["init"] = None
         if (decay := chosen.get("weight_decay")) and decay["strength"] == self._usual_decay(decay["mode"]):

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from reglab import data
 from reglab.config.flags import usual_settings
+from reglab.config.judged import usual_judged_size
 from reglab.config.run_config import PLAIN, RunConfig
 from reglab.errors import ConfigError
 from reglab.models import pretrained
@@ -37,6 +38,7 @@ def usual(config: RunConfig) -> dict[str, Any]:
     """The usual value of every setting in a run like this one; None where that is whatever there is (all images)."""
     alike = RunConfig(dataset=config.dataset, optimizer=config.optimizer, model=config.model)
     told: dict[str, Any] = {name: getattr(alike, name) for name in PLAIN}
+    told["judged_size"] = usual_judged_size(config.train_images)
     for key, technique in CATALOGUE.items():
         settings = usual_settings(config.regularizers.get(key) or technique(), config)
         told |= {f"{key}.{name}": value for name, value in settings.items()}

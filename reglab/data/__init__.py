@@ -14,7 +14,7 @@ from reglab.data.datasets import fetch, is_local, load
 from reglab.data.decoded import FORMAT, Dataset, cache_folder, default_cache_folder, is_writable, open_decoded
 from reglab.data.parquet import looks_whole
 from reglab.data.sources import EARLIER, INSTEAD, SIDE, SOURCES, Source, source
-from reglab.data.splits import Split, check_sizes, split, wrong_labels
+from reglab.data.splits import Split, check_sizes, split, spread, wrong_labels
 
 __all__ = [
     "EARLIER",
@@ -36,5 +36,6 @@ __all__ = [
     "open_decoded",
     "source",
     "split",
+    "spread",
     "wrong_labels",
 ]

@@ -119,6 +119,11 @@ def stratified_queue(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray
     return np.lexsort((labels, place))
 
 
+def spread(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """So many rows, rising, among which every label has (nearly) its share; fewer of them lie within more."""
+    return np.sort(stratified_queue(labels, generator(seed, "judged"))[:size])
+
+
 def wrong_labels(
     pool: int, classes: int, share: float, train: np.ndarray, true_labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

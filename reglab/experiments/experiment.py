@@ -28,7 +28,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reglab.config import RunConfig, described, init_before
+from reglab.config import EVERYTHING, RunConfig, described, init_before
 from reglab.config.fork import changes
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import labels
@@ -265,7 +265,7 @@ class Experiment(BaseModel):
 def name_of(configs: Sequence[RunConfig]) -> str:
     """The group of a sweep's runs: the same plan has the same name, today and tomorrow.
 
-    An initialization that a config of before had without saying so isn't part of it, so that sweeps of before are found.
+    What a config of before had without saying so isn't part of it, so that sweeps of before are found.
     """
     digest = hashlib.sha256("\n".join(sorted(map(_as_before, configs))).encode())
     return f"sweep-{digest.hexdigest()[:8]}"
@@ -302,8 +302,8 @@ def _key(config: RunConfig) -> str:
 
 
 def _as_before(config: RunConfig) -> str:
-    unsaid = config.init == init_before(config.model, config.regularizers)
-    return config.model_dump_json(exclude={"init"} if unsaid else None)
+    before = {"init": init_before(config.model, config.regularizers), "judged_size": EVERYTHING}
+    return config.model_dump_json(exclude={name for name, value in before.items() if getattr(config, name) == value})
 
 
 def _without_seed(config: RunConfig) -> RunConfig:

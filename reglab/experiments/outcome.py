@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reglab.training.events import Epoch
+from reglab.config import RunConfig
+from reglab.training.events import Epoch, as_reported
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,16 @@ class Outcome:
 
     summary: Mapping[str, Any]
     history: tuple[Epoch, ...]
+    config: RunConfig | None = None  # says on how many images the epochs were judged; None: on all
 
     @property
     def last(self) -> Epoch:
-        """The last epoch."""
+        """The last epoch, as it was judged at the end of the run, on everything."""
+        return as_reported(self.history[-1], self.summary["last"])
+
+    @property
+    def point(self) -> Epoch:
+        """The last epoch as the others were judged, to be compared with them."""
         return self.history[-1]
 
     @property

@@ -56,7 +56,7 @@ class Pace:
         batch = min(c.batch_size, train)
         step = self.layer * whole.layers + self.parameter * whole.parameters + batch * self._image(whole)
         learning = epochs * (train // batch) * step * (2 if takes_steps_twice(c) else 1)
-        return START + learning + FORWARD * self._image(whole) * judged(int(epochs), train, val, test)
+        return START + learning + FORWARD * self._image(whole) * judged(c, int(epochs))
 
     def _image(self, whole: Effort) -> float:
         return self.multiply_add * whole.multiply_adds + self.activation * whole.activations

@@ -45,7 +45,8 @@ def front_matter(run: Run, title: str, s: dict[str, Any], known: Evaluation | No
     from huggingface_hub import EvalResult, ModelCardData
 
     source = data.source(run.config.dataset)
-    accuracy = known.accuracy if known else s["best"].get("test_accuracy")
+    best = s["best"]  # some of the test images do not say what all of them do
+    accuracy = known.accuracy if known else best.get("test_accuracy") if "test_images" not in best else None
     measured = None
     if accuracy is not None:
         measured = [
@@ -106,6 +107,12 @@ def curves(run: Run, s: dict[str, Any]) -> str:
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in run.weights().values() if t.is_floating_point()})
     images = f", {s['test_images']:,} test images" if "test_images" in s else ""
     stands_by = " With early stopping on, the run stands by its best epoch." if s["reported"] == "best" else ""
+    other = "last" if s["reported"] == "best" else "best"
+    if some := s[other].get("test_images"):
+        train, val = run.config.judged
+        stands_by += (
+            f" Its {other} epoch was judged on {train:,} training, {val:,} validation and {some:,} test images."
+        )
     return "\n".join(
         [
             "| | epoch | train | val | test | gap | calibration error |",

@@ -76,8 +76,11 @@ def _numbers(e: Epoch) -> dict[str, Any]:
 
 def _numbers_in(told: Any) -> dict[str, Any]:
     """The numbers among what a run says at its end of one of its epochs; damage is left out."""
-    known = {"epoch", *NUMBERS, *ON_TEST}
-    return {k: v for k, v in told.items() if k in known and is_number(v)} if isinstance(told, dict) else {}
+    if not isinstance(told, dict):
+        return {}
+    numbers = {k: v for k, v in told.items() if k in {"epoch", *NUMBERS, *ON_TEST} and is_number(v)}
+    images = told.get("test_images")  # where they were not all
+    return numbers | {"test_images": images} if isinstance(images, int) and images > 0 else numbers
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reglab.errors import RunError
 from reglab.runs.lines import AT_THE_END, Line, Tail, epoch_of, newest_of
 from reglab.runs.summary import summarized
-from reglab.training.events import Epoch, Failed, Finished, Stopped
+from reglab.training.events import Epoch, Failed, Finished, Stopped, as_reported
 
 if TYPE_CHECKING:
     from reglab.runs.run import Run
@@ -84,6 +84,31 @@ class RunView:
                 summarized(config, described, self.events, self.last_event, self.history, self.last_timing)
             )
         return told | self._kept
+
+    @property
+    def curve(self) -> tuple[Epoch, ...]:
+        """The history, with the epoch that a finished run stands by as it is judged at its end, on everything."""
+        if (end := self._end()) is None:
+            return self.history
+        return tuple(as_reported(e, end) if e.epoch == end["epoch"] else e for e in self.history)
+
+    @property
+    def last(self) -> Epoch | None:
+        """The last epoch of the curve."""
+        return self.curve[-1] if self.history else None
+
+    def judged(self, e: Epoch) -> tuple[int, int]:
+        """How many training and validation images an epoch of the curve is judged on. Raises `RunError` for a damaged run."""
+        config, end = self.run.config, self._end()
+        return config.judgeable if end and e.epoch == end["epoch"] else config.judged
+
+    def _end(self) -> Mapping[str, Any] | None:
+        """What a finished run reports of the epoch that it stands by."""
+        if Finished.name not in self.events or not self.history:
+            return None
+        summary = self.summary()
+        told: Mapping[str, Any] = summary[summary["reported"]]
+        return told if "epoch" in told else None
 
     def with_status(self, status: str, place: int | None = None) -> RunView:
         """The same run as somebody sees it who knows more than its folder."""

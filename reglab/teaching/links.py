@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from reglab.config import RunConfig, init_before
+from reglab.config import EVERYTHING, RunConfig, init_before
 from reglab.config.fork import MOST
 from reglab.errors import ConfigError
 from reglab.models import pretrained
@@ -27,9 +27,10 @@ from reglab.teaching.assignments import Assignment
 PARAMETER = "cfg"
 LONGEST = 4_000  # characters of a link's text
 LARGEST = 20_000  # bytes that it may unpack to; ours, with the longest task, stay below 8,000
-VERSION = "3"  # of the links that are made now; WORDS has those that are still opened
+VERSION = "4"  # of the links that are made now; WORDS has those that are still opened
 
 BEFORE_INIT = ("1", "2")  # versions of links that were made when other values were usual
+BEFORE_JUDGED = (*BEFORE_INIT, "3")
 
 Shared = RunConfig | Assignment
 
@@ -71,6 +72,8 @@ def decode_all(text: str) -> tuple[Shared, Beside]:
     values = _unpacked(packed, WORDS[version])
     if version in BEFORE_INIT:
         values = _as_it_was(values)
+    if version in BEFORE_JUDGED:
+        values = {"judged_size": EVERYTHING, **values}
     rules, beside = values.pop("assignment", None), values.pop("beside", ["plain"])
     try:
         if not isinstance(beside, list) or not all(name in ("plain", "scratch") for name in beside):
@@ -161,7 +164,9 @@ def differing(config: RunConfig) -> dict[str, Any]:
     said = config.model_dump(mode="json")
     techniques: dict[str, dict[str, Any]] = said["regularizers"]
     for part in (said, *techniques.values()):
-        for name in list(part):
+        for name in sorted(
+            part, key=lambda name: name == "judged_size"
+        ):  # last: a whole config without it is one of before
             value = part.pop(name)
             if not _makes(said, config):
                 part[name] = value
@@ -221,3 +226,4 @@ WORDS = {
     ),
 }
 WORDS["3"] = WORDS["2"].replace(b'"constant",', b'"constant","init":"he","torch",')
+WORDS["4"] = WORDS["3"].replace(b'"constant",', b'"constant","judged_size":10000,')

@@ -59,6 +59,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, index: Tensor | slice) -> ImageSet:
+        """Some of them."""
+        return ImageSet(self.pixels[index], self.labels[index])
+
     def images(self, index: Tensor | slice) -> Tensor:
         """Float images in 0..1, (n, 3, H, W), channels_last; features as they are."""
         images = self.pixels[index].permute(0, 3, 1, 2).float()

@@ -1,7 +1,9 @@
 """What the curves of a run say, in one sentence: "Overfitting since epoch 7: validation loss rose ...".
 
 One epoch says little, since curves wobble: whatever is judged here is a median of three epochs, and a rise counts only as
-far as it is larger than the falls beside it. What counts as learning depends on the classes: of a hundred, 55 % is much.
+far as it is larger than the falls beside it. A point is judged on a slice of the images, so that a bar must be passed by one
+standard error of that; at the end of a run, where everything was judged, by none.
+What counts as learning depends on the classes: of a hundred, 55 % is much.
 """
 
 from __future__ import annotations
@@ -9,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import log, log10, sqrt
+from math import hypot, log, log10, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reglab import data
-from reglab.config import USUAL_LR, listed
+from reglab.config import USUAL_LR, listed, standard_error
 from reglab.numbers import percent, points
 from reglab.regularizers import CATALOGUE, lowered
 from reglab.training.divergence import NORMALIZING, is_normalized
@@ -40,6 +42,7 @@ KINDS = ("wait", "diverged", "dead", "unstable", "memorising", "overfitting", "u
 # by about 0.05 from epoch to epoch on 2,000 images, and a gap under 10 points is what well regularized networks keep.
 WINDOW = 3  # epochs of a median: one bad epoch does not move it
 RISE = 0.1  # nats
+WOBBLE = 2.0  # nats by which the loss of one image changes between two epochs: 0.05 for the mean of 2,000
 JUMP = 0.3  # nats from one epoch to the next
 WIDE_GAP = 0.15
 LOW_FIT = 0.6  # with ten classes; times itself for every ten times as many, which makes 0.36 with a hundred
@@ -48,10 +51,13 @@ LEVEL = 0.02
 FEW_STEPS = 50
 
 
-def diagnose(history: Sequence[Epoch], config: RunConfig, failed: str = "", done: bool = False) -> Diagnosis:
+def diagnose(
+    history: Sequence[Epoch], config: RunConfig, failed: str = "", done: bool = False, last: Epoch | None = None
+) -> Diagnosis:
     """What the curves of a run say so far; a fork is judged by the epochs since it left the other run.
 
-    `failed` is why the run could not go on, `done` whether all of it was trained.
+    `failed` is why the run could not go on, `done` whether all of it was trained, and `last` its last epoch as it was judged
+    at its end, on everything.
     """
     if failed:
         return Diagnosis("diverged", failed)
@@ -62,26 +68,45 @@ def diagnose(history: Sequence[Epoch], config: RunConfig, failed: str = "", done
         said = "Too short to tell: the diagnosis needs" if done else "Too early to tell: the diagnosis waits for"
         longer = {"epochs": max(2 * config.epochs, 2 * WINDOW)} if done else {}
         return Diagnosis("wait", f"{said} {WINDOW} epochs{since}.", longer)
-    curves = Curves(own, config, done)
+    curves = Curves(own, config, done, last or own[-1])
     told = (finding(curves) for finding in FINDINGS)  # the first that has something to say
     return next((said for said in told if said is not None), None) or fine(curves)
 
 
 class Curves:
-    """The epochs of a run as they are judged: where they ended, as medians, and what guessing would give."""
+    """The epochs of a run as they are judged: where they ended, as medians, and what guessing would give.
 
-    def __init__(self, history: Sequence[Epoch], config: RunConfig, done: bool) -> None:
-        self.history, self.config, self.done = history, config, done
+    `last` is the last of them as the run reports it. A slice is the same in every epoch, so by how much it errs there it errs in
+    those before, and what is said of the end is put right by that much.
+    """
+
+    def __init__(self, history: Sequence[Epoch], config: RunConfig, done: bool, last: Epoch) -> None:
+        self.history, self.config, self.done, self.last = history, config, done, last
         self.classes = len(data.source(config.dataset).classes)
+        self.judged = config.judgeable if last is not history[-1] else config.judged
         self.fit_loss, self.fit_accuracy = self.end(_fit_loss), self.end(_fit_accuracy)
         self.train_accuracy, self.val_accuracy = self.end(_train_accuracy), self.end(_val_accuracy)
         self.gap = self.train_accuracy - self.val_accuracy
-        self.change = change(history)
+        self.change = change(history, config)
 
     def end(self, value: Callable[[Epoch], float], back: int = 0) -> float:
         """The median of the last epochs, or of those that end `back` epochs earlier."""
         until = len(self.history) - back
-        return median(value(e) for e in self.history[until - WINDOW : until])
+        return (
+            median(value(e) for e in self.history[until - WINDOW : until]) + value(self.last) - value(self.history[-1])
+        )
+
+    def error(self, share: float, part: int, images: float = 1.0) -> float:
+        """How far an accuracy may be off that on all training (part 0) or all validation images (1), for its slice.
+
+        One standard error; of the accuracy on some of the `images`, a share of them, alone.
+        """
+        return standard_error(share, images * self.judged[part], images * self.config.judgeable[part])
+
+    @property
+    def gap_error(self) -> float:
+        """The same for the gap."""
+        return hypot(self.error(self.train_accuracy, 0), self.error(self.val_accuracy, 1))
 
     @property
     def guessing(self) -> float:
@@ -104,8 +129,9 @@ class Curves:
     @property
     def is_rising(self) -> bool:
         """Whether validation accuracy still grew in the last epochs."""
-        longer = len(self.history) > 2 * WINDOW
-        return longer and self.val_accuracy > self.end(_val_accuracy, back=WINDOW) + LEVEL
+        longer, (of, among) = len(self.history) > 2 * WINDOW, (self.config.judged[1], self.config.judgeable[1])
+        grown = self.val_accuracy - self.end(_val_accuracy, back=WINDOW)  # both on one slice, also after the end
+        return longer and grown > LEVEL + standard_error(self.val_accuracy, of, among)
 
 
 @dataclass(frozen=True)
@@ -116,20 +142,23 @@ class Change:
     val_rose: float
     fit_fell: float
     wobble: float  # the largest rise before that was made good again, or fall since
+    error: float = 0.0  # by how much a slice of the validation images makes the loss rise or fall by itself
 
     @property
     def has_risen(self) -> bool:
         """Whether validation loss rose, and by more than it wobbles."""
-        return self.val_rose > RISE + self.wobble
+        return self.val_rose > RISE + self.wobble + self.error
 
 
-def change(history: Sequence[Epoch]) -> Change:
-    """What the losses of at least one epoch did since the lowest validation loss."""
+def change(history: Sequence[Epoch], config: RunConfig | None = None) -> Change:
+    """What the losses of at least one epoch did since the lowest validation loss; `config` says on how many images."""
     val, fit = _smooth([e.val_loss for e in history]), _smooth([_fit_loss(e) for e in history])
     low = min(range(len(val)), key=lambda i: (val[i], history[i].val_loss))  # of equal medians the lowest itself
     before, after = val[1 : low + 1], val[low:]  # the untrained network is no part of a wobble
     wobble = max(_largest_rise(before), _largest_rise([-v for v in after]))
-    return Change(history[low].epoch, val[-1] - val[low], fit[low] - fit[-1], wobble)
+    images, of = (config.judged[1], config.judgeable[1]) if config else (1, 1)
+    error = WOBBLE * sqrt((1 - images / of) / images)
+    return Change(history[low].epoch, val[-1] - val[low], fit[low] - fit[-1], wobble, error)
 
 
 # ---- the findings, in the order in which they are looked for ---------------------------------------------------------
@@ -162,7 +191,10 @@ def dead(c: Curves) -> Diagnosis | None:
 
 def memorising(c: Curves) -> Diagnosis | None:
     """Wrong labels learned by heart."""
-    if c.history[-1].memorised is None or (share := c.end(lambda e: e.memorised or 0.0)) <= 0.5:
+    if c.history[-1].memorised is None:
+        return None
+    share = c.end(lambda e: e.memorised or 0.0)
+    if share <= 0.5 + c.error(share, 0, c.config.label_noise or 1.0):
         return None
     text = f"Memorizing: {percent(share, 0)} of the wrong labels are learned by heart and validation accuracy is {percent(c.val_accuracy)}."
     return _with("memorising", text, _more_regularization(c))
@@ -194,7 +226,7 @@ def unstable(c: Curves) -> Diagnosis | None:
 
 def wide_gap(c: Curves) -> Diagnosis | None:
     """Much better on the images that it has seen. Where it has not learned much yet, this is judged at the end only."""
-    if c.gap <= WIDE_GAP or not (c.learned or c.done):
+    if c.gap <= WIDE_GAP + c.gap_error or not (c.learned or c.done):
         return None
     text = (
         f"Overfitting: training accuracy is {percent(c.train_accuracy)}, validation {percent(c.val_accuracy)},"
@@ -222,7 +254,10 @@ FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underf
 def fine(c: Curves) -> Diagnosis:
     """Nothing of all that."""
     rose, last = c.change.val_rose, c.history[-1]
-    text = f"Looks fine: the gap is {points(c.gap)} over the last {WINDOW} epochs and validation loss is" + (
+    error = (
+        f" ± {points(c.gap_error)}" if c.gap > WIDE_GAP else ""
+    )  # then it is what keeps this from being called overfitting
+    text = f"Looks fine: the gap is {points(c.gap)}{error} over the last {WINDOW} epochs and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )
     if last.val_loss > c.end(lambda e: e.val_loss) + JUMP:
@@ -236,12 +271,11 @@ def fine(c: Curves) -> Diagnosis:
 def _at_chance(c: Curves) -> bool:
     """Within three standard errors of guessing, with the loss of whoever knows how frequent each class is, and no more."""
     chance = 1 / c.classes
-    seen = min(2_000, c.config.train_size or 2_000)  # as many are judged after each epoch
     near = all(
         accuracy <= chance + 3 * sqrt(chance * (1 - chance) / n)
-        for accuracy, n in ((c.fit_accuracy, seen), (c.val_accuracy, c.config.val_size))
+        for accuracy, n in zip((c.fit_accuracy, c.val_accuracy), c.judged, strict=True)
     )
-    return near and c.fit_loss > c.guessing - 0.01 - c.classes / seen
+    return near and c.fit_loss > c.guessing - 0.01 - c.classes / c.judged[0]
 
 
 # ---- what to do about it -----------------------------------------------------------------------------------------

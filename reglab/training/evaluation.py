@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor, nn
 
+from reglab.data import spread
 from reglab.training import metrics
 from reglab.training.batches import ImageSet, Normalize
 from reglab.training.events import Epoch, Interrupted
 
 EVAL_BATCH = 500
 EVAL_PIXELS = 64 * 128**2  # of a batch, where a network enlarges its images
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images that a network is judged on: of training by their true labels and by those given, and of validation."""
+
+    train: ImageSet
+    given: Tensor  # (n,) int64
+    val: ImageSet
+
+    def __len__(self) -> int:
+        return len(self.train) + len(self.val)
+
+    def part(self, size: int, seed: int) -> Judged:
+        """So many of each, the same at every call: every class has its share, and wrong labels theirs."""
+        wrong = (self.given != self.train.labels).long()
+        rows = rows_of(2 * self.train.labels + wrong, size, seed)
+        return Judged(self.train.part(rows), self.given[rows], self.val.part(rows_of(self.val.labels, size, seed)))
+
+
+def rows_of(labels: Tensor, size: int, seed: int) -> Tensor | slice:
+    """Which rows a slice of that size has; all of them where it is as large as the whole."""
+    if size >= len(labels):
+        return slice(None)
+    return torch.from_numpy(spread(labels.cpu().numpy(), size, seed)).to(labels.device)
 
 
 def predict(
@@ -80,7 +107,7 @@ def running_metrics(sums: Tensor, images: int) -> dict[str, float]:
 
 
 def end_metrics(epoch: Epoch, test_logits: Tensor, test_labels: Tensor) -> dict[str, float]:
-    """What `Finished` says about one epoch of the run: its own numbers, and those on the test images.
+    """What `Finished` says about one epoch of the run: its own numbers, and those on test images.
 
     Logits are (N, classes), labels (N,).
     """

@@ -8,14 +8,13 @@ Accuracies, the gap and calibration errors are fractions from 0 to 1; losses are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Tensors = Mapping[str, "Tensor"]
-CLEAN_SLICE = 2_000  # training images judged again after every epoch, in eval mode and without augmentation
 
 
 class Interrupted(Exception):
@@ -76,9 +75,10 @@ class Step(Event):
 class Epoch(Event):
     """The network after an epoch; epoch 0 is the untrained one.
 
-    `train_*` and `fit_*` are measured in eval mode, without augmentation, on a fixed slice of the training images:
-    `train_*` against the true labels, `fit_*` against the labels as given. Without label noise they are the same, and
-    `fit_*` and `memorised` (share of the wrong labels in the slice that the network has learned) are left out.
+    `train_*`, `fit_*` and `val_*` are measured in eval mode, without augmentation, on fixed slices of the training and the
+    validation images (`RunConfig.judged` says how many): `train_*` against the true labels, `fit_*` against the labels as
+    given. Without label noise they are the same, and `fit_*` and `memorised` (share of the wrong labels in the slice that
+    the network has learned) are left out.
     `running_*` is what the optimiser saw: dropout on, images augmented, labels mixed.
     """
 
@@ -134,11 +134,12 @@ class Paused(Event):
 class Finished(Event):
     """The end, with the numbers on the test images, which were opened just now for the first time.
 
-    `best` and `last` hold the same keys for the best epoch by validation accuracy and for the last one. `reported`
-    says which of the two the run stands by: the last, unless there is a regularizer that may end training (`reason`) to go
-    back. In runs from before, it had to have ended it.
-    `right` says which test images each of the two got right (`right.py`); it is a file of its own, for a page that reads
-    events has no use for it.
+    `best` and `last` are the best epoch by the validation accuracy of its point, and the last one. `reported` says which of
+    the two the run stands by: the last, unless there is a regularizer that may end training (`reason`) to go back. In runs
+    from before, it had to have ended it. That one is judged on everything: all training images up to 2,000, all validation
+    and all test images. The other has the numbers of its point, and `test_images` says on how many its test numbers are.
+    `right` says which test images they got right that were judged on all (`right.py`); it is a file of its own, for a page
+    that reads events has no use for it.
     """
 
     name: ClassVar[str] = "finished"
@@ -181,6 +182,12 @@ class Failed(Event):
 def best_epoch(history: Sequence[Epoch]) -> Epoch:
     """The epoch with the highest validation accuracy; of equals the first."""
     return max(history, key=lambda e: (e.val_accuracy, -e.epoch))
+
+
+def as_reported(epoch: Epoch, told: Mapping[str, Any]) -> Epoch:
+    """The epoch with the numbers that `Finished` has of it, judged on everything; its calibration there is that of the test."""
+    known = {f.name for f in fields(Epoch)} - {"epoch", "ece"}
+    return replace(epoch, **{k: v for k, v in told.items() if k in known})
 
 
 def epoch_from_json(line: Mapping[str, Any]) -> Epoch:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,22 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from reglab import compat, machine, models
+from reglab.config import MOST_TRAIN, TEST
 from reglab.models.transfer import Thaw, Transfer
 from reglab.regularizers import Progress, in_order, overriding, stands_by
 from reglab.training import right
 from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepare_batch
 from reglab.training.divergence import Diverged, FiniteWatch, advice
-from reglab.training.evaluation import end_metrics, epoch_metrics, evaluation_batches, predict, running_metrics
+from reglab.training.evaluation import (
+    Judged,
+    end_metrics,
+    epoch_metrics,
+    evaluation_batches,
+    predict,
+    rows_of,
+    running_metrics,
+)
 from reglab.training.events import (
-    CLEAN_SLICE,
     Best,
     Epoch,
     Event,
@@ -86,8 +94,8 @@ def train(
         yield trainer.snapshot()
         yield Stopped(epoch=trainer.epoch, step=trainer.steps_done)
     except Diverged as diverged:
-        reason = advice(diverged.step, trainer.epoch, config)
-        yield Failed(reason=reason, epoch=trainer.epoch, step=diverged.step)
+        epoch = -(-diverged.step // trainer.steps_per_epoch)
+        yield Failed(reason=advice(diverged.step, epoch, config), epoch=epoch, step=diverged.step)
 
 
 class Trainer:
@@ -108,7 +116,9 @@ class Trainer:
         self.images = ImageSet.to_device(data.train_images, data.train_labels, self.device)
         self.val = ImageSet.to_device(data.val_images, data.val_labels, self.device)
         true_labels = torch.as_tensor(data.true_labels, device=self.device)
-        self.clean = ImageSet(self.images.pixels[:CLEAN_SLICE], true_labels[:CLEAN_SLICE])
+        clean = ImageSet(self.images.pixels[:MOST_TRAIN], true_labels[:MOST_TRAIN])
+        self.everything = Judged(clean, self.images.labels[:MOST_TRAIN], self.val)
+        self.slices = self.everything.part(config.judged_size, config.seed)  # behind every point of the curves
         mean, std = models.statistics(spec) or (data.mean, data.std)
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.normalize = Normalize.to_device(mean, std, self.device)
@@ -118,7 +128,7 @@ class Trainer:
         # ---- the network and its optimizer
         torch.manual_seed(derived_seed(config.seed, "weights"))
         self.model = compat.torch.channels_last(models.build(spec).to(self.device))
-        models.prepare(self.model, self.normalize(self.clean.images(slice(None))))
+        models.prepare(self.model, self.normalize(clean.images(slice(None))))
         self.state: dict[str, dict[str, Tensor]] = {r.key: {} for r in self.regularizers}
         for r in self.regularizers:
             r.on_train_begin(self.model, self.state[r.key])
@@ -250,17 +260,13 @@ class Trainer:
         return lr
 
     def evaluate(self) -> Iterator[Epoch | Best]:
-        """Measure the network on training and validation images; if it is the best so far, remember its weights.
+        """Judge the network on slices of the training and validation images; if it is the best so far, remember its weights.
 
         Raises `Interrupted` and `Diverged`.
         """
         self._watch.last()
         network = self.evaluation_model()
-        fit, held_out = self.logits(network, self.clean), self.logits(network, self.val)
-        if not (torch.isfinite(fit).all() and torch.isfinite(held_out).all()):
-            raise Diverged(self.steps_done)
-        given = self.images.labels[:CLEAN_SLICE]
-        numbers = epoch_metrics(fit, self.clean.labels, given, held_out, self.val.labels)
+        numbers = self.judge(network, self.slices)
         if self.epoch:
             numbers |= running_metrics(self.running, self.steps_per_epoch * self.batch_size)
         lr = self.learning_rate(self.progress(max(self.steps_done - 1, 0)))  # that of the epoch's last step
@@ -271,6 +277,11 @@ class Trainer:
             self.best_weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             yield Best(epoch=now.epoch, val_accuracy=now.val_accuracy, weights=self.best_weights)
 
+    def judge(self, network: nn.Module, on: Judged) -> dict[str, float]:
+        """The numbers of an epoch. Raises `Interrupted` and `Diverged`."""
+        fit, held_out = self.logits(network, on.train), self.logits(network, on.val)
+        return epoch_metrics(fit, on.train.labels, on.given, held_out, on.val.labels)
+
     def evaluation_model(self) -> nn.Module:
         """The network to evaluate and save: the one being trained, unless a technique has another (an average).
 
@@ -279,13 +290,16 @@ class Trainer:
         network = self.model
         for r in self.regularizers:
             torch.manual_seed(derived_seed(self.config.seed, self.steps_done, "judged"))
-            batches = evaluation_batches(self.clean, self.normalize, network, self._stop)
+            batches = evaluation_batches(self.everything.train, self.normalize, network, self._stop)
             network = r.evaluation_model(network, self.state[r.key], batches)
         return network
 
     def logits(self, network: nn.Module, part: ImageSet) -> Tensor:
-        """Logits (N, classes) of a set of images. Raises `Interrupted`."""
-        return predict(network, part, self.normalize, self.precision, self._stop)
+        """Logits (N, classes) of a set of images. Raises `Interrupted`, and `Diverged` where they are not finite."""
+        logits = predict(network, part, self.normalize, self.precision, self._stop)
+        if not torch.isfinite(logits).all():
+            raise Diverged(self.steps_done)
+        return logits
 
     def end_epoch(self) -> None:
         """The next epoch begins, and its running loss at zero."""
@@ -294,22 +308,40 @@ class Trainer:
 
     # ---- the end -------------------------------------------------------------------------------------------------
     def test(self) -> Finished:
-        """The last and the best network on the test images, which are opened here for the first time."""
+        """The last and the best network on the test images, which are opened here for the first time.
+
+        The one that the run stands by is judged on everything. Where the other is of another epoch, it keeps the numbers of
+        its point, and some of the test images tell what the run left behind, or lost since. Raises `Interrupted` and `Diverged`.
+        """
         test = ImageSet.to_device(self.data.test_images, self.data.test_labels, self.device)
         last, best = self.history[-1], best_epoch(self.history)
+        reported, reason = stands_by(self.regularizers), self.stop_reason()
         network = self.evaluation_model()
-        best_network = deepcopy(network)
-        best_network.load_state_dict(self.best_weights)
-        reason = self.stop_reason()
-        answers = {"last": self.logits(network, test), "best": self.logits(best_network, test)}
+        ends = {"last": self.end(last, network, test, best is last or reported == "last")}
+        ends["best"] = ends["last"]
+        if best is not last:
+            best_network = deepcopy(network)
+            best_network.load_state_dict(self.best_weights)
+            ends["best"] = self.end(best, best_network, test, reported == "best")
+        answers = {name: logits for name, (_, logits) in ends.items() if len(logits) == len(test)}
         return Finished(
             epochs=last.epoch,
-            reported=stands_by(self.regularizers),
+            reported=reported,
             reason=reason,
-            last=end_metrics(last, answers["last"], test.labels),
-            best=end_metrics(best, answers["best"], test.labels),
+            last=ends["last"][0],
+            best=ends["best"][0],
             right=right.told(answers, test.labels),
         )
+
+    def end(self, epoch: Epoch, network: nn.Module, test: ImageSet, is_whole: bool) -> tuple[dict[str, Any], Tensor]:
+        """What `Finished` says of that epoch, and the logits of the test images that it was judged on."""
+        if not is_whole:
+            test = test.part(rows_of(test.labels, TEST * self.config.judged_size, seed=0))  # the same for all runs
+        elif len(self.slices) < len(self.everything):
+            epoch = replace(epoch, **self.judge(network, self.everything))
+        answers = self.logits(network, test)
+        numbers = end_metrics(epoch, answers, test.labels)
+        return numbers if len(test) == len(self.data.test_labels) else numbers | {"test_images": len(test)}, answers
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

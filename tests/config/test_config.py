@@ -240,7 +240,7 @@ def test_a_network_that_is_named_beside_a_toggle_has_the_initialization_of_the_p
     assert cards.alone(key, RunConfig()).init == "glorot"
 
 
-@pytest.mark.parametrize("unsaid", ["lr", "val_size", "init"])
+@pytest.mark.parametrize("unsaid", ["lr", "val_size", "init", "judged_size"])
 def test_null_asks_for_what_follows_even_beside_a_mistake(unsaid):
     assert getattr(RunConfig.parse({unsaid: None}), unsaid) == getattr(RunConfig(), unsaid)
     for name in ("model", "optimizer", "dataset"):
@@ -272,6 +272,37 @@ def test_a_config_from_before_says_the_initialization_it_had(model, on, had):
     whole = RunConfig.parse({"model": model, "regularizers": on}).model_dump(mode="json")
     del whole["init"]
     assert RunConfig.parse(whole).init == had
+
+
+# ---- what the points of the curves are judged on -----------------------------------------------------------------
+@pytest.mark.parametrize(("images", "usual"), [(300, 200), (2_000, 200), (5_000, 500), (48_000, 2_000), (None, 2_000)])
+def test_points_are_judged_on_a_tenth_of_the_training_images_unless_somebody_chose(images, usual):
+    config = RunConfig.parse({"train_size": images})
+    assert config.judged_size == usual == RunConfig().override({"train_size": images}).judged_size
+    chosen = config.override({"judged_size": 77})
+    assert chosen.override({"train_size": 9_000}).judged_size == 77 and chosen.plain().judged_size == 77
+    assert chosen.flags()[-2:] == ["--judged-size", "77"] and "--judged-size" not in config.flags()
+
+
+def test_there_are_never_more_to_judge_than_the_run_has():
+    config = RunConfig.parse({"dataset": "digits", "train_size": 90, "val_size": 150})
+    assert (config.judged_size, config.judged, config.judgeable) == (200, (90, 150), (90, 150))
+    large = RunConfig.parse({"val_size": 5_000, "judged_size": 10_000})
+    assert large.judged == large.judgeable == (2_000, 5_000)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"train_size": 2_000}, {"dataset": "digits", "train_size": 200, "label_noise": 0.1}]
+)
+def test_a_config_from_before_was_judged_on_everything_in_every_epoch(values):
+    whole = RunConfig.parse(values).model_dump(mode="json")
+    del whole["judged_size"]
+    before = RunConfig.parse(whole)
+    assert before.judged == before.judgeable and before.judged_size == 10_000
+    assert RunConfig.parse(whole | {"judged_size": None}) == RunConfig.parse(values)
+    assert (
+        before.override({"epochs": 3}).judged_size == before.forked(2, {"dropout": True}).parent().judged_size == 10_000
+    )
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,11 @@ def test_a_number_that_depends_on_another_setting_says_so():
     told = [usual(config) for config in configs()]
     numbers = {name for name in told[0] if field_of(name).annotation in (int, float, int | None, float | None)}
     varying = {name for name in numbers if len({each[name] for each in told}) > 1}
-    assert varying == {"lr", "val_size", "weight_decay.strength"} <= {name for name in numbers if follows(name)}
+    assert (
+        varying
+        == {"lr", "val_size", "judged_size", "weight_decay.strength"}
+        <= {name for name in numbers if follows(name)}
+    )
 
 
 def modes() -> list[tuple[str, str]]:

@@ -123,3 +123,14 @@ def test_too_many_training_images_of_cifar10():
         "50,000 training images were asked for, but 48,000 remain when 2,000 of CIFAR-10's 50,000 are held out for "
         "validation: ask for at most 48,000."
     )
+
+
+@given(size=st.integers(10, 600), more=st.integers(0, 600), seed=seeds)
+@settings(max_examples=50, deadline=None)
+def test_a_slice_has_the_classes_in_their_shares_and_lies_within_a_larger_one(digits, size, more, seed):
+    labels = np.array(digits.labels)
+    rows, larger = data.spread(labels, size, seed), data.spread(labels, size + more, seed)
+    assert len(rows) == size and (np.diff(rows) > 0).all() and set(rows) <= set(larger)
+    share = np.bincount(labels) / len(labels)
+    assert (abs(np.bincount(labels[rows], minlength=10) - share * size) < 1).all()
+    assert (rows == data.spread(labels, size, seed)).all()

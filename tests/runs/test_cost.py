@@ -8,6 +8,7 @@ from dataclasses import astuple
 import pytest
 from conftest import tiny_config
 
+from reglab.config import RunConfig
 from reglab.experiments.axes import axis
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.price import price
@@ -19,10 +20,18 @@ from reglab.runs.run import Run
 TRUE = Cost(start=3.6, per_image=0.0003, per_judged=0.0001, per_epoch=0.02)
 
 
+def config_of(epochs: int, train: int, val: int, test: int, batch: int) -> RunConfig:
+    """Of a run of that size, which has so many test images."""
+    sizes = {"train_size": train, "val_size": val, "batch_size": batch, "epochs": epochs}
+    return tiny_config(**sizes, dataset="digits" if test == 510 else "cifar10")
+
+
 def timed(cost: Cost, epochs: int, train: int, val: int, test: int, batch: int, warm_up: float = 0.0) -> list[dict]:
     """The lines that a run of that cost writes; its first epoch takes `warm_up` more, and loading is a tenth of its start."""
     steps = train // batch
-    seconds, judging = 0.9 * cost.start, cost.per_judged * (min(2_000, train) + val)
+    c = config_of(epochs, train, val, test, batch)
+    seconds, judging = 0.9 * cost.start, cost.per_judged * sum(c.judged)
+    end = cost.per_judged * judged(c, epochs) - (epochs + 1) * judging
     lines = []
     for epoch in range(epochs + 1):
         training = (cost.per_image * steps * batch + warm_up * (epoch == 1)) if epoch else 0.0
@@ -33,11 +42,11 @@ def timed(cost: Cost, epochs: int, train: int, val: int, test: int, batch: int, 
         lines.append(
             {**place, **told, "loading": round(cost.start / 10, 3), "saving": round(cost.per_epoch * epoch, 3)}
         )
-    return [*lines, {**lines[-1], "seconds": round(seconds + 2 * test * cost.per_judged, 3)}]
+    return [*lines, {**lines[-1], "seconds": round(seconds + end, 3)}]
 
 
 def run_of(store, lines, epochs: int, train: int, val: int, test: int, batch: int) -> tuple[Run, dict]:
-    run = store.create(tiny_config(epochs=epochs, train_size=train, val_size=val, batch_size=batch))
+    run = store.create(config_of(epochs, train, val, test, batch))
     (run.path / "timing.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return run, {"epoch": epochs, "train_size": train, "val_images": val, "test_images": test}
 
@@ -93,7 +102,8 @@ def test_after_one_tiny_run_a_sweep_of_six_minutes_is_priced_at_six_minutes_not_
     summary = run.summary()
     assert (summary["status"], summary["seconds"]) == ("finished", lines[-1]["seconds"])
     plan = sweep(config.override({"train_size": 1_000, "epochs": 20}), [axis("dropout.rate=lin:0:0.9:10")], seeds=3)
-    a_run = TRUE.start + 20 * (1_000 * TRUE.per_image + TRUE.per_epoch) + judged(20, 1_000, 200, 510) * TRUE.per_judged
+    larger = plan.configs[0]
+    a_run = TRUE.start + 20 * (1_000 * TRUE.per_image + TRUE.per_epoch) + judged(larger, 20) * TRUE.per_judged
     assert price(plan, store).seconds == pytest.approx(30 * a_run, rel=0.03)
     assert str(price(plan, store)) == "30 runs to train, about 6 min on this machine."
     each = summary["seconds"] / (100 * 4)  # all of its time divided by its few images, as it was done
@@ -108,6 +118,6 @@ def test_a_run_that_was_trained_tells_what_it_cost_and_prices_itself(store):
     cost = cost_of(run, summary)
     assert min(astuple(cost)[:3]) > 0 and last["loading"] > 0 and last["saving"] > 0
     took = last["seconds"] + last["loading"] + last["saving"]
-    assert 0.5 * took < cost.seconds(5, 80, 60, summary["test_images"]) < 2 * took
+    assert 0.5 * took < cost.of(run.config) < 2 * took
     again = Experiment.run(run.config.override({"lr": 0.5}))
-    assert price(again, store).seconds == pytest.approx(cost.seconds(5, 80, 60, summary["test_images"]))
+    assert price(again, store).seconds == pytest.approx(cost.of(run.config))

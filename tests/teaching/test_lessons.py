@@ -17,6 +17,7 @@ from reglab.experiments.executors import local
 from reglab.experiments.experiment import Experiment
 from reglab.experiments.outcome import Outcome
 from reglab.runs import names
+from reglab.runs.cost import judged
 from reglab.runs.store import Store
 from reglab.teaching import lessons
 from reglab.teaching.lessons import LESSONS, arms_of, lesson, outcomes, score
@@ -69,8 +70,7 @@ def test_a_lesson_is_small_enough_to_wait_for(key, dataset):
     """At 1,500 images learned and 5,000 judged in a second, which is what two cores do."""
     seconds = 0.0
     for c in lesson(key).arms(dataset).values():
-        judged = c.epochs * (min(c.train_size, 2_000) + c.val_size) + 2 * data.SOURCES[dataset].test_images
-        seconds += c.epochs * c.train_size / 1_500 + judged / 5_000
+        seconds += c.epochs * c.train_size / 1_500 + judged(c, c.epochs) / 5_000
     assert seconds < 90
 
 
@@ -350,3 +350,10 @@ def test_a_lesson_is_one_experiment_from_its_start_to_its_score(store, monkeypat
     assert all(sentence.endswith(".") for sentence in told.takeaway(ended))
     assert told.experiment("digits", seed=5).group != asked.group, "every attempt is one of its own"
     lessons.made_arms.cache_clear()
+
+
+def test_the_runs_of_a_lesson_of_before_still_are_its_arms(store):
+    """They were judged on everything in every epoch, which changes nothing about what they learned."""
+    told = lesson("dropout")
+    runs = [finished(store, config.override({"judged_size": 10_000})) for config in told.arms("digits").values()]
+    assert list(arms_of(told, runs).values()) == runs

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reglab.config import RunConfig
 from reglab.regularizers import CATALOGUE
 from reglab.training.diagnosis import KINDS, Diagnosis, bought, change, diagnose
-from reglab.training.events import Epoch
+from reglab.training.events import Epoch, as_reported
 
 
 def history(train_loss, val_loss, train_accuracy, val_accuracy, steps=40, **more) -> list[Epoch]:
@@ -115,6 +115,58 @@ def test_what_counts_as_learned_depends_on_the_number_of_classes(classes):
     for reached, word in ((enough, "fine"), (bar - 0.05, "underfitting")):
         rows = history([2.3, *[1.3] * 6], [2.3, *[1.4] * 6], [0.01, *[reached] * 6], [0.01, *[reached - 0.02] * 6])
         assert diagnose(rows, RunConfig.parse({"dataset": dataset}), done=True).kind == word
+
+
+# ---- what a slice cannot tell ------------------------------------------------------------------------------------
+SLICED = RunConfig.parse({"train_size": 2_000, "judged_size": 200})
+
+
+def curves(gap: float, losses=(2.3, *[1.0] * 8), fit=0.8) -> list[Epoch]:
+    n = len(losses) - 1
+    return history([2.3, *[0.6] * n], list(losses), [0.1, *[fit] * n], [0.1, *[fit - gap] * n])
+
+
+def test_a_gap_is_wide_when_the_slice_that_shows_it_says_so_beyond_its_error():
+    everything = SLICED.override({"judged_size": 10_000})
+    for gap, sliced, whole in (
+        (0.14, "fine", "fine"),
+        (0.17, "fine", "overfitting"),
+        (0.21, "overfitting", "overfitting"),
+    ):
+        assert (diagnose(curves(gap), SLICED).kind, diagnose(curves(gap), everything).kind) == (sliced, whole)
+    assert "17.0 points ± 4" in diagnose(curves(0.17), SLICED).text, "and what keeps it from being called so is said"
+
+
+def test_at_the_end_the_numbers_of_everything_decide_and_are_told():
+    rows = curves(0.21)
+    last = as_reported(rows[-1], {"train_accuracy": 0.76, "val_accuracy": 0.64, "gap": 0.12})
+    assert diagnose(rows, SLICED, done=True).kind == "overfitting"
+    said = diagnose(rows, SLICED, done=True, last=last)
+    assert said.kind == "fine" and "the gap is 12.0 points over" in said.text
+    wide = as_reported(rows[-1], {"train_accuracy": 0.8, "val_accuracy": 0.64, "gap": 0.16})
+    assert "a gap of 16.0 points" in diagnose(rows, SLICED, done=True, last=wide).text
+
+
+def test_a_loss_that_rises_by_less_than_its_slice_makes_it_is_no_overfitting():
+    for rise, word in ((0.18, "fine"), (0.6, "overfitting")):
+        rows = history([2.3, 1.5, *[0.6 - 0.05 * i for i in range(8)]], [2.3, 1.4, *[1.0 + rise * i / 7 for i in range(8)]],
+                       [0.1, 0.5, *[0.7] * 8], [0.1, 0.5, *[0.65] * 8])  # fmt: skip
+        assert diagnose(rows, SLICED).kind == word
+        assert diagnose(rows, SLICED.override({"judged_size": 10_000})).kind == "overfitting"
+
+
+def test_half_of_the_wrong_labels_must_be_learned_beyond_the_error_of_those_in_the_slice():
+    config = SLICED.override({"label_noise": 0.1})  # 20 wrong ones among the 200
+    for share, word in ((0.55, "fine"), (0.65, "memorising")):
+        rows = history([1.0] * 8, [1.0] * 8, [0.7] * 8, [0.65] * 8, memorised=[share] * 8)
+        assert diagnose(rows, config).kind == word
+        assert diagnose(rows, config.override({"judged_size": 10_000})).kind == "memorising"
+
+
+def test_a_network_at_chance_is_dead_on_any_slice():
+    dead = history([2.303] * 12, [2.303] * 12, [0.12] * 12, [0.135] * 12)
+    assert diagnose(dead, SLICED, done=True).kind == "dead", "135 of 1,000 are many, 27 of 200 are not"
+    assert diagnose(dead, SLICED.override({"judged_size": 10_000}), done=True).kind != "dead"
 
 
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=25))

@@ -76,8 +76,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(summary), flush=True)
     elif summary["status"] == "finished":
+        view = run.view()
         print(_in_words(summary))
-        print(f"\n{diagnose(run.view().history, run.config, done=True).text}\n\n{run.path}")
+        print(f"\n{diagnose(view.history, run.config, done=True, last=view.last).text}\n\n{run.path}")
     return 1 if failed or summary["status"] == "failed" else 0
 
 
@@ -172,4 +173,9 @@ def _in_words(summary: dict[str, Any]) -> str:
             f"{percent(e['test_accuracy']):>9}{number(e['gap'] * 100):>7} pt{e['ece']:>9.3f}"
         )
     stands_by = [f"The run stands by its {summary['reported']} epoch."]
+    other = "last" if summary["reported"] == "best" else "best"
+    if images := summary[other].get("test_images"):
+        stands_by.append(
+            f"Its {other} epoch was judged on {images:,} test images, and on those of its point in the curves."
+        )
     return "\n".join([*lines, *stands_by, *([summary["reason"]] if summary.get("reason") else [])])

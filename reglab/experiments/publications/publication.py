@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from reglab.config import RunConfig
+from reglab.config import EVERYTHING, RunConfig
 from reglab.errors import ConfigError
 from reglab.experiments.experiment import Experiment
 
@@ -76,9 +76,9 @@ class Publication:
         return {"full": self.full, "budget": self.budget}[name]
 
     def cells(self, recipe: str) -> dict[str, RunConfig]:
-        """Row -> its config with seed 0. Raises `ConfigError`."""
-        networks = self.recipe(recipe).networks
-        return {row.name: RunConfig().override({**networks[row.network], **row.changes}) for row in self.rows}
+        """Row -> its config with seed 0, whose curves are judged on everything: some claims are read off them. Raises `ConfigError`."""
+        networks, judged = self.recipe(recipe).networks, {"judged_size": EVERYTHING}
+        return {row.name: RunConfig().override({**judged, **networks[row.network], **row.changes}) for row in self.rows}
 
     def experiment(self, recipe: str, seeds: int | None = None) -> Experiment:
         """Its rows, each with so many seeds, by default as many as the recipe says. Raises `ConfigError`."""

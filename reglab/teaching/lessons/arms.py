@@ -28,8 +28,13 @@ def arms_of(lesson: Lesson, runs: Iterable[Run]) -> dict[str, Run]:
             arms = made_arms(lesson, run.config.dataset, run.config.seed)
         except (ConfigError, RunError, KeyError):  # damaged, or of a data set that lessons are not made for
             continue
-        found |= {name: run for name, config in arms.items() if config == run.config}
+        found |= {name: run for name, config in arms.items() if config == _judged_as(config, run.config)}
     return {name: found[name] for name in lesson.changes if name in found}
+
+
+def _judged_as(config: RunConfig, run: RunConfig) -> RunConfig:
+    """The run's config with points judged on as many images: that changes nothing about what it learned, nor what it reports."""
+    return run.model_copy(update={"judged_size": config.judged_size})
 
 
 def outcomes(lesson: Lesson, runs: Iterable[Run], view: Callable[[Run], RunView] = Run.view) -> dict[str, Outcome]:
@@ -39,7 +44,9 @@ def outcomes(lesson: Lesson, runs: Iterable[Run], view: Callable[[Run], RunView]
     """
     seen = {name: view(run) for name, run in arms_of(lesson, runs).items()}
     whole = list(seen) == list(lesson.changes) and all(each.status == "finished" for each in seen.values())
-    return {name: Outcome(each.summary(), each.history) for name, each in seen.items()} if whole else {}
+    return (
+        {name: Outcome(each.summary(), each.history, each.run.config) for name, each in seen.items()} if whole else {}
+    )
 
 
 def score(lesson: Lesson, prediction: Answers, runs: Outcomes) -> Score:

@@ -55,7 +55,7 @@ class BatchNormOnAndOff(Lesson):
 
     def reached(self, runs: Outcomes) -> int | None:
         """The epoch in which the network with it is as accurate as the one without it in the end."""
-        return runs["on"].first(lambda e: e.val_accuracy >= runs["off"].last.val_accuracy)
+        return runs["on"].first(lambda e: e.val_accuracy >= runs["off"].point.val_accuracy)
 
     def ratio(self, runs: Outcomes) -> float:
         return float(runs["on"].summary["images_per_second"] / runs["off"].summary["images_per_second"])

@@ -9,7 +9,7 @@ from reglab.training.diagnosis import change
 
 def path_of_loss(run: Outcome) -> str:
     """What the validation loss did; what the diagnosis beside the curves takes for wobbling is no rise."""
-    did = change(run.history)
+    did = change(run.history, run.config)
     if did.since == 0:
         return "never fall"
     return "fall, then rise" if did.has_risen else "keep falling"

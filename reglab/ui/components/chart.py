@@ -10,9 +10,10 @@ index into `runs`.
                       "status": "queued" | "running" | "finished" | "stopped" | "failed" | "interrupted" | "stalled",
                       "place", "epoch", "epochs", "images_per_second", "seconds_left", "message", "preparing",
                       "doing": what happens before the first point, in a sentence}]
-    accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "label", "hint"}]
-                    accuracies are fractions; None or NaN breaks the line; label and hint (optional) are the label's
-                    and the switch's
+    accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "se": [...], "label", "hint"}]
+                    accuracies are fractions, and so are their standard errors; None or NaN breaks the line; label and
+                    hint (optional) are the label's and the switch's
+    judged          on how many images the points are judged, in a sentence
     changes         [{"run": 2, "epoch": 7, "text": "+ dropout 0.5"}]: a run that leaves another which is shown; it is drawn from there on
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]
     memorised       the same shape; left out unless labels are noisy; bars of both stand below where there are more than two runs
@@ -39,6 +40,7 @@ import gradio as gr
 
 from reglab import compat
 from reglab.ui.views.assets import called
+from reglab.ui.views.terms import explained
 
 EMPTY: dict[str, Any] = {"runs": []}
 
@@ -87,7 +89,8 @@ def _finite(value: Any) -> Any:
 
 # What never changes. The rows inside are made and kept by chart.js; nothing here holds a value,
 # so Gradio finds the same text at every update and leaves the page's elements alone.
-SKELETON = """
+SKELETON = (
+    """
 <section class="reglab-chart" data-part="root" data-empty="true" aria-label="Training curves"><div class="sheet">
   <div class="intro" data-part="intro" hidden>
     <h2>Watch the same network with and without regularization, side by side</h2>
@@ -127,6 +130,9 @@ SKELETON = """
   <div class="next" data-part="next" role="group" aria-label="What to try next" hidden><b>What to try next</b></div>
   <details class="points" data-part="points" hidden>
     <summary>The curves as a table</summary>
+    <p class="caption"><span data-part="judged"></span> ± is one """
+    + explained("standard error")
+    + """.</p>
     <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="The curves as a table">
       <table class="reglab-table"><thead><tr></tr></thead><tbody></tbody></table>
     </div>
@@ -134,3 +140,4 @@ SKELETON = """
   <p class="spoken" data-part="spoken" aria-live="polite"></p>
 </div></section>
 """
+)

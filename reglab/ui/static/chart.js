@@ -68,7 +68,7 @@ function readSeries(series) {
   const y = list(series.y).map(number);
   const split = series.split in SPLITS ? series.split : "val";
   const x = list(series.x).length ? list(series.x) : y.map((_, epoch) => epoch);
-  return { ...series, x, y, split, label: series.label || split, key: `${series.run} ${split}` };
+  return { ...series, x, y, se: list(series.se).map(number), split, label: series.label || split, key: `${series.run} ${split}` };
 }
 
 
@@ -138,7 +138,7 @@ function drawCursor(chart) {
   drawLabels(chart);
   const moment = chart.figure.querySelector("output");
   set(moment, "data-pointing", view.cursor !== null);
-  write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}` : "");
+  write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}${errorOf(chart)}` : "");
 }
 
 // The point of a series that is spoken of: the latest one, or the last one at most an epoch before the cursor.
@@ -150,6 +150,12 @@ function spotOf(series) {
     if (view.cursor === null || (series.x[i] <= view.cursor && series.x[i] > view.cursor - 1)) spot = i;
   }
   return spot;
+}
+
+// How far the points that are pointed at may be off: one standard error, the largest of theirs.
+function errorOf(chart) {
+  const errors = chart.seen.map(series => series.se[spotOf(series)]).filter(Number.isFinite);
+  return errors.length ? `, ± ${points(Math.max(...errors))}` : "";
 }
 
 function visible(series) {
@@ -194,7 +200,7 @@ function drawGrid(chart) {
 
 function describe(chart) {
   const spots = chart.series.map(series => [series, spotOf(series)]).filter(([, spot]) => spot >= 0);
-  const told = spots.map(([series, spot]) => `${series.name} ${SPLITS[series.split]} ${words(chart, series.y[spot])}`);
+  const told = spots.map(([series, spot]) => `${series.name} ${SPLITS[series.split]} ${valueOf(chart, series, spot)}`);
   const gaps = chart.name === "accuracy" ? runs.map((run, index) => [run.name, gapOf(chart, index)]) : [];
   for (const [name, gap] of gaps) if (gap) told.push(`${name} gap ${gap.text}`);
   const last = Math.max(0, ...spots.map(([series, spot]) => series.x[spot]));

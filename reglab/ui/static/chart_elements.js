@@ -6,6 +6,12 @@ function words(chart, value) {
   return size >= 1e5 || (size > 0 && size < 1e-3) ? value.toExponential(1) : value.toFixed(size < 10 ? 3 : 1);
 }
 
+// A point of a curve, with its standard error where that is known: "57.9 ± 3.5 %".
+function valueOf(chart, series, spot) {
+  const value = words(chart, series.y[spot]), error = series.se[spot];
+  return Number.isFinite(error) ? value.replace(" %", ` ± ${(error * 100).toFixed(1)} %`) : value;
+}
+
 // A difference of two accuracies, with a true minus, as views/numbers.py writes it.
 function points(difference) {
   return `${(difference * 100).toFixed(1).replace("-", "\u2212")} points`;

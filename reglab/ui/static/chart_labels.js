@@ -89,7 +89,8 @@ function gapOf(chart, run) {
   if (one < 0 || other < 0) return null;
   const isLatest = view.cursor === null && view.until === null;
   const told = isLatest && list(value.gaps).find(gap => gap.run === run)?.text;
-  const text = told || points(train.y[one] - val.y[other]);
+  const difference = train.y[one] - val.y[other], error = Math.hypot(train.se[one], val.se[other]);
+  const text = told || (Number.isFinite(error) ? `${points(difference)}`.replace("points", `± ${(error * 100).toFixed(1)}`) : points(difference));
   return { role: train.role, text, at: chart.x.at(train.x[one]), from: chart.y.at(train.y[one]), to: chart.y.at(val.y[other]) };
 }
 

@@ -4,9 +4,10 @@ function drawPoints() {
   const box = part("points"), whole = box.querySelector("table");
   box.hidden = !charts.some(chart => chart.series.some(series => series.y.length));
   if (!box.open || box.hidden) return;
+  write(part("judged"), value.judged);
   const columns = charts.flatMap(chart => chart.series.filter(visible).map(series => ({
     name: `${runs.length > 1 ? `${series.name}, ` : ""}${SPLITS[series.split]} ${chart.name}`, role: series.role,
-    at: new Map(series.x.map((x, i) => [x, Number.isFinite(series.y[i]) ? words(chart, series.y[i]) : "–"])),
+    at: new Map(series.x.map((x, i) => [x, Number.isFinite(series.y[i]) ? valueOf(chart, series, i) : "–"])),
   })));
   rows(whole.tHead.rows[0], [{ name: epochs.label }, ...columns], headOfPoints, (cell, { name, role }) => {
     set(cell, "data-role", role);

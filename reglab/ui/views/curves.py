@@ -8,10 +8,10 @@ from typing import Any
 
 from reglab import data
 from reglab.colours import ROLES
-from reglab.config import RunConfig
+from reglab.config import RunConfig, standard_error
 from reglab.errors import ConfigError, RunError
 from reglab.experiments.labels import change, same_but_for_regularizers
-from reglab.numbers import NOTHING, percent, points
+from reglab.numbers import NOTHING, number, percent, points
 from reglab.runs.run import Run
 from reglab.runs.view import RunView
 from reglab.training import diagnosis
@@ -59,9 +59,10 @@ def chart_of(views: Sequence[RunView], note: str = "", names: Mapping[str, str] 
         "runs": [_progress(view) | _called(view, place, names) for place, view in coloured],
         "accuracy": [{"run": n} | each for n, view in enumerate(shown) for each in _accuracies(_own_part(view, shown))],
         "loss": [{"run": n} | each for n, view in enumerate(shown) for each in _losses(_own_part(view, shown))],
+        "judged": " ".join(dict.fromkeys(map(_judged, shown))),
         "changes": [{"run": n} | each for n, view in enumerate(shown) for each in _changed(view, shown)],
     }
-    latest = [(n, view.history[-1]) for n, view in enumerate(shown) if view.history]
+    latest = [(n, e) for n, view in enumerate(shown) if (e := view.last)]
     chart["gaps"] = [{"run": n, "value": e.gap, "text": points(e.gap)} for n, e in latest]
     noisy = any(config.label_noise for config in configs)
     if noisy:
@@ -204,20 +205,20 @@ def _called(view: RunView, place: int, names: Mapping[str, str] | None) -> dict[
 
 def _diagnosis(view: RunView) -> diagnosis.Diagnosis:
     failed = view.summary().get("reason", "The run failed.") if view.status == "failed" else ""
-    return diagnosis.diagnose(view.history, view.run.config, failed, done=view.status == "finished")
+    return diagnosis.diagnose(view.history, view.run.config, failed, view.status == "finished", view.last)
 
 
 def _accuracies(view: RunView) -> list[dict[str, Any]]:
     """Train and validation; where labels are wrong on purpose, the wrong ones apart from the true ones."""
-    train, val = _curve("train", view.history, "train_accuracy"), _curve("val", view.history, "val_accuracy")
+    train, val = _curve("train", view, "train_accuracy"), _curve("val", view, "val_accuracy")
     if not view.run.config.label_noise:
         return [train, val]
-    corrupted = _curve("corrupted", view.history, "memorised")
+    corrupted = _curve("corrupted", view, "memorised")
     return [train | _words(*TRUE_LABELS), corrupted | _words(*WRONG_LABELS), val]
 
 
 def _losses(view: RunView) -> list[dict[str, Any]]:
-    train, val = _curve("train", view.history, "train_loss"), _curve("val", view.history, "val_loss")
+    train, val = _curve("train", view, "train_loss"), _curve("val", view, "val_loss")
     return [train | _words(*TRUE_LABELS) if view.run.config.label_noise else train, val]
 
 
@@ -225,18 +226,38 @@ def _words(label: str, hint: str) -> dict[str, str]:
     return {"label": label, "hint": hint}
 
 
-def _curve(split: str, history: Sequence[Epoch], key: str) -> dict[str, Any]:
+def _curve(split: str, view: RunView, key: str) -> dict[str, Any]:
     hint = {"hint": HINTS[split]} if split in HINTS else {}
-    return {"split": split, **hint, **_points(history, key)}
+    curve = view.curve
+    kept = list(curve[:: max(1, -(-len(curve) // POINTS))])
+    if curve and kept[-1] is not curve[-1]:
+        kept.append(curve[-1])
+    told = {"x": [e.epoch for e in kept], "y": [_rounded(getattr(e, key)) for e in kept]}
+    if key in IMAGES:
+        told["se"] = [_error(view, e, key) for e in kept]
+    return {"split": split, **hint, **told}
 
 
-def _points(history: Sequence[Epoch], key: str) -> dict[str, list[float | None]]:
-    step = max(1, -(-len(history) // POINTS))
-    kept = list(history[::step])
-    if history and kept[-1] is not history[-1]:
-        kept.append(history[-1])
-    values = [getattr(e, key) for e in kept]
-    return {"x": [e.epoch for e in kept], "y": [None if value is None else round(value, 4) for value in values]}
+IMAGES = {"train_accuracy": 0, "memorised": 0, "val_accuracy": 1}  # which of the two numbers of `RunView.judged` counts
+
+
+def _error(view: RunView, e: Epoch, key: str) -> float | None:
+    """The standard error of a point of a curve of accuracies."""
+    share: float | None = getattr(e, key)
+    of_them = view.run.config.label_noise if key == "memorised" else 1.0
+    images = of_them * view.judged(e)[IMAGES[key]]
+    return None if share is None or not images else _rounded(standard_error(share, images))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _judged(view: RunView) -> str:
+    """On how many images its points are judged, and its last."""
+    points, end = (view.run.config.judged, view.run.config.judgeable)
+    said = f"Each point is judged on {points[0]:,} training and {points[1]:,} validation images"
+    return f"{said}; the epoch that the run reports, on {end[0]:,} and {end[1]:,}." if points != end else f"{said}."
 
 
 def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str, Any]], noisy: bool) -> dict[str, Any]:
@@ -265,15 +286,22 @@ def _table(ended: Sequence[tuple[int, dict[str, Any]]], shown: Sequence[dict[str
         else "After the last epoch, or the best with early stopping"
     )
     images = ended[0][1].get("test_images", 0)
-    best = ", ".join(
-        f"{shown[n]['name']} {percent(s['best']['test_accuracy'])} (epoch {s['best']['epoch']})" for n, s in ended
-    )
+    best = ", ".join(f"{shown[n]['name']} {_at_the_best(s['best'])}" for n, s in ended)
     return {
         "columns": columns,
         "rows": rows,
         "hint": {column: HINTS[column] for column in columns[1:]} | {"test": _of_test(ended[0][1])},
         "caption": f"{caption}, one seed, {images:,} test images. Test accuracy at the best epoch by validation: {best}.",
     }
+
+
+def _at_the_best(best: Mapping[str, Any]) -> str:
+    """`57.9 % (epoch 14)`; where only some of the test images told, with its standard error."""
+    share, images = best["test_accuracy"], best.get("test_images")
+    if not images:
+        return f"{percent(share)} (epoch {best['epoch']})"
+    error = number(100 * standard_error(share, images))
+    return f"{number(100 * share)} ± {error} % (epoch {best['epoch']}, {images:,} test images)"
 
 
 def _of_test(summary: Mapping[str, Any]) -> str:

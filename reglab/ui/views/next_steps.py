@@ -29,7 +29,7 @@ def subject(views: Sequence[RunView]) -> RunView | None:
 def remedy(view: RunView) -> tuple[RunConfig, dict[str, Any]] | None:
     """The config that the diagnosis of a finished run names, and what is changed; half the images where nothing is amiss."""
     config = view.run.config
-    said = diagnosis.diagnose(view.history, config, done=True)
+    said = diagnosis.diagnose(view.history, config, done=True, last=view.last)
     changes: dict[str, Any] = dict(said.changes)
     if said.kind == "fine" and not changes and (config.train_size or 0) >= 2 * FEW:
         changes = {"train_size": (config.train_size or 0) // 2}

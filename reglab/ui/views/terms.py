@@ -16,6 +16,8 @@ TERMS = {
     " training images better than it knows the task.",
     "calibration error": "How far the network's confidence is from its accuracy on average: 0 is perfect, 0.1 means that it is"
     " off by ten points. Also called expected calibration error, ECE.",
+    "standard error": "How far a number is off, typically, because it was measured on so few images: of three points, about two lie"
+    " that close to what all pictures of the kind would give. Four times as many images halve it.",
     "logits": "The numbers that the last layer puts out, one for each class. Softmax turns them into probabilities.",
     "temperature": "One number by which all logits are divided to make probabilities honest. It is fitted on validation images;"
     " above 1 the network was too sure, below 1 not sure enough.",
