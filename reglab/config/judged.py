@@ -12,11 +12,8 @@ from math import sqrt
 EVERYTHING = 10_000
 """With so many images each, a point is judged on all validation images, as those of all runs were before it could be said."""
 MOST_TRAIN = 2_000  # training images that are ever judged: of those of a run the first, in the order of the data set
-LEAST, MOST, SHARE = (
-    200,
-    2_000,
-    10,
-)  # a tenth of the training images: judging is then under 15 % of a run, see docs/numbers.md
+# A sixteenth of the training images: all judging is then under 15 % of the default run (docs/numbers.md).
+LEAST, MOST, SHARE = 100, 2_000, 16
 TEST = 5  # times as many test images judge an epoch that the run does not stand by
 
 

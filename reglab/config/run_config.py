@@ -90,7 +90,7 @@ class RunConfig(BaseModel):
         le=EVERYTHING,
         title="judged images",
         description="of training and of validation each, behind every point of the curves",
-        json_schema_extra={"follows": "train_size", "unset": "a tenth of the training images, 200 to 2,000"},
+        json_schema_extra={"follows": "train_size", "unset": "a sixteenth of the training images, 100 to 2,000"},
     )
     model: str = Field("basic_cnn", title="network", description="the network to train")
     width: float = Field(

@@ -2,7 +2,8 @@
 
 At a ninth and at a third of its epochs a run is compared with those that came as far before it, and goes on only if its
 validation accuracy is among the best third: the asynchronous form of Jamieson and Talwalkar 2016 (arXiv:1502.07943) and
-Li et al. 2020 (arXiv:1810.05934). What the others did is read off their folders, so a sweep that was broken off decides as
+Li et al. 2020 (arXiv:1810.05934). An accuracy there is that of a slice of the validation images, so who is within one standard
+error of the best third goes on too. What the others did is read off their folders, so a sweep that was broken off decides as
 one that was not.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reglab.config import standard_error
 from reglab.numbers import counted, percent
 from reglab.runs.owner import owner_of
 from reglab.runs.run import Run
@@ -42,28 +44,30 @@ def _reached(history: Sequence[Epoch], at: Mapping[int, int]) -> dict[int, float
     return {at[e.epoch]: e.val_accuracy for e in history if e.epoch in at}
 
 
-def is_hopeless(own: Mapping[int, float], others: Sequence[Mapping[int, float]]) -> bool:
+def is_hopeless(own: Mapping[int, float], others: Sequence[Mapping[int, float]], error: float = 0.0) -> bool:
     """Whether a run with these accuracies at its rungs should end at the last of them: it is not among the best third there.
 
-    The best always goes on, so the first to come to a rung does; so do equals of the last that goes on.
+    The best always goes on, so the first to come to a rung does; so do equals of the last that goes on, and those whose
+    accuracy, on a slice of the validation images, is not further from it than its `error`.
     """
     rung = max(own)
     came_as_far = sorted([reached[rung] for reached in others if rung in reached] + [own[rung]], reverse=True)
-    return not own[rung] >= came_as_far[max(len(came_as_far) // FACTOR, 1) - 1]  # so put, NaN is hopeless
+    return not own[rung] + error >= came_as_far[max(len(came_as_far) // FACTOR, 1) - 1]  # so put, NaN is hopeless
 
 
 def pruned(events: Iterator[Event], run: Run) -> Iterator[Event]:
     """The events of a run, up to the rung at which it turns out that it cannot win; then `Stopped`, with the reason."""
-    at = rungs(run.config.epochs)
+    c = run.config
+    at = rungs(c.epochs)
     own = _reached(run.history(), at)  # before it was broken off
 
     def lost(e: Epoch) -> Stopped | None:
         own[rung := at[e.epoch]] = e.val_accuracy
         others = [reached for reached in rivals(run) if rung in reached]
-        if not is_hopeless(own, others):
+        if not is_hopeless(own, others, standard_error(e.val_accuracy, c.judged[1], c.judgeable[1])):
             return None
         better = sum(reached[rung] >= e.val_accuracy for reached in others)
-        return Stopped(epoch=e.epoch, step=e.step, reason=_why(e, run.config.epochs, better))
+        return Stopped(epoch=e.epoch, step=e.step, reason=_why(e, c.epochs, better))
 
     due: Epoch | None = None
     for event in events:

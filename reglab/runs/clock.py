@@ -11,6 +11,7 @@ from reglab.training.events import Epoch, Event, Preparing, Step
 
 SNAPSHOT_SECONDS = 5.0  # between snapshots; a crash loses at most this and the epoch under way
 TIMING_SECONDS = 0.5
+WITHIN = ("running_loss", "running_accuracy", "val_loss", "val_accuracy")  # of a step
 WARM_UP = 3  # steps before the speed is measured that tells the time left: the first take many times as long
 
 
@@ -35,6 +36,7 @@ class Clock:
         self.all_training, self.all_images = 0.0, 0  # of all epochs
         self.rate = before.get("images_per_second", 0.0)
         self.preparing: dict[str, Any] = {}  # how far that is, before training begins
+        self.within: dict[str, float] = {}  # what is known within the epoch
 
     def spent(self, event: Event | None, seconds: float) -> None:
         """Count the seconds that the training took to come to this event."""
@@ -48,12 +50,13 @@ class Clock:
             self.training += seconds
             self.images += event.images
             self.steps += 1
+            self.within |= {name: round(value, 4) for name in WITHIN if (value := getattr(event, name)) is not None}
             if self.steps <= WARM_UP:
                 self.start_share, self.began = self._share(), time.monotonic()
             if time.monotonic() - self.wrote > TIMING_SECONDS:
                 self.write()
         elif isinstance(event, Epoch):
-            self.preparing = {}
+            self.preparing, self.within = {}, {}
             self.epoch, self.batch = event.epoch, 0 if event.epoch == 0 else self.batches
             self.write()
             self.all_training, self.all_images = self.all_training + self.training, self.all_images + self.images
@@ -95,6 +98,7 @@ class Clock:
             "loading": round(self.loading, 3),
             "saving": round(self.saving, 3),
             **self.preparing,
+            **self.within,
         }
         done = self._share() - self.start_share
         if self.steps > WARM_UP and done > 0 and not final:

@@ -129,9 +129,10 @@ class Curves:
     @property
     def is_rising(self) -> bool:
         """Whether validation accuracy still grew in the last epochs."""
-        longer, (of, among) = len(self.history) > 2 * WINDOW, (self.config.judged[1], self.config.judgeable[1])
+        if len(self.history) <= 2 * WINDOW:
+            return False
         grown = self.val_accuracy - self.end(_val_accuracy, back=WINDOW)  # both on one slice, also after the end
-        return longer and grown > LEVEL + standard_error(self.val_accuracy, of, among)
+        return grown > LEVEL + standard_error(self.val_accuracy, self.config.judged[1], self.config.judgeable[1])
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class FiniteWatch:
 
     def __init__(self) -> None:
         self._pending: tuple[int, Tensor, torch.cuda.Event | None] | None = None
+        self.seen: tuple[int, list[float]] = 0, []  # the last step whose sums are here, and these
 
     def look(self, step: int, sums: Tensor) -> None:
         """Remember the sums after this step: loss, penalty, correct, (3,) float64.
@@ -56,7 +57,8 @@ class FiniteWatch:
         (step, sums, done), self._pending = self._pending, None
         if done is not None:
             done.synchronize()
-        if not isfinite(sums[0].item() + sums[1].item()):
+        self.seen = step, sums.tolist()
+        if not isfinite(sum(self.seen[1][:2])):
             raise Diverged(step)
 
 

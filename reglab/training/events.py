@@ -62,13 +62,21 @@ class Preparing(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
-    """One optimizer step is under way; there are no numbers in it, since reading one would wait for the device."""
+    """One optimizer step is under way, with what is known within its epoch without waiting for the device.
+
+    That is for a page to move by, and no part of the record: `running_*` are means over the steps of the epoch, as in `Epoch`,
+    and `val_*` now and then, on a few validation images (`Trainer.glimpse`).
+    """
 
     name: ClassVar[str] = "step"
     epoch: int
     batch: int  # counted from 1
     batches: int
     images: int  # in this step, and in those before it that were not told of
+    running_loss: float | None = None
+    running_accuracy: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,7 +25,7 @@ from reglab import compat, machine, models
 from reglab.config import MOST_TRAIN, TEST
 from reglab.models.transfer import Thaw, Transfer
 from reglab.regularizers import Progress, in_order, overriding, stands_by
-from reglab.training import right
+from reglab.training import metrics, right
 from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepare_batch
 from reglab.training.divergence import Diverged, FiniteWatch, advice
 from reglab.training.evaluation import (
@@ -56,6 +57,12 @@ from reglab.training.schedules import lr_at
 if TYPE_CHECKING:
     from reglab.config import RunConfig
     from reglab.data import Split
+
+
+GLIMPSED, GLIMPSE_EVERY = (
+    50,
+    1_000,
+)  # validation images that are looked at within an epoch, each time so many were learned
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ class Trainer:
         clean = ImageSet(self.images.pixels[:MOST_TRAIN], true_labels[:MOST_TRAIN])
         self.everything = Judged(clean, self.images.labels[:MOST_TRAIN], self.val)
         self.slices = self.everything.part(config.judged_size, config.seed)  # behind every point of the curves
+        self.few = rows_of(self.slices.val.labels, GLIMPSED, config.seed)  # of the validation images among them
         mean, std = models.statistics(spec) or (data.mean, data.std)
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.normalize = Normalize.to_device(mean, std, self.device)
@@ -142,6 +150,8 @@ class Trainer:
         self.running = torch.zeros(3, dtype=torch.double, device=self.device)  # loss, penalty, correct of the epoch
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
+        self.glimpsed: Tensor | None = None  # logits of the few, at the last point
+        self.glimpse_every = ceil(GLIMPSE_EVERY / self.batch_size)  # steps
         self._watch = FiniteWatch()
 
     def started(self) -> Started:
@@ -224,7 +234,8 @@ class Trainer:
         self.running.add_(passes[0])
         self.batch += 1
         self._watch.look(self.steps_done, self.running)
-        return Step(epoch=self.epoch, batch=self.batch, batches=self.steps_per_epoch, images=len(index))
+        within = self.running_so_far() | self.glimpse()
+        return Step(epoch=self.epoch, batch=self.batch, batches=self.steps_per_epoch, images=len(index), **within)
 
     def forward_backward(
         self, inputs: Tensor, targets: Tensor, place: tuple[int, int, int], passes: list[Tensor]
@@ -248,6 +259,28 @@ class Trainer:
         correct = (logits.argmax(1) == wanted).sum()
         passes.append(torch.stack([loss * len(inputs), penalty * len(inputs), correct]).detach().double())
 
+    def running_so_far(self) -> dict[str, float]:
+        """The mean loss and accuracy of the steps of this epoch that the host has heard of."""
+        step, sums = self._watch.seen
+        batches = step - (self.steps_done - self.batch)
+        told = running_metrics(sums, batches * self.batch_size) if batches > 0 else {}
+        return {name: told[name] for name in ("running_loss", "running_accuracy") if name in told}
+
+    def glimpse(self) -> dict[str, float]:
+        """Where the last point of the validation curves would be now, if it had moved as it did on a few of its images.
+
+        Every so many images, which costs a percent of training. The model is as before: nothing is drawn, and no statistics
+        are updated. Not where another network is judged (an average), and not before a run that goes on has a point.
+        """
+        if self.glimpsed is None or self.batch % self.glimpse_every or self.batch == self.steps_per_epoch:
+            return {}
+        few, then, point = self.slices.val.part(self.few), self.glimpsed, self.history[-1]
+        now = predict(self.model, few, self.normalize, self.precision)
+        self.model.train()
+        loss = point.val_loss + metrics.loss(now, few.labels) - metrics.loss(then, few.labels)
+        right = point.val_accuracy + metrics.accuracy(now, few.labels) - metrics.accuracy(then, few.labels)
+        return {"val_loss": max(loss, 0.0), "val_accuracy": min(max(right, 0.0), 1.0)} if isfinite(loss) else {}
+
     def progress(self, step: int) -> Progress:
         """Where the run is at a step counted from 0."""
         return Progress(step, self.steps_per_epoch * self.config.epochs, self.steps_per_epoch)
@@ -266,9 +299,11 @@ class Trainer:
         """
         self._watch.last()
         network = self.evaluation_model()
-        numbers = self.judge(network, self.slices)
+        fit, held_out = self.logits(network, self.slices.train), self.logits(network, self.slices.val)
+        numbers = epoch_metrics(fit, held_out, self.slices)
+        self.glimpsed = None if overriding(self.regularizers, "evaluation_model") else held_out[self.few]
         if self.epoch:
-            numbers |= running_metrics(self.running, self.steps_per_epoch * self.batch_size)
+            numbers |= running_metrics(self.running.tolist(), self.steps_per_epoch * self.batch_size)
         lr = self.learning_rate(self.progress(max(self.steps_done - 1, 0)))  # that of the epoch's last step
         now = Epoch(epoch=self.epoch, step=self.steps_done, lr=lr, **numbers)
         self.history.append(now)
@@ -276,11 +311,6 @@ class Trainer:
         if best_epoch(self.history) is now:
             self.best_weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             yield Best(epoch=now.epoch, val_accuracy=now.val_accuracy, weights=self.best_weights)
-
-    def judge(self, network: nn.Module, on: Judged) -> dict[str, float]:
-        """The numbers of an epoch. Raises `Interrupted` and `Diverged`."""
-        fit, held_out = self.logits(network, on.train), self.logits(network, on.val)
-        return epoch_metrics(fit, on.train.labels, on.given, held_out, on.val.labels)
 
     def evaluation_model(self) -> nn.Module:
         """The network to evaluate and save: the one being trained, unless a technique has another (an average).
@@ -338,7 +368,8 @@ class Trainer:
         if not is_whole:
             test = test.part(rows_of(test.labels, TEST * self.config.judged_size, seed=0))  # the same for all runs
         elif len(self.slices) < len(self.everything):
-            epoch = replace(epoch, **self.judge(network, self.everything))
+            fit, held_out = self.logits(network, self.everything.train), self.logits(network, self.everything.val)
+            epoch = replace(epoch, **epoch_metrics(fit, held_out, self.everything))
         answers = self.logits(network, test)
         numbers = end_metrics(epoch, answers, test.labels)
         return numbers if len(test) == len(self.data.test_labels) else numbers | {"test_images": len(test)}, answers

@@ -275,8 +275,8 @@ def test_a_config_from_before_says_the_initialization_it_had(model, on, had):
 
 
 # ---- what the points of the curves are judged on -----------------------------------------------------------------
-@pytest.mark.parametrize(("images", "usual"), [(300, 200), (2_000, 200), (5_000, 500), (48_000, 2_000), (None, 2_000)])
-def test_points_are_judged_on_a_tenth_of_the_training_images_unless_somebody_chose(images, usual):
+@pytest.mark.parametrize(("images", "usual"), [(300, 100), (2_000, 125), (5_000, 312), (48_000, 2_000), (None, 2_000)])
+def test_points_are_judged_on_a_sixteenth_of_the_training_images_unless_somebody_chose(images, usual):
     config = RunConfig.parse({"train_size": images})
     assert config.judged_size == usual == RunConfig().override({"train_size": images}).judged_size
     chosen = config.override({"judged_size": 77})
@@ -286,7 +286,7 @@ def test_points_are_judged_on_a_tenth_of_the_training_images_unless_somebody_cho
 
 def test_there_are_never_more_to_judge_than_the_run_has():
     config = RunConfig.parse({"dataset": "digits", "train_size": 90, "val_size": 150})
-    assert (config.judged_size, config.judged, config.judgeable) == (200, (90, 150), (90, 150))
+    assert (config.judged_size, config.judged, config.judgeable) == (100, (90, 100), (90, 150))
     large = RunConfig.parse({"val_size": 5_000, "judged_size": 10_000})
     assert large.judged == large.judgeable == (2_000, 5_000)
 

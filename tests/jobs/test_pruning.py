@@ -52,6 +52,23 @@ def test_equals_of_the_last_that_goes_on_go_on_and_no_number_is_no_hope():
     assert is_hopeless({1: math.nan}, []) and is_hopeless({1: math.nan}, [{1: 0.1}])
 
 
+def test_who_is_within_the_error_of_its_slice_goes_on_too():
+    others = [{1: value} for value in (0.1, 0.3, 0.5)]
+    assert is_hopeless({1: 0.45}, others) and not is_hopeless({1: 0.45}, others, error=0.05)
+    assert is_hopeless({1: 0.45}, others, error=0.04) and is_hopeless({1: math.nan}, others, error=0.5)
+
+
+@pytest.mark.parametrize(("judged_size", "goes_on"), [(50, True), (10_000, False)])
+def test_a_run_loses_where_its_images_can_tell(store, judged_size, goes_on):
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    sizes = {**SMALL, "val_size": 250, "judged_size": judged_size}
+    other = store.create(tiny_config(**{**sizes, "seed": 1}), group="prune")
+    (other.path / "metrics.jsonl").write_text(json.dumps(Epoch(epoch=1, val_accuracy=0.5, **numbers).to_json()) + "\n")
+    run = store.create(tiny_config(**sizes), group="prune")
+    events = [Epoch(epoch=1, val_accuracy=0.46, **numbers), Step(epoch=2, batch=1, batches=3, images=20)]
+    assert (list(pruned(iter(events), Run(run.path))) == events) == goes_on
+
+
 # ---- real runs ---------------------------------------------------------------------------------------------------
 SMALL = {"train_size": 60, "val_size": 60, "epochs": 4, "width": 0.125, "seed": 0}
 

@@ -20,16 +20,18 @@ from reglab.runs.run import Run
 TRUE = Cost(start=3.6, per_image=0.0003, per_judged=0.0001, per_epoch=0.02)
 
 
-def config_of(epochs: int, train: int, val: int, test: int, batch: int) -> RunConfig:
+def config_of(epochs: int, train: int, val: int, test: int, batch: int, **more: int) -> RunConfig:
     """Of a run of that size, which has so many test images."""
     sizes = {"train_size": train, "val_size": val, "batch_size": batch, "epochs": epochs}
-    return tiny_config(**sizes, dataset="digits" if test == 510 else "cifar10")
+    return tiny_config(**sizes, **more, dataset="digits" if test == 510 else "cifar10")
 
 
-def timed(cost: Cost, epochs: int, train: int, val: int, test: int, batch: int, warm_up: float = 0.0) -> list[dict]:
+def timed(
+    cost: Cost, epochs: int, train: int, val: int, test: int, batch: int, warm_up: float = 0.0, **more: int
+) -> list[dict]:
     """The lines that a run of that cost writes; its first epoch takes `warm_up` more, and loading is a tenth of its start."""
     steps = train // batch
-    c = config_of(epochs, train, val, test, batch)
+    c = config_of(epochs, train, val, test, batch, **more)
     seconds, judging = 0.9 * cost.start, cost.per_judged * sum(c.judged)
     end = cost.per_judged * judged(c, epochs) - (epochs + 1) * judging
     lines = []
@@ -94,10 +96,10 @@ def test_times_of_before_have_no_saving_and_are_read(store):
 
 
 def test_after_one_tiny_run_a_sweep_of_six_minutes_is_priced_at_six_minutes_not_at_one_and_a_half_hours(store):
-    config = tiny_config(epochs=4, train_size=100, val_size=200, width=0.125)
+    config = tiny_config(epochs=4, train_size=100, val_size=200, width=0.125, judged_size=10_000)
     run = store.create(config)
     work([run])
-    lines = timed(TRUE, 4, 100, 200, 510, 16)
+    lines = timed(TRUE, 4, 100, 200, 510, 16, judged_size=10_000)
     (run.path / "timing.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     summary = run.summary()
     assert (summary["status"], summary["seconds"]) == ("finished", lines[-1]["seconds"])

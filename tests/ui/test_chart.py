@@ -105,7 +105,11 @@ def test_the_points_are_stepped_through_with_the_keyboard_and_stand_in_a_table(l
     table = lab.page.get_by_role("region", name="The curves as a table")
     expect(table.locator("tbody tr")).to_have_count(last.epoch + 1)
     expect(table.locator("thead th").nth(1)).to_have_text("plain, training accuracy")
-    expect(table.locator("tbody tr").last.locator("td").nth(1)).to_have_text(f"{last.val_accuracy * 100:.1f} %")
+    expect(table.locator("tbody tr").last.locator("td").nth(1)).to_have_text(f"{last.val_accuracy * 100:.1f} ± 1.1 %")
+    expect(table).to_contain_text("plain, training loss")
+    expect(lab.page.locator("#chart .points .caption")).to_contain_text(
+        "Each point is judged on 2,000 training and 2,000 validation images. ± is one standard error."
+    )
 
 
 def test_a_curve_is_switched_off_in_both_charts(lab):

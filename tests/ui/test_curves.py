@@ -18,7 +18,7 @@ from reglab.jobs.queue import Jobs
 from reglab.runs.clock import Clock
 from reglab.runs.run import Run
 from reglab.runs.store import Store
-from reglab.training.events import Epoch
+from reglab.training.events import Epoch, Finished, Step
 from reglab.ui.components.chart import as_text
 from reglab.ui.page import Page
 from reglab.ui.services.lab import Lab
@@ -257,6 +257,58 @@ def test_the_parts_of_the_script_hold_functions_only():
     for name in parts:
         outside = [line for line in (STATIC / name).read_text("utf-8").splitlines() if re.match(r"[^\s}/]", line)]
         assert outside and all(re.match("(async )?function ", line) for line in outside), name
+
+
+# ---- on how many images, and within an epoch ---------------------------------------------------------------------
+def test_each_point_of_an_accuracy_has_its_standard_error_and_the_end_that_of_everything(a_history, jobs):
+    run = a_history(memorised=(0.1, 0.2, 0.3), label_noise=0.2, train_size=1_000, val_size=200, judged_size=100)
+    chart = chart_of([run], jobs)
+    errors = {split: curve(chart, "accuracy", 0, split)["se"] for split in ("train", "val", "corrupted")}
+    assert [len(each) for each in errors.values()] == [3, 3, 3] and "se" not in curve(chart, "loss", 0, "val")
+    assert errors["val"][2] == pytest.approx((0.1 * 0.9 / 100) ** 0.5, rel=0.1)
+    assert errors["corrupted"][2] == pytest.approx((0.3 * 0.7 / 20) ** 0.5, rel=0.1), "of the wrong labels alone"
+    assert chart["judged"] == (
+        "Each point is judged on 100 training and 100 validation images; the epoch that the run reports, on 1,000 and 200."
+    )
+    last = {"epoch": 2, "train_accuracy": 0.5, "val_accuracy": 0.4, "gap": 0.1, "test_accuracy": 0.38, "ece": 0.2}
+    best = {**last, "test_accuracy": 0.3, "epoch": 1, "test_images": 500}
+    end = Finished(epochs=2, reported="last", best=best, last=last)
+    with open(run.path / "metrics.jsonl", "a") as out:
+        out.write(json.dumps(end.to_json()) + "\n")
+    chart = chart_of([run], jobs)
+    val = curve(chart, "accuracy", 0, "val")
+    assert val["y"] == [0.1, 0.1, 0.4] and val["se"][0] == errors["val"][0]
+    assert val["se"][2] == pytest.approx((0.4 * 0.6 / 200) ** 0.5, rel=0.1)
+    assert chart["gaps"][0]["text"] == "10.0 points", "what the table says"
+    assert "plain 30.0 ± 2.1 % (epoch 1, 500 test images)" in chart["table"]["caption"]
+
+
+def test_within_an_epoch_a_curve_goes_on_to_where_it_is_by_now(a_history, jobs):
+    run = a_history()
+    clock = Clock(run)
+    clock.spent(Step(epoch=3, batch=1, batches=4, images=16, running_loss=1.5, running_accuracy=0.45), 0.1)
+    clock.write()
+    with run.locked():
+        chart = chart_of([run], jobs)
+        assert curve(chart, "accuracy", 0, "train")["tip"] == [(2, 0.5), (2.25, 0.45)]
+        assert curve(chart, "loss", 0, "train")["tip"] == [(2, 0.0), (2.25, 1.5)]
+        assert chart["runs"][0]["epoch"] == 2.25 and "tip" not in curve(chart, "accuracy", 0, "val")
+        told = {"val_loss": 1.25, "val_accuracy": 0.2}
+        clock.spent(Step(epoch=3, batch=2, batches=4, images=16, running_loss=1.4, running_accuracy=0.5, **told), 0.1)
+        clock.write()
+        chart = chart_of([run], jobs)
+        assert curve(chart, "accuracy", 0, "val")["tip"] == [(2, 0.1), (2.5, 0.2)]
+        assert curve(chart, "loss", 0, "val")["tip"] == [(2, 2.0), (2.5, 1.25)]
+    assert not any("tip" in each for each in chart_of([run], jobs)["accuracy"]), "nobody trains it any more"
+
+
+def test_where_labels_are_wrong_the_steps_say_nothing_of_the_true_ones(a_history, jobs):
+    run = a_history(memorised=(0.1, 0.2, 0.3), label_noise=0.3)
+    clock = Clock(run)
+    clock.spent(Step(epoch=3, batch=1, batches=4, images=16, running_loss=1.5, running_accuracy=0.45), 0.1)
+    clock.write()
+    with run.locked():
+        assert not any("tip" in each for kind in ("accuracy", "loss") for each in chart_of([run], jobs)[kind])
 
 
 # ---- changed while it trained ------------------------------------------------------------------------------------

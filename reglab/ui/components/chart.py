@@ -12,7 +12,8 @@ index into `runs`.
                       "doing": what happens before the first point, in a sentence}]
     accuracy, loss  [{"run": 0, "split": "train" | "corrupted" | "val", "x": [...], "y": [...], "se": [...], "label", "hint"}]
                     accuracies are fractions, and so are their standard errors; None or NaN breaks the line; label and
-                    hint (optional) are the label's and the switch's
+                    hint (optional) are the label's and the switch's; tip (optional) is how it goes on within the epoch,
+                    two points (epoch, value), drawn lighter
     judged          on how many images the points are judged, in a sentence
     changes         [{"run": 2, "epoch": 7, "text": "+ dropout 0.5"}]: a run that leaves another which is shown; it is drawn from there on
     gaps            [{"run": 0, "value": 0.458, "text": "45.8 points"}]

@@ -32,7 +32,7 @@ from reglab.ui.components.form import text_of
 from reglab.ui.views.assets import called
 
 MAIN = ("dataset", "model", "train_size", "label_noise", "epochs", "lr", "batch_size", "seed")
-MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size")
+MORE = ("width", "optimizer", "schedule", "precision", "init", "val_size", "judged_size")
 TRANSFER = ("pretrained", "finetune", "side")  # shown where the network is one of timm
 DECIDING = ("dataset", "model", "pretrained", "finetune")
 

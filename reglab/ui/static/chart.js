@@ -82,7 +82,7 @@ function makeChart(name) {
   const chart = {
     name, figure, frame, svg, width: 0, series: [], seen: [],
     rows: layer("grid rows"), columns: layer("grid columns"), base: layer("base", "line"), axis: layer("axis", "text"), changes: layer("changes"),
-    cursor: layer("cursor", "line"), leaders: layer("leaders"), brackets: layer("brackets"), lines: layer("lines"),
+    cursor: layer("cursor", "line"), leaders: layer("leaders"), brackets: layer("brackets"), tips: layer("tips"), lines: layer("lines"),
     dots: layer("dots"), labels: layer("labels"),
   };
   // The width comes from here and is never asked for while drawing: asking makes the browser lay out the page at once.
@@ -117,7 +117,22 @@ function drawCurves(chart) {
     set(path, "data-split", series.split);
     set(path, "d", outline(series, chart.x.at, chart.y.at));
   });
+  drawTips(chart);
   drawCursor(chart);
+}
+
+// How the curves go on within the epoch, which is not over: lighter.
+function drawTips(chart) {
+  rows(chart.tips, tipped(chart.seen), () => draft("path"), (path, { role, split, tip }) => {
+    const [x, y] = [0, 1].map(side => tip.map(point => point[side]));
+    set(path, "data-role", role);
+    set(path, "data-split", split);
+    set(path, "d", outline({ x, y }, chart.x.at, chart.y.at));
+  });
+}
+
+function tipped(seen) {
+  return view.until === null ? seen.filter(series => list(series.tip).length === 2) : [];
 }
 
 // The dots sit on the latest point, or where the reader points.
@@ -138,7 +153,8 @@ function drawCursor(chart) {
   drawLabels(chart);
   const moment = chart.figure.querySelector("output");
   set(moment, "data-pointing", view.cursor !== null);
-  write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}${errorOf(chart)}` : "");
+  const latest = tipped(chart.seen).length ? "lighter: within the epoch, still training" : "";
+  write(moment, view.cursor !== null ? `${epochs.label} ${tidy(view.cursor)}${errorOf(chart)}` : latest);
 }
 
 // The point of a series that is spoken of: the latest one, or the last one at most an epoch before the cursor.

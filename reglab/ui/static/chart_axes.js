@@ -47,7 +47,8 @@ function upwards(chart, low, high) {
 }
 
 function positives(seen) {
-  return seen.flatMap(series => series.y.filter(value => value > 0 && value < Infinity));
+  const values = seen.flatMap(series => [...series.y, ...tipped([series]).map(({ tip }) => tip[1][1])]);
+  return values.filter(value => value > 0 && value < Infinity);
 }
 
 // 0, step, 2 step, ... not above `high`; the step is 1, 2 or 5 times a power of ten.

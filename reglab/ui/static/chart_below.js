@@ -22,7 +22,7 @@ function drawProgress() {
   const cells = () => make("div", make("span"), make("i", make("b")), make("span"), make("span"), make("span"), make("small"));
   rows(part("progress"), runs, cells, (row, run) => {
     const [name, track, epoch, speed, end, detail] = row.children;
-    const ofEpochs = Number.isFinite(run.epoch) && run.epochs ? `epoch ${Math.floor(run.epoch)} / ${run.epochs}` : "";
+    const ofEpochs = Number.isFinite(run.epoch) && run.epochs ? `epoch ${epochInWords(run)} / ${run.epochs}` : "";
     const inMotion = run.status === "running" || run.status === "finished";
     set(row, "data-status", run.status);
     paintName(name, run);
@@ -35,6 +35,11 @@ function drawProgress() {
     write(detail, [!isCrowd && run.detail, run.status !== "failed" && run.message].filter(Boolean).join(" · "));
     set(row, "title", isCrowd ? run.detail : null);
   });
+}
+
+// "2.4" while the third epoch is trained.
+function epochInWords(run) {
+  return run.status === "running" && run.epoch % 1 ? (Math.floor(run.epoch * 10) / 10).toFixed(1) : Math.floor(run.epoch);
 }
 
 function statusInWords(run) {

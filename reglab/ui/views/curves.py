@@ -235,7 +235,26 @@ def _curve(split: str, view: RunView, key: str) -> dict[str, Any]:
     told = {"x": [e.epoch for e in kept], "y": [_rounded(getattr(e, key)) for e in kept]}
     if key in IMAGES:
         told["se"] = [_error(view, e, key) for e in kept]
-    return {"split": split, **hint, **told}
+    tip = _tip(view, split, key.removeprefix(f"{split}_"))
+    return {"split": split, **hint, **told, **({"tip": tip} if tip else {})}
+
+
+def _tip(view: RunView, split: str, key: str) -> list[tuple[float, float]] | None:
+    """How the curve goes on within the epoch: from its last point, as (epoch, value), to where it is now.
+
+    For training that is what the steps of this epoch said, from what those of the last one did: `running_*`, another number than
+    that of the points, and not of the true labels where some are wrong.
+    """
+    timing, last = view.last_timing, view.history[-1] if view.history else None
+    if last is None or view.status != "running" or timing.get("epoch") != last.epoch + 1 or not timing.get("batches"):
+        return None
+    now = f"running_{key}" if split == "train" else f"{split}_{key}"
+    before = getattr(last, now, None)
+    if before is None:  # before the first epoch no steps were taken
+        before = getattr(last, f"{split}_{key}", None)
+    if now not in timing or before is None or (split == "train" and view.run.config.label_noise):
+        return None
+    return [(last.epoch, round(before, 4)), (round(last.epoch + timing["batch"] / timing["batches"], 3), timing[now])]
 
 
 IMAGES = {"train_accuracy": 0, "memorised": 0, "val_accuracy": 1}  # which of the two numbers of `RunView.judged` counts
