@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reglab.config import RunConfig
+from reglab.config import EVERYTHING, RunConfig
 from reglab.data import SOURCES, Split
 from reglab.regularizers import CATALOGUE, Regularizer
 from reglab.runs.store import Store
@@ -143,8 +143,9 @@ def noisy_split() -> Split:
 
 
 def tiny_config(**overrides: Any) -> RunConfig:
-    """A config that fits `tiny_split`: four steps an epoch."""
+    """A config that fits `tiny_split`: four steps an epoch, and so few images that all are judged."""
     usual = {"dataset": "digits", "epochs": 3, "batch_size": 16, "device": "cpu", "precision": "fp32"}
+    usual |= {"judged_size": EVERYTHING}
     return RunConfig.parse({**usual, **overrides})
 
 

@@ -32,7 +32,7 @@ from reglab.config.techniques import Regularizers
 from reglab.errors import ConfigError, setting
 from reglab.models import ModelSpec
 from reglab.numbers import counted, percent
-from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer
+from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer, stands_by
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
 FOLLOWING = ("lr", "val_size", "init", "judged_size")  # fields whose usual value depends on others; null asks for that
@@ -258,9 +258,13 @@ class RunConfig(BaseModel):
 
     @property
     def judged(self) -> tuple[int, int]:
-        """How many of them a point of the curves is judged on."""
+        """How many of them a point of the curves is judged on.
+
+        With early stopping all validation images: they decide when the run ends, and by which epoch it stands.
+        """
         train, val = self.judgeable
-        return min(self.judged_size, train), min(self.judged_size, val)
+        decides = stands_by(self.regularizers.values()) == "best"
+        return min(self.judged_size, train), val if decides else min(self.judged_size, val)
 
     def spec(self, classes: int) -> ModelSpec:
         """The network as the regularizers shape it."""

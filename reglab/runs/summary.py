@@ -47,7 +47,7 @@ def summarized(
         "epochs": config.epochs,
     }
     if history:
-        summary |= _judged(end, history, stands_by(config.regularizers.values()))
+        summary |= _judged(end, history, config)
     summary |= {k: value if is_number(value) else _text(value) for k in SEEN if (value := started.get(k)) is not None}
     summary |= {k: timing[k] for k in ("seconds", "images_per_second") if k in timing}
     if reason := _text(last_event.get("reason")):
@@ -55,13 +55,13 @@ def summarized(
     return summary
 
 
-def _judged(end: Mapping[str, Any], history: Sequence[Epoch], will_report: str) -> dict[str, Any]:
+def _judged(end: Mapping[str, Any], history: Sequence[Epoch], config: RunConfig) -> dict[str, Any]:
     """The numbers of the best and the last epoch, and of the one of them that the run stands by.
 
     Until the test images have been opened, validation is all there is. What a finished run has written of the epoch it
     stands by is not decided anew.
     """
-    last, best = history[-1], best_epoch(history)
+    last, best, will_report = history[-1], best_epoch(history, config), stands_by(config.regularizers.values())
     told = {
         k: _numbers_in(end.get(k)) or {"epoch": e.epoch, **_numbers(e)} for k, e in (("best", best), ("last", last))
     }

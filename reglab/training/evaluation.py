@@ -29,11 +29,11 @@ class Judged:
     def __len__(self) -> int:
         return len(self.train) + len(self.val)
 
-    def part(self, size: int, seed: int) -> Judged:
+    def part(self, sizes: tuple[int, int], seed: int) -> Judged:
         """So many of each, the same at every call: every class has its share, and wrong labels theirs."""
         wrong = (self.given != self.train.labels).long()
-        rows = rows_of(2 * self.train.labels + wrong, size, seed)
-        return Judged(self.train.part(rows), self.given[rows], self.val.part(rows_of(self.val.labels, size, seed)))
+        rows = rows_of(2 * self.train.labels + wrong, sizes[0], seed)
+        return Judged(self.train.part(rows), self.given[rows], self.val.part(rows_of(self.val.labels, sizes[1], seed)))
 
 
 def rows_of(labels: Tensor, size: int, seed: int) -> Tensor | slice:

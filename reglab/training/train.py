@@ -125,7 +125,7 @@ class Trainer:
         true_labels = torch.as_tensor(data.true_labels, device=self.device)
         clean = ImageSet(self.images.pixels[:MOST_TRAIN], true_labels[:MOST_TRAIN])
         self.everything = Judged(clean, self.images.labels[:MOST_TRAIN], self.val)
-        self.slices = self.everything.part(config.judged_size, config.seed)  # behind every point of the curves
+        self.slices = self.everything.part(config.judged, config.seed)  # behind every point of the curves
         self.few = rows_of(self.slices.val.labels, GLIMPSED, config.seed)  # of the validation images among them
         mean, std = models.statistics(spec) or (data.mean, data.std)
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
@@ -308,7 +308,7 @@ class Trainer:
         now = Epoch(epoch=self.epoch, step=self.steps_done, lr=lr, **numbers)
         self.history.append(now)
         yield now
-        if best_epoch(self.history) is now:
+        if best_epoch(self.history, self.config) is now:
             self.best_weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             yield Best(epoch=now.epoch, val_accuracy=now.val_accuracy, weights=self.best_weights)
 
@@ -344,7 +344,7 @@ class Trainer:
         its point, and some of the test images tell what the run left behind, or lost since. Raises `Interrupted` and `Diverged`.
         """
         test = ImageSet.to_device(self.data.test_images, self.data.test_labels, self.device)
-        last, best = self.history[-1], best_epoch(self.history)
+        last, best = self.history[-1], best_epoch(self.history, self.config)
         reported, reason = stands_by(self.regularizers), self.stop_reason()
         network = self.evaluation_model()
         ends = {"last": self.end(last, network, test, best is last or reported == "last")}

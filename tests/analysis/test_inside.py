@@ -119,7 +119,7 @@ def test_a_network_that_says_the_same_of_everything_can_be_looked_at():
 def test_a_run_is_seen_as_its_best_epoch_was_judged(finished):
     seen = look(str(finished.path))
     json.dumps(seen, allow_nan=False)
-    best = best_epoch(finished.history())
+    best = best_epoch(finished.history(), finished.config)
     assert "problem" not in seen and seen["run"] == finished.id
     assert isclose(seen["accuracy"], best.val_accuracy) and isclose(seen["ece"], best.ece, rel_tol=1e-4)
     assert seen["images"] == finished.config.val_size == 60

@@ -47,7 +47,9 @@ def test_time_grows_with_epochs_images_and_weights_as_it_should():
 
 def test_a_head_on_frozen_features_costs_the_backbone_once():
     pace = Pace(layer=1e-4, parameter=1e-9, multiply_add=1e-11, activation=1e-9)
-    c = RunConfig.parse({"dataset": "cifar10", "model": "timm/resnet18", "pretrained": True, "train_size": 1_000})
+    c = RunConfig.parse(
+        {"dataset": "cifar10", "model": "timm/resnet18", "pretrained": True, "train_size": 1_000, "judged_size": 10_000}
+    )
     whole = effort(c.spec(10).replace(head_only=False, pretrained=False))
     longer = pace.seconds(c.model_copy(update={"epochs": 200}), whole)
     assert pace.seconds(c, whole) < longer < 1.2 * pace.seconds(c, whole)

@@ -104,7 +104,7 @@ def test_killed_after_a_best_that_the_snapshot_does_not_know(store, config, tiny
         )
         assert same(run.weights(), best[epoch]), "whoever uses them meanwhile has the best of all"
         resume = run.resume()
-        known = best_epoch(resume.history).epoch
+        known = best_epoch(resume.history, run.config).epoch
         assert known < epoch and same(resume.best_weights, best[known]) and same(run.weights(), best[known])
         is_as_left_alone(go_on(run, tiny_split), alone)
 

@@ -85,7 +85,7 @@ def test_the_epoch_that_a_run_does_not_stand_by_has_the_numbers_of_its_point(con
     config, history = config.override({"seed": different(config)}), []
     for event in train(config, SPLIT):
         history += [event] if isinstance(event, Epoch) else []
-    best = best_epoch(history)
+    best = best_epoch(history, config)
     which = {"last": history[-1], "best": best}
     other = "best" if event.reported == "last" else "last"
     ours, theirs = getattr(event, event.reported), getattr(event, other)
@@ -102,7 +102,8 @@ def different(config) -> int:
     return next(
         seed
         for seed in range(20)
-        if (history := epochs(train(config.override({"seed": seed}), SPLIT))) and best_epoch(history) is not history[-1]
+        if (history := epochs(train(config.override({"seed": seed}), SPLIT)))
+        and best_epoch(history, config) is not history[-1]
     )
 
 
@@ -121,11 +122,39 @@ def test_where_the_best_epoch_is_the_last_the_test_images_are_answered_once(monk
             history = []
             for event in train(config.override({"seed": seed}), SPLIT):
                 history += [event] if isinstance(event, Epoch) else []
-            ends = 400 if best_epoch(history) is history[-1] else 400 + min(400, 5 * config.judged_size)
+            ends = 400 if best_epoch(history, config) is history[-1] else 400 + min(400, 5 * config.judged_size)
             anew = 200 if sum(config.judged) < 200 else 0
             assert sum(answered) == len(history) * sum(config.judged) + anew + ends
             assert sum(answered) <= judged(config, len(history) - 1) + 400, "what a run is expected to cost"
-            assert event.best == event.last or best_epoch(history) is not history[-1]
+            assert event.best == event.last or best_epoch(history, config) is not history[-1]
+
+
+def rising(*accuracies: float) -> list[Epoch]:
+    numbers = dict(step=1, lr=0.1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, ece=0.1, gap=0.0)
+    return [Epoch(epoch=e, val_accuracy=a, **numbers) for e, a in enumerate(accuracies)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "on_all", "on_a_slice"),
+    [
+        ((0.1, 0.4, 0.5, 0.49, 0.44), 2, 3),
+        ((0.1, 0.5, 0.5, 0.3), 1, 2),
+        ((0.1, 0.5, 0.4, 0.46, 0.47), 1, 1),
+        ((0.1,), 0, 0),
+    ],
+)
+def test_of_epochs_that_a_slice_cannot_tell_apart_the_last_is_the_best(accuracies, on_all, on_a_slice):
+    """Half of a standard error of 125 images at 50 % is 2.2 points."""
+    config = tiny_config(dataset="cifar10", train_size=2_000, judged_size=125)
+    assert best_epoch(rising(*accuracies), config).epoch == on_a_slice
+    for everything in (config.override({"judged_size": EVERYTHING}), config.override({"early_stopping": True})):
+        assert best_epoch(rising(*accuracies), everything).epoch == on_all
+
+
+def test_early_stopping_decides_by_all_validation_images():
+    assert EARLY.judged == (20, 80) and EARLY.plain().judged == (20, 20)
+    trainer = Trainer(EARLY, SPLIT)
+    assert (len(trainer.slices.train), len(trainer.slices.val)) == (20, 80)
 
 
 def test_a_network_that_is_finite_on_the_slices_alone_has_diverged(monkeypatch):

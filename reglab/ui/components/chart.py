@@ -132,7 +132,7 @@ SKELETON = (
   <details class="points" data-part="points" hidden>
     <summary>The curves as a table</summary>
     <p class="caption"><span data-part="judged"></span> ± is one """
-    + explained("standard error")
+    + str(explained("standard error"))
     + """.</p>
     <div class="scroller reglab-scroller" tabindex="0" role="region" aria-label="The curves as a table">
       <table class="reglab-table"><thead><tr></tr></thead><tbody></tbody></table>
