@@ -59,10 +59,8 @@ if TYPE_CHECKING:
     from reglab.data import Split
 
 
-GLIMPSED, GLIMPSE_EVERY = (
-    50,
-    1_000,
-)  # validation images that are looked at within an epoch, each time so many were learned
+GLIMPSED = 50  # validation images that are looked at within an epoch
+GLIMPSE_EVERY = 2_000  # training images between two looks: one costs a percent of them
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ RULES = {
     "predict": "gap",
     "rest": "locked",
     "open": ["dropout.rate", "epochs"],
-    "hidden": ["seed", "batch_norm", "width", "optimizer", "schedule", "precision", "init", "val_size"],
+    "hidden": ["seed", "batch_norm", "width", "optimizer", "schedule", "precision", "init", "val_size", "judged_size"],
     "max_epochs": 3,
     "max_runs": 1,
 }

@@ -218,7 +218,7 @@ function describe(chart) {
   const spots = chart.series.map(series => [series, spotOf(series)]).filter(([, spot]) => spot >= 0);
   const told = spots.map(([series, spot]) => `${series.name} ${SPLITS[series.split]} ${valueOf(chart, series, spot)}`);
   const gaps = chart.name === "accuracy" ? runs.map((run, index) => [run.name, gapOf(chart, index)]) : [];
-  for (const [name, gap] of gaps) if (gap) told.push(`${name} gap ${gap.text}`);
+  for (const [name, gap] of gaps) if (gap) told.push(`${name} gap ${gap.spoken}`);
   const last = Math.max(0, ...spots.map(([series, spot]) => series.x[spot]));
   const moment = `${view.cursor === null ? "latest, " : ""}${epochs.label} ${tidy(view.cursor ?? last)}`;
   set(chart.frame, "aria-valuemax", Math.max(0, ...epochsSeen()));

@@ -34,7 +34,7 @@ function shortened(name, most, wide) {
 function drawLabels(chart) {
   const ends = chart.seen.map(series => endOf(chart, series)).filter(Boolean);
   const gaps = chart.name === "accuracy" ? runs.map((_, index) => gapOf(chart, index)).filter(Boolean) : [];
-  const far = Math.max(0, ...ends.map(end => end.x));
+  const far = Math.max(0, ...ends.map(end => end.x), ...tipped(chart.seen).map(({ tip }) => chart.x.at(tip[1][0])));
   const at = far + chart.words.brackets + 10;
   gaps.forEach((gap, place) => { gap.x = gap.at + 7 + 5 * place; });
   const { top, bottom } = chart.box, step = 15;
@@ -88,10 +88,12 @@ function gapOf(chart, run) {
   const [one, other] = [spotOf(train), spotOf(val)];
   if (one < 0 || other < 0) return null;
   const isLatest = view.cursor === null && view.until === null;
+  const difference = points(train.y[one] - val.y[other]), error = Math.hypot(train.se[one], val.se[other]);
   const told = isLatest && list(value.gaps).find(gap => gap.run === run)?.text;
-  const difference = train.y[one] - val.y[other], error = Math.hypot(train.se[one], val.se[other]);
-  const text = told || (Number.isFinite(error) ? `${points(difference)}`.replace("points", `± ${(error * 100).toFixed(1)}`) : points(difference));
-  return { role: train.role, text, at: chart.x.at(train.x[one]), from: chart.y.at(train.y[one]), to: chart.y.at(val.y[other]) };
+  const spoken = told || (Number.isFinite(error) ? difference.replace(" ", ` ± ${(error * 100).toFixed(1)} `) : difference);
+  const behind = isLatest && tipped([train]).length ? train.tip[1][0] : train.x[one];  // the bracket is behind the curve
+  const text = spoken.includes("±") ? spoken.replace(" points", "") : spoken;        // no wider than its place
+  return { role: train.role, text, spoken, at: chart.x.at(behind), from: chart.y.at(train.y[one]), to: chart.y.at(val.y[other]) };
 }
 
 // The places nearest to the wanted ones, which are in order, that are at least `step` apart and within the bounds:
