@@ -58,6 +58,23 @@ def test_polling_keeps_what_it_has_measured_and_measures_the_rest(tmp_path):
 
 
 @pytest.mark.slow
+def test_judging_tells_its_share_of_a_run_before_and_after(tmp_path):
+    printed = benchmark("judging.py", "--quick", "--output", tmp_path / "judging.json")
+    told = json.loads((tmp_path / "judging.json").read_text())
+    shares = {name: values for name, values in told["sizes"]["64"].items() if "second" not in name}
+    assert len(shares) == 4 and all(0 < share < 1 for [share] in shares.values())
+    assert all(name in printed for name in shares) and "points of 100 each" in printed
+
+
+@pytest.mark.slow
+def test_what_slices_cost_is_told_for_every_set_up(tmp_path):
+    printed = benchmark("slices.py", "--quick", "--output", tmp_path / "slices.json")
+    told = json.loads((tmp_path / "slices.json").read_text())
+    assert len(told) == 4 and all(name in printed for name in told)
+    assert all(0 <= value <= 1 for [run] in told.values() for value in run.values())
+
+
+@pytest.mark.slow
 def test_throughput_tells_of_every_side_and_every_target(tmp_path):
     printed = benchmark("throughput.py", "--quick", "--json", tmp_path / "measured.json")
     told = json.loads((tmp_path / "measured.json").read_text())
