@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from reglab import compat, data, models
+from reglab.config.before import had_before
 from reglab.config.decay import summed_lr
 from reglab.config.flags import flags_of, quoted, typed
 from reglab.config.fork import Fork, check_depth, check_fork
@@ -36,22 +37,6 @@ from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer, st
 
 USUAL_LR = {"adamw": 1e-3, "sgd": 0.05}
 FOLLOWING = ("lr", "val_size", "init", "judged_size")  # fields whose usual value depends on others; null asks for that
-WRITTEN_WHOLE = {
-    *(
-        "dataset",
-        "train_size",
-        "label_noise",
-        "val_size",
-        "model",
-        "epochs",
-        "batch_size",
-        "lr",
-        "optimizer",
-        "schedule",
-    ),
-    *("seed", "device", "precision", "regularizers"),
-}
-"""What every config says that was ever written whole; nobody types all of that. What it lacks there was not yet."""
 
 
 class RunConfig(BaseModel):
@@ -84,8 +69,8 @@ class RunConfig(BaseModel):
         description="held out of training, drawn as curves",
         json_schema_extra={"follows": "dataset"},
     )
-    judged_size: int = Field(
-        None,  # set in `_possible`
+    judged_size: int = Field(  # type: ignore[assignment]
+        None,  # never: `_possible` sets what follows from the run
         ge=10,
         le=EVERYTHING,
         title="judged images",
@@ -184,13 +169,10 @@ class RunConfig(BaseModel):
             usual["lr"] = USUAL_LR[optimizer]
         if isinstance(dataset, str) and dataset in data.SOURCES:
             usual["val_size"] = data.SOURCES[dataset].preset["val_size"]
-        is_whole = values.keys() >= WRITTEN_WHOLE
         if isinstance(model := values.get("model", "basic_cnn"), str):
-            old = "init" not in values and is_whole
             with contextlib.suppress(ConfigError):  # which says in its own time that there is no such network
-                usual["init"] = init_before(model, values["regularizers"]) if old else models.family(model).init
-        if "judged_size" not in values and is_whole:
-            usual["judged_size"] = EVERYTHING
+                usual["init"] = models.family(model).init
+        usual |= had_before(values)
         return usual | {k: v for k, v in values.items() if not (v is None and k in FOLLOWING)}
 
     @field_validator("fork", mode="before")
@@ -401,18 +383,6 @@ class RunConfig(BaseModel):
 
 PLAIN = tuple(name for name in RunConfig.model_fields if name not in ("regularizers", "fork"))
 """The fields that hold one value, which is a flag, a control and an axis."""
-
-
-def init_before(model: str, on: Any) -> str:
-    """The initialization of a config from before it could be chosen, when normalizing basic_cnn changed it.
-
-    `on` are the regularizers as they were written. Raises `ConfigError` where there is no such network.
-    """
-    usual = models.family(model).init
-    normalized = isinstance(on, Mapping) and any(
-        on.get(key) not in (None, False) for key in ("batch_norm", "group_norm")
-    )
-    return "torch" if usual == "glorot" and normalized else usual
 
 
 def from_json(text: str | bytes) -> RunConfig:

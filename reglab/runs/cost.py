@@ -49,8 +49,9 @@ def judged(c: RunConfig, epochs: int) -> int:
     once more where its best epoch is not its last.
     """
     test, points, everything = source(c.dataset).test_images, sum(c.judged), sum(c.judgeable)
-    anew = everything if points < everything else 0
-    return (epochs + 1) * points + anew + test + min(test, TEST * c.judged_size)
+    if points == everything:
+        return (epochs + 1) * points + 2 * test
+    return (epochs + 1) * points + everything + test + min(test, TEST * c.judged_size)
 
 
 def cost_of(run: Run, summary: Mapping[str, Any]) -> Cost | None:

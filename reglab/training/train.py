@@ -363,14 +363,16 @@ class Trainer:
 
     def end(self, epoch: Epoch, network: nn.Module, test: ImageSet, is_whole: bool) -> tuple[dict[str, Any], Tensor]:
         """What `Finished` says of that epoch, and the logits of the test images that it was judged on."""
-        if not is_whole:
-            test = test.part(rows_of(test.labels, TEST * self.config.judged_size, seed=0))  # the same for all runs
-        elif len(self.slices) < len(self.everything):
-            fit, held_out = self.logits(network, self.everything.train), self.logits(network, self.everything.val)
-            epoch = replace(epoch, **epoch_metrics(fit, held_out, self.everything))
+        if len(self.slices) < len(self.everything):
+            if is_whole:
+                fit, held_out = (self.logits(network, part) for part in (self.everything.train, self.everything.val))
+                numbers: dict[str, Any] = epoch_metrics(fit, held_out, self.everything)
+                epoch = replace(epoch, **numbers)
+            else:
+                test = test.part(rows_of(test.labels, TEST * self.config.judged_size, seed=0))  # the same for all runs
         answers = self.logits(network, test)
-        numbers = end_metrics(epoch, answers, test.labels)
-        return numbers if len(test) == len(self.data.test_labels) else numbers | {"test_images": len(test)}, answers
+        told = end_metrics(epoch, answers, test.labels)
+        return told if len(test) == len(self.data.test_labels) else told | {"test_images": len(test)}, answers
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

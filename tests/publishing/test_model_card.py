@@ -57,6 +57,15 @@ def test_the_card_says_what_the_summary_says(finished):
     assert "20 % of its training labels were made wrong" in card and "not been calibrated" in card
 
 
+def test_an_accuracy_on_some_of_the_test_images_is_told_with_their_number_and_is_no_result(finished):
+    *lines, end = finished.lines()[0]
+    end["best"]["test_images"] = 100
+    (finished.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, end]))
+    card = model_card(Run(finished.path))
+    assert "Its best epoch was judged on 60 training, 60 validation and 100 test images." in card
+    assert "model-index" not in front(card)
+
+
 def test_an_evaluation_is_told_class_by_class_and_goes_before_what_training_measured(finished):
     measured = evaluate.evaluate(finished)
     card = model_card(finished, "someone/digits-net")
