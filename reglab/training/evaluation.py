@@ -14,10 +14,8 @@ from reglab.training import metrics
 from reglab.training.batches import ImageSet, Normalize
 from reglab.training.events import Epoch, Interrupted
 
-EVAL_BATCH, CPU_BATCH = (
-    500,
-    128,
-)  # to the same bytes; a CPU keeps what 128 take in its caches, and is the quicker for it
+EVAL_BATCH = 500
+CPU_BATCH = 128  # to the same bytes; what these take stays in the caches, and so they are answered sooner
 EVAL_PIXELS = 64 * 128**2  # of a batch, where a network enlarges its images
 
 

@@ -276,8 +276,8 @@ class Trainer:
         now = predict(self.model, few, self.normalize, self.precision)
         self.model.train()
         loss = point.val_loss + metrics.loss(now, few.labels) - metrics.loss(then, few.labels)
-        right = point.val_accuracy + metrics.accuracy(now, few.labels) - metrics.accuracy(then, few.labels)
-        return {"val_loss": max(loss, 0.0), "val_accuracy": min(max(right, 0.0), 1.0)} if isfinite(loss) else {}
+        share = point.val_accuracy + metrics.accuracy(now, few.labels) - metrics.accuracy(then, few.labels)
+        return {"val_loss": max(loss, 0.0), "val_accuracy": min(max(share, 0.0), 1.0)} if isfinite(loss) else {}
 
     def progress(self, step: int) -> Progress:
         """Where the run is at a step counted from 0."""
