@@ -16,6 +16,7 @@ import pytest
 import torch
 from conftest import ROOT, environment, reglab
 
+from reglab.config import EVERYTHING
 from reglab.errors import ConfigError
 from reglab.experiments import publications, reproduce
 from reglab.experiments.publications import Claim, Publication, Recipe, Row
@@ -367,6 +368,7 @@ def test_a_tick_of_the_page_reads_what_is_new_and_one_without_news_nothing():
 def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trained, tmp_path, monkeypatch):
     own = {"dataset": "digits", "train_size": 60, "val_size": 60, "epochs": 2, "batch_size": 16, "precision": "fp32"}
     own |= {"label_noise": 0.2, "batch_norm": True}
+    as_published = {"judged_size": EVERYTHING}
     toy = Publication(
         "toy", "A toy", "Nobody 2000, arXiv:0000.00000", "this test", "verified", "Digits.", "Nothing else.",
         (Row("plain", "basic", {}, {"test": 90.0}),), (Claim("It learns", "test", "plain", low=1),),
@@ -379,7 +381,7 @@ def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trai
         run = tmp_path / "runs" / f"2025010{seed + 1}-000000-abcdef"
         shutil.copytree(trained["path"], run)
         config = json.loads((run / "config.json").read_text())
-        config |= {"run": run.name, "group": toy.group("budget"), "config": config["config"] | {"seed": seed}}
+        config |= {"run": run.name, "group": toy.group("budget"), "config": config["config"] | as_published | {"seed": seed}}
         (run / "config.json").write_text(json.dumps(config))
         if seed == 0:
             with pytest.raises(SystemExit, match="toy on a budget is unfinished"):
