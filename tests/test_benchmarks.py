@@ -381,7 +381,11 @@ def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trai
         run = tmp_path / "runs" / f"2025010{seed + 1}-000000-abcdef"
         shutil.copytree(trained["path"], run)
         config = json.loads((run / "config.json").read_text())
-        config |= {"run": run.name, "group": toy.group("budget"), "config": config["config"] | as_published | {"seed": seed}}
+        config |= {
+            "run": run.name,
+            "group": toy.group("budget"),
+            "config": config["config"] | as_published | {"seed": seed},
+        }
         (run / "config.json").write_text(json.dumps(config))
         if seed == 0:
             with pytest.raises(SystemExit, match="toy on a budget is unfinished"):

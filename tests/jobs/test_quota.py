@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reglab.config import RunConfig
+from reglab.config.judged import usual_judged_size
 from reglab.jobs.places.quota import ANONYMOUS, FREE, PRO, SIZES, in_words, quota_of, smaller
 
 
@@ -41,6 +42,11 @@ def test_the_smaller_run_fits_and_is_no_smaller_than_it_has_to_be(size, epochs, 
         or seconds(found.model_copy(update={"epochs": found.epochs + 1})) > most
         or found.epochs == epochs
     )
+
+
+def test_the_points_of_a_smaller_run_are_judged_on_as_many_as_suit_it():
+    found = smaller(RunConfig.parse({"dataset": "cifar10", "train_size": 48_000, "epochs": 5}), seconds, 20.0)
+    assert found and found.judged_size == usual_judged_size(found.train_images) < usual_judged_size(48_000)
 
 
 def test_times_are_said_as_one_says_them():

@@ -60,7 +60,7 @@ def smaller(config: RunConfig, seconds: Callable[[RunConfig], float], most: floa
     """
     whole = config.train_images
     for size in (whole, *(size for size in SIZES if size < whole)):
-        sized = config if size == whole else config.model_copy(update={"train_size": size})
+        sized = config if size == whole else config.override({"train_size": size})
         one, two = (seconds(sized.model_copy(update={"epochs": epochs})) for epochs in (1, 2))
         fits = math.floor((most - one) / max(two - one, 1e-9)) + 1
         if fits >= min(ENOUGH, config.epochs):
