@@ -68,6 +68,18 @@ def test_judging_tells_its_share_of_a_run_before_and_after(tmp_path):
 
 
 @pytest.mark.slow
+def test_what_a_press_on_train_gives_is_told_by_gaps_and_by_seconds(tmp_path):
+    printed = benchmark("quick.py", "--quick", "--output", tmp_path / "quick.json")
+    [told] = json.loads((tmp_path / "quick.json").read_text()).values()
+    [pair] = told["sizes"].values()
+    assert all(len(values) == 1 for name, values in pair.items() if name != "seeds") and "at least 25" in printed
+    page = told["page"]
+    assert page["visits"] == 1 and all(len(page[name]) == 1 for name in page if name != "visits")
+    waited = [page[f"seconds to the {what}"][0] for what in ("first points", "first trained points", "verdict")]
+    assert waited == sorted(waited)
+
+
+@pytest.mark.slow
 def test_what_slices_cost_is_told_for_every_set_up(tmp_path):
     printed = benchmark("slices.py", "--quick", "--output", tmp_path / "slices.json")
     told = json.loads((tmp_path / "slices.json").read_text())

@@ -148,9 +148,14 @@ def write_onnx(network: nn.Module, path: Path, example: Tensor, input_name: str,
 
 # ---- the machine -------------------------------------------------------------------------------------------------
 def cpu_has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware. Private probes of `torch.cpu`, torch 2.11.0."""
+    """Whether this processor multiplies bfloat16 in hardware, and torch uses it. Private probes of `torch.cpu`, torch 2.11.0.
+
+    They ask the processor, also where torch was told to do without AVX-512 (`ATEN_CPU_CAPABILITY=avx2`).
+    """
     import torch
 
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
 

@@ -1,4 +1,4 @@
-"""How fast a machine trains, measured in a second or two by a few steps of the lab's own loop, and what a run takes at that pace.
+"""How fast a machine trains, measured in a few seconds by steps of the lab's own loop, and what a run takes at that pace.
 
     pace = measured("cpu")
     pace.seconds(config, effort)          # of a whole run: learning, judging, start-up
@@ -11,10 +11,11 @@ is estimated is 0.52 to 1.81 times what is measured (one core of an AMD EPYC wit
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from reglab import machine
@@ -25,15 +26,17 @@ from reglab.models.effort import Effort, effort
 from reglab.runs.cost import judged
 from reglab.runs.files import read_json, write_json
 from reglab.runs.lines import is_number
-from reglab.runs.timed import takes_steps_twice
+from reglab.runs.timed import passes
 
 if TYPE_CHECKING:
     from reglab.data import Split
 
-START = 4.0  # seconds for a worker, its data and its network
+START = 1.0  # seconds for a worker that waits, its data and its network
 FORWARD = 1 / 3  # of a step's computing; the way back takes two
 PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
-STEPS = 5  # of each, after one that warms up
+QUICKER = 0.95  # of the time before: that much is no chance
+CALM = 5  # rounds in a row in which nothing got quicker
+PAUSE, PATIENCE = 0.2, 8.0  # seconds between two rounds, and for all of them
 ENOUGH = 3  # measurements, of which at least one will have found the machine idle
 
 
@@ -55,7 +58,7 @@ class Pace:
             return START + FORWARD * self._image(whole) * (train + val + test) + epochs * train * self.layer / 20
         batch = min(c.batch_size, train)
         step = self.layer * whole.layers + self.parameter * whole.parameters + batch * self._image(whole)
-        learning = epochs * (train // batch) * step * (2 if takes_steps_twice(c) else 1)
+        learning = epochs * (train // batch) * step * passes(c)
         return START + learning + FORWARD * self._image(whole) * judged(c, int(epochs))
 
     def _image(self, whole: Effort) -> float:
@@ -83,8 +86,7 @@ def measured(device: str, file: Path | None = None) -> Pace:
     After a few starts that is known, and nothing is measured any more.
     """
     kept = _kept(file, name_of(device))
-    times = kept.quickest if kept.measured >= ENOUGH else _keep(file, kept, [_step(c) for c in _probes(device)])
-    return _solved(times)
+    return _solved(kept.quickest if kept.measured >= ENOUGH else _keep(file, kept, _quickest(device)))
 
 
 def _probes(device: str) -> list[RunConfig]:
@@ -148,23 +150,40 @@ def name_of(device: str) -> str:
     return f"{machine.device_name(torch.device(device))}, {machine.cpu_count()} threads, torch {torch.__version__}"
 
 
-def _step(c: RunConfig) -> float:
-    """Seconds of a step: the quickest of a few, for whatever else runs here makes one only slower."""
+def _quickest(device: str) -> list[float]:
+    """Seconds of a step of each probe: of as many rounds as it takes until they get no quicker.
+
+    A server begins while a browser opens its page. What else runs makes a step only slower, and passes: so there is a pause
+    between two rounds. The first, in which torch prepares itself, never counts for that.
+    """
+    probes = [_probe(c) for c in _probes(device)]
+    quickest, calm, began = [inf] * len(probes), 0, perf_counter()
+    while calm < CALM and perf_counter() - began < PATIENCE:
+        took = [probe() for probe in probes]
+        calm = 0 if any(new < QUICKER * old for new, old in zip(took, quickest, strict=True)) else calm + 1
+        quickest = [*map(min, took, quickest)]
+        sleep(PAUSE)
+    return quickest
+
+
+def _probe(c: RunConfig) -> Callable[[], float]:
+    """What takes a step of the loop, and tells how many seconds that was."""
     import torch
 
     from reglab.training.train import Trainer
 
     trainer = Trainer(c, _pictures(c.batch_size))
-    took = []
-    for _ in range(STEPS + 1):
+
+    def step() -> float:
         trainer.epoch, trainer.batch = 1, 0
         trainer.begin_epoch()
         began = perf_counter()
         trainer.step()
         if trainer.device.type == "cuda":
             torch.cuda.synchronize()
-        took.append(perf_counter() - began)
-    return min(took[1:])
+        return perf_counter() - began
+
+    return step
 
 
 def _pictures(n: int) -> Split:

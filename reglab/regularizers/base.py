@@ -93,6 +93,7 @@ class Regularizer(BaseModel):
     excludes: ClassVar[dict[str, str]] = {}  # another key -> why not both
     off: ClassVar[dict[str, Any] | None] = None  # the settings with which it does nothing at all; None: there are none
     needs_images: ClassVar[bool] = False  # where there are only features it is refused; see __pydantic_init_subclass__
+    passes: ClassVar[int] = 1  # forward and backward, in a step: how often `compute_gradients` calls its closure
     default_on: ClassVar[bool] = False  # switched on when the lab is opened for the first time
 
     @classmethod

@@ -54,6 +54,7 @@ class SAM(Regularizer):
     """
     keras = "# not in Keras: override train_step, with a forward and a backward pass here and one uphill"
     off = {"rho": 0}
+    passes = 2
 
     rho: float = Field(
         0.05,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from reglab.config import RunConfig
-from reglab.regularizers import Regularizer
 from reglab.runs import index
 from reglab.runs.cost import Cost, cost_of
 from reglab.runs.run import Run
@@ -33,14 +33,14 @@ def timed(configs: Iterable[RunConfig], store: Store) -> dict[Kind, Cost]:
 
 
 def kind(c: RunConfig) -> Kind:
-    """What decides how long an image takes; SAM, which takes every step twice, among it."""
+    """What decides how long an image takes; SAM, with two passes in a step, among it."""
     tuned = c.pretrained and c.finetune
-    return c.dataset, c.model, c.width, c.side, tuned, c.batch_size, c.precision, c.device, takes_steps_twice(c)
+    return c.dataset, c.model, c.width, c.side, tuned, c.batch_size, c.precision, c.device, passes(c)
 
 
-def takes_steps_twice(c: RunConfig) -> bool:
-    """Whether a technique computes every gradient twice, as SAM does."""
-    return any(type(r).compute_gradients is not Regularizer.compute_gradients for r in c.regularizers.values())
+def passes(c: RunConfig) -> int:
+    """How many forward and backward passes a step takes; with SAM it is two."""
+    return prod(r.passes for r in c.regularizers.values())
 
 
 @lru_cache(maxsize=2_000)

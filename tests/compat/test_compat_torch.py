@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, environment
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -128,6 +128,12 @@ def test_the_older_exporter_of_onnx_is_quiet_and_takes_any_number_of_pictures(tm
 def test_native_bfloat16_is_what_the_processor_says_of_itself():
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     assert compat.torch.cpu_has_bf16() == ("avx512_bf16" in flags or "amx_tile" in flags)
+
+
+def test_a_torch_that_was_told_to_do_without_avx_512_has_no_native_bfloat16():
+    told = [sys.executable, "-c", "from reglab import compat; print(compat.torch.cpu_has_bf16())"]
+    plain = environment() | {"ATEN_CPU_CAPABILITY": "avx2"}
+    assert subprocess.run(told, env=plain, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_torch_says_that_memory_is_lacking_in_the_words_that_are_looked_for():

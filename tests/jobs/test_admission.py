@@ -76,7 +76,7 @@ def start(jobs: Jobs, config: RunConfig, place: str = HERE):
         (
             {"train_size": 2_000, "width": 0.5, "epochs": 1_000},
             r"basic_cnn takes about 26 minutes for 1,000 epochs of 2,000 images, but here a run may take at most 10 minutes:"
-            " use at most 380 epochs of these images.",
+            " use at most 382 epochs of these images.",
         ),
         (
             {"batch_size": 4_096},

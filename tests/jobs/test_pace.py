@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from time import perf_counter
 
 import pytest
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from reglab import models
 from reglab.config import RunConfig
 from reglab.jobs import pace
-from reglab.jobs.pace import ENOUGH, Kept, Pace, _keep, _kept, measured, memory
+from reglab.jobs.pace import CALM, ENOUGH, PATIENCE, PROBES, Kept, Pace, _keep, _kept, _quickest, measured, memory
 from reglab.jobs.worker import work
 from reglab.models import MODELS, ModelSpec
 from reglab.models.effort import effort
@@ -75,10 +76,27 @@ def test_the_quickest_that_was_ever_measured_on_this_machine_counts(tmp_path):
 
 def test_after_a_few_starts_nothing_is_measured_any_more(tmp_path, monkeypatch):
     file = tmp_path / "pace.json"
-    monkeypatch.setattr(pace, "_step", lambda c: 0.001 * c.batch_size)
+    monkeypatch.setattr(pace, "_quickest", lambda device: [0.001 * batch for _, _, batch in PROBES])
     first = [measured("cpu", file) for _ in range(ENOUGH)]
-    monkeypatch.setattr(pace, "_step", lambda c: pytest.fail("measured once more"))
+    monkeypatch.setattr(pace, "_quickest", lambda device: pytest.fail("measured once more"))
     assert {measured("cpu", file), *first} == {first[0]}
+
+
+def test_what_runs_beside_the_measurement_for_some_seconds_does_not_count(monkeypatch):
+    """A browser opens the page meanwhile: the steps take four times as long, and then what they always take."""
+    busy, rests = [4.0] * 6, []
+    monkeypatch.setattr(pace, "_probe", lambda c: lambda: 0.01 * c.batch_size * (busy.pop() if busy else 1.0))
+    monkeypatch.setattr(pace, "sleep", rests.append)
+    assert _quickest("cpu") == pytest.approx([0.01 * batch for _, _, batch in PROBES])
+    assert len(rests) == 3 + CALM, "as long as something gets quicker, and some rounds more"
+
+
+def test_a_machine_that_is_always_busy_is_measured_for_some_seconds_only(monkeypatch):
+    clock = count(0.0, 1.0)  # each look at it is a second later
+    monkeypatch.setattr(pace, "_probe", lambda c: lambda: 1 / next(clock))
+    monkeypatch.setattr(pace, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(pace, "sleep", lambda seconds: None)
+    assert len(_quickest("cpu")) == len(PROBES) and next(clock) < 4 * PATIENCE
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import torch
 from conftest import ROOT, make_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import START, network, pass_over
 from techniques import TRAINABLE, batch, config_with, logits, rng, story, targets
 
 from reglab import models
@@ -74,6 +75,19 @@ def test_its_settings_are_frozen_bounded_and_go_through_json(key):
     for name, info in technique.model_fields.items():
         if info.annotation in (int, float):
             assert len(info.metadata) >= 2, f"{key}.{name} needs a lower and an upper bound"
+
+
+@every
+def test_a_step_takes_as_many_passes_as_it_says(key):
+    """What a run is taken to cost follows from it."""
+    model, called = network(), []
+
+    def closure() -> None:
+        called.append(key)
+        pass_over(model)()
+
+    regularizer(key).compute_gradients(model, closure, rng(), START)
+    assert len(called) == CATALOGUE[key].passes
 
 
 @every
