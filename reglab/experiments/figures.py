@@ -50,11 +50,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """How a metric came about; accuracies and gaps in percent."""
+    """How a metric came about; accuracies in percent, gaps in percentage points."""
 
     curves: tuple[Curve, ...]  # the baseline first
     across: Axis
     up: Axis
+    unit: str  # of the values: "%", "points" or nothing
     words: str  # the same, for those who cannot see it
 
 
@@ -90,19 +91,21 @@ def curves_of(comparison: Comparison, metric: str, axis: str = "epoch") -> Curve
     """
     compare.check(metric, axis)
     key = METRICS[metric].curve or "val_accuracy"
-    is_share = key.endswith("accuracy") or key == "gap"
+    unit = "%" if key.endswith("accuracy") else "points" if key == "gap" else ""
     found = []
     for place, group in enumerate(comparison.groups):
         b = curves.band(group, key, axis)
-        mean, low, high = (tuple(y * 100 if is_share else y for y in line) for line in (b.mean, b.low, b.high))
+        mean, low, high = (tuple(y * 100 if unit else y for y in line) for line in (b.mean, b.low, b.high))
         found.append(Curve(group.label, role(place), is_dashed(place), len(group.runs), tuple(b.x), mean, low, high))
-    unit = " %" if is_share else ""
     title = curve_title(metric)
-    told = "; ".join(f"{c.label}: {written(c.mean[-1])}{unit} at the end, {counted(c.n, 'seed')}" for c in found)
+    last = [f"{written(c.mean[-1])} {unit}".rstrip() for c in found]
+    told = "; ".join(f"{c.label}: {end} at the end, {counted(c.n, 'seed')}" for c, end in zip(found, last, strict=True))
+    of_axis = f"{title} (points)" if unit == "points" else title  # a mark has no room for the word
     return Curves(
         tuple(found),
         across_axis(max(c.x[-1] for c in found), {"seconds": "seconds of training"}.get(axis, axis)),
-        up_axis((y for c in found for y in (*c.low, *c.high)), title, unit),
+        up_axis((y for c in found for y in (*c.low, *c.high)), of_axis, " %" if unit == "%" else ""),
+        unit,
         f"{title}: {told}",
     )
 

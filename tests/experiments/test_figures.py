@@ -30,6 +30,14 @@ def test_a_curve_is_the_band_of_its_group_in_percent(compared):  # noqa: F811
     assert curves_of(compared, "test_loss").curves[0].mean == pytest.approx(band(compared.baseline, "val_loss").mean)
 
 
+def test_a_gap_is_told_in_points_and_an_accuracy_in_percent(compared):  # noqa: F811
+    gap, accuracy = curves_of(compared, "gap"), curves_of(compared, "test_accuracy")
+    assert gap.up.title == "gap (points)" and not any("%" in mark for _, mark in gap.up.marks)
+    assert (gap.unit, accuracy.unit) == ("points", "%") and "points at the end" in gap.words and "%" not in gap.words
+    shown = page.page(compared, "gap")
+    assert " points</text>" in shown and " %</text>" not in shown
+
+
 def test_differences_are_those_of_the_comparison(compared):  # noqa: F811
     drawn = differences_of(compared, "gap")
     assert [row.label for row in drawn.rows] == [group.label for group in compared.groups[1:]]
@@ -46,7 +54,7 @@ def test_the_page_and_the_picture_draw_the_same_curves(compared, monkeypatch):  
     report.png(compared, "ece")
     assert seen == [curves_of(compared, "ece")]
     shown = page.page(compared, "ece")
-    for line in plane.drawing(seen[0], page.ROOM, digits=3, unit="").lines:
+    for line in plane.drawing(seen[0], page.ROOM, digits=3).lines:
         assert f'<path class="line" d="{line.path}"/>' in shown and line.band in shown
 
 

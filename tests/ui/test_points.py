@@ -18,11 +18,11 @@ STEPPED = """plot => { const rows = [...plot.nextElementSibling.querySelectorAll
 def curves() -> Curves:
     long = Curve("plain", "plain", False, 1, (0, 1, 2, 3), (10, 20, 30, 40), (10, 20, 30, 40), (10, 20, 30, 40))
     short = Curve("dropout", "regularized", False, 2, (0, 1.5), (12, 34), (11, 30), (13, 38))
-    return Curves((long, short), across_axis(3, "epoch"), up_axis([0, 40], "accuracy", " %"), "accuracy: many")
+    return Curves((long, short), across_axis(3, "epoch"), up_axis([0, 40], "accuracy", " %"), "%", "accuracy: many")
 
 
 def test_a_row_stands_for_each_point_with_what_each_curve_has_there_and_how_far_its_band_reaches():
-    drawing = plane.drawing(curves(), digits=0, unit="%")
+    drawing = plane.drawing(curves(), digits=0)
     assert drawing.points.title == "accuracy by epoch" and drawing.points.head == ("epoch", "plain", "dropout")
     assert [(row.where, *row.values) for row in drawing.points.rows] == [
         ("0", "10 %", "12 % (11 to 13)"),

@@ -29,7 +29,6 @@ def page(
     no times.
     """
     drawn = figures.curves_of(comparison, metric, axis)
-    is_share = drawn.up.marks[0][1].endswith("%")
     head, *body = tables.means(comparison, metric)  # the verdicts stand beside the drawing
     return render(
         "compare.html",
@@ -39,8 +38,7 @@ def page(
         drawing=plane.drawing(
             drawn,
             ROOM,
-            digits=1 if is_share else 3,
-            unit="%" if is_share else "",
+            digits=1 if drawn.unit else 3,
             has_ends=len(drawn.curves) <= MOST_ENDS,
         ),
         metric=METRICS[metric].title,

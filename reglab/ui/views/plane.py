@@ -75,18 +75,17 @@ def drawing(
     room: Room = Room(),
     *,
     digits: int,
-    unit: str,
     where: Callable[[float], str] = place,
     has_ends: bool = False,
 ) -> Drawing:
     """The plane of these curves.
 
-    Values have so many digits and this unit; `where` writes a place on the axis. `has_ends` if the last value of a line
+    Values have so many digits; `where` writes a place on the axis. `has_ends` if the last value of a line
     stands where it ends.
     """
 
     def tell(value: float) -> str:
-        return f"{number(value, digits)} {unit}".rstrip()
+        return f"{number(value, digits)} {of.unit}".rstrip()
 
     def told(curve: Curve) -> dict[float, str]:
         """Its mean at each of its points, and how far its band reaches."""

@@ -45,10 +45,10 @@ def sweep_line(grid: Grid, metric: str) -> SweepLine | None:
             tuple(curves.values()),
             Axis(axis.title, 0.0, 1.0, named),
             up_axis((y for curve in curves.values() for y in (*curve.low, *curve.high)), m.title),
+            unit(m),
             "; ".join(said),
         ),
         digits=m.digits,
-        unit=unit(m),
         where=shown.__getitem__,
     )
     above, below = -9, 17
