@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reglab import compat
 from reglab.errors import ConfigError
@@ -46,6 +46,19 @@ def choose_precision(asked: str, device: torch.device) -> str:
     if asked != "auto":
         return asked
     return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """A context in which products are computed in that precision: bf16, fp16 or fp32."""
+    import torch
+
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
+
+
+def replays(device: torch.device) -> bool:
+    """Whether the steps of a training are recorded and replayed there: on a GPU, unless REGLAB_GRAPHS is 0. The numbers are the same."""
+    return device.type == "cuda" and os.environ.get("REGLAB_GRAPHS") != "0"
 
 
 def cpu_count() -> int:

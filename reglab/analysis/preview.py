@@ -55,27 +55,28 @@ def look(values: Mapping[str, Any]) -> Look:
 
     from reglab import models
     from reglab.regularizers import in_order
-    from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, prepare_batch
+    from reglab.training.batches import Draws, ImageSet, Normalize, derived_seed, epoch_order, prepare_batch
     from reglab.training.forward import forward
 
     config = RunConfig.parse(values)
     split = _split(config.dataset, config.train_size, config.val_size, config.label_noise, config.seed)
-    place, classes = (config.seed, 1, 0), len(split.classes)
+    classes = len(split.classes)
     first = epoch_order(len(split.train_labels), config.seed, 1)[: config.batch_size].numpy()
     cpu = torch.device("cpu")
+    draws = Draws(cpu, (config.seed, 1, 0))
     images = ImageSet.to_device(split.train_images[first], split.train_labels[first], cpu)
     # Whatever is trained of it, the whole network stands for what it does; random weights will do, and are always here.
     spec = config.spec(classes).replace(pretrained=False, head_only=False)
     mean, std = models.statistics(spec) or (split.mean, split.std)
     normalize = Normalize.to_device(mean, std, cpu)
     regularizers = in_order(config.regularizers.values())
-    inputs, targets = prepare_batch(images, torch.arange(len(images)), classes, regularizers, normalize, place)
+    inputs, targets = prepare_batch(images, torch.arange(len(images)), classes, regularizers, normalize, draws)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
     network = models.build(spec).train()
-    torch.manual_seed(derived_seed(*place, "layers"))
+    draws.seed_layers()
     with torch.no_grad(), _watched(network) as layers:
-        logits, targets = forward(network, inputs, targets, regularizers, place)
+        logits, targets = forward(network, inputs, targets, regularizers, draws)
     for r in regularizers:
         targets = r.soft_targets(targets, logits)
     pixels = (inputs * normalize.std + normalize.mean).clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()

@@ -1,16 +1,17 @@
-"""torch: its private fused operations, what its stubs do not know, how its layers show themselves, and its words."""
+"""torch: its private fused operations, CUDA graphs, what its stubs do not know, how its layers show themselves, and its words."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     Network = TypeVar("Network", bound=nn.Module)
@@ -30,8 +31,8 @@ def let_waiting_threads_sleep() -> None:
 
 
 # ---- tensors -----------------------------------------------------------------------------------------------------
-def scale_each(tensors: Sequence[Tensor], factor: float) -> None:
-    """Multiply every tensor by a number, in place and in one go. `torch._foreach_mul_`, torch 2.11.0."""
+def scale_each(tensors: Sequence[Tensor], factor: float | Tensor) -> None:
+    """Multiply every tensor by a number, or a tensor without dimensions, in place and in one go. `torch._foreach_mul_`, torch 2.11.0."""
     import torch
 
     torch._foreach_mul_(list(tensors), factor)
@@ -144,6 +145,137 @@ def write_onnx(network: nn.Module, path: Path, example: Tensor, input_name: str,
             output_names=[output_name],
             dynamic_axes={input_name: {0: "batch"}, output_name: {0: "batch"}},
         )
+
+
+# ---- on a GPU ----------------------------------------------------------------------------------------------------
+def compute_exactly() -> None:
+    """The same numbers each time, and fp32 means fp32.
+
+    torch lets convolutions multiply in TF32, with 10 bits of the 23 after the point, and says that they are float32. The older of
+    its two ways to say so is the one that torch 2.8 has, and 2.11.0 still.
+    """
+    import torch
+
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+# ---- CUDA graphs -------------------------------------------------------------------------------------------------
+# All of it read in torch 2.11.0: torch/cuda/graphs.py, aten/src/ATen/cuda/CUDAGraph.cpp and CUDAGeneratorImpl.cpp. On the
+# CPU, which has no graphs, what is done is done at once.
+def operations(hear: Callable[[str, Any, Any], None]) -> AbstractContextManager[Any]:
+    """A context in which every operation is told of before it is done, those of the backward pass too. `TorchDispatchMode`."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Told(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            hear(str(func), args, kwargs or {})
+            return func(*args, **(kwargs or {}))
+
+    return Told()
+
+
+def make_recordable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Learning rates as tensors, which the fused kernels read on the GPU; and AdamW lets itself be recorded."""
+    import torch
+
+    for group in optimizer.param_groups:
+        group["lr"] = torch.full((), group["lr"], dtype=torch.float32, device=device)
+        if "capturable" in group:
+            group["capturable"] = True
+
+
+def recording_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Where steps are recorded: on the stream that is current, or beside the default one, on which nothing can be recorded.
+
+    Not on the one that all recordings of torch share: what cuBLAS computes in belongs to a stream, and graphs of two runs that are
+    replayed at once must not share it.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return None
+    current = torch.cuda.current_stream(device)
+    return torch.cuda.Stream(device) if current == torch.cuda.default_stream(device) else current
+
+
+@contextmanager
+def beside(stream: torch.cuda.Stream | None) -> Iterator[None]:
+    """Work on that stream, after what waits on the current one, and before what comes there."""
+    import torch
+
+    if stream is None:
+        yield
+        return
+    current = torch.cuda.current_stream(stream.device)
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        yield
+    current.wait_stream(stream)
+
+
+@contextmanager
+def own_global_generator(device: torch.device) -> Iterator[None]:
+    """The global generator of the GPU has a state of its own in here, and the usual one again afterwards.
+
+    A recorded step reads its seeds from memory that belongs to the state: two that share one would overwrite each other's.
+    """
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    everybodys = _global_generator(device)
+    usual = everybodys.graphsafe_get_state()
+    everybodys.graphsafe_set_state(torch.Generator(device))
+    try:
+        yield
+    finally:
+        everybodys.graphsafe_set_state(usual)
+
+
+def draw_globally_from(generator: torch.Generator) -> None:
+    """Let the global generator of its device draw what that one draws; on a GPU both advance."""
+    import torch
+
+    if generator.device.type == "cuda":
+        _global_generator(generator.device).graphsafe_set_state(generator.graphsafe_get_state())
+    else:
+        torch.default_generator.manual_seed(torch.Generator.initial_seed(generator))
+
+
+def has_drawn(generator: torch.Generator) -> bool:
+    """Whether it has drawn since it was seeded; on the CPU, which cannot tell, yes."""
+    return generator.device.type != "cuda" or generator.get_offset() > 0
+
+
+def record(
+    step: Callable[[], None], generators: Sequence[torch.Generator], stream: torch.cuda.Stream | None
+) -> Callable[[], None]:
+    """Record what a function does on the GPU, without doing it; what comes back does it, on whichever stream is current.
+
+    All generators that draw in it must be named. Raises RuntimeError where an operation cannot be recorded.
+    """
+    import torch
+
+    if stream is None:
+        return step
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator.graphsafe_get_state())  # it takes no subclass of Generator
+    # The outer context goes back to the current stream also where the inner one breaks off. What other threads do on the GPU
+    # meanwhile is their own matter.
+    with torch.cuda.stream(stream), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        step()
+    return graph.replay
+
+
+def _global_generator(device: torch.device) -> torch.Generator:
+    import torch
+
+    return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
 
 
 # ---- the machine -------------------------------------------------------------------------------------------------

@@ -86,13 +86,15 @@ class Thaw:
         """The learning rate of a parameter, as a share of that of the head."""
         return float(SLOWER ** (self.stage_of[parameter] - STAGES))
 
-    def begin_step(self, share: float) -> None:
-        """Freeze and thaw for a step at this share of the run, after the network was set to training mode."""
-        first = STAGES - learning(share)
+    def begin_step(self, share: float) -> int:
+        """Freeze and thaw for a step at this share of the run, after the network was set to training mode: how many stages learn."""
+        stages = learning(share)
+        first = STAGES - stages
         for layer, parameters, stage in self._layers:
             for p in parameters.values():
                 p.requires_grad_(stage >= first)
             layer.train(stage >= first)
+        return stages
 
 
 def learning(share: float) -> int:

@@ -14,7 +14,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reglab.errors import ConfigError
-from reglab.regularizers.base import GROUPS, Progress, Regularizer, State, in_order, lowered, overriding, stands_by
+from reglab.regularizers.base import (
+    GROUPS,
+    Progress,
+    Regularizer,
+    State,
+    from_host,
+    in_order,
+    lowered,
+    overriding,
+    stands_by,
+)
 
 
 def _find() -> dict[str, type[Regularizer]]:
@@ -63,6 +73,7 @@ __all__ = [
     "Progress",
     "Regularizer",
     "State",
+    "from_host",
     "in_order",
     "lowered",
     "overriding",

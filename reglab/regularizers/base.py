@@ -9,6 +9,7 @@ The whole loop, with the name of every hook at its line (`training/train.py` is 
     optimizer = Optimizer(configure_optimizer(groups))          # which parameters decay
     while epochs are left and not stop_reason(history):         # early stopping
         for images, labels in epoch:
+            optimizer.lr = learning_rate(lr, peak)
             images = normalize(augment(images))                 # other pictures, the same labels
             images, targets = mix(images, one_hot(labels))      # of several that mix, one is drawn for the batch
             def closure():                                      # one forward and one backward pass
@@ -16,7 +17,6 @@ The whole loop, with the name of every hook at its line (`training/train.py` is 
                 loss = cross_entropy(logits, soft_targets(targets, logits))
                 (loss + penalty(model, logits, state)).backward()
             compute_gradients(model, closure)                   # calls the closure once; twice in SAM
-            optimizer.lr = learning_rate(lr, peak)
             optimizer.step()
             on_step_end(model, state)                           # shorten the weights, or average them
         evaluate(evaluation_model(model, state))                # the network, or that average
@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Generator, Tensor, nn
 
     from reglab.data import Source
@@ -133,8 +134,14 @@ class Regularizer(BaseModel):
         """
         return groups
 
-    # ---- every batch: images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes) --
-    # `rng` lives on the device of the tensors; its draws are a function of seed, epoch, batch and technique alone.
+    # ---- every batch -------------------------------------------------------------------------------------------
+    def learning_rate(self, lr: float, peak: float, progress: Progress) -> float:
+        """Another learning rate for this step than the one the run's schedule, which rises to `peak`, has for it."""
+        return lr
+
+    # Images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes). `rng` lives there, too; its
+    # draws are a function of seed, epoch, batch and technique alone. A GPU replays steps that are the same operations with
+    # the same numbers (`training/replay.py`); those in which one of these hooks goes by something on the host take longer.
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
         """Other pictures with the same labels: float32 of the same shape, again in 0..1."""
         return images
@@ -178,10 +185,6 @@ class Regularizer(BaseModel):
         """
         closure()
 
-    def learning_rate(self, lr: float, peak: float, progress: Progress) -> float:
-        """Another learning rate for this step than the one the run's schedule, which rises to `peak`, has for it."""
-        return lr
-
     def on_step_end(self, model: nn.Module, state: State, progress: Progress) -> None:
         """Change the weights after the optimizer did, or remember something about them in `state`."""
 
@@ -199,6 +202,21 @@ class Regularizer(BaseModel):
         A run with a technique that overrides this stands by its best epoch, whether it was ended or not: `stands_by`.
         """
         return ""
+
+
+def from_host(rng: Generator, draw: Callable[[np.random.Generator], Iterable[float]]) -> Tensor:
+    """Numbers for a batch that the host draws, seeded by `rng` and beside it, as float32 (k,): the same on every device.
+
+    For what torch cannot draw with a generator. That they come as a tensor lets a GPU replay the step with others
+    (`training/replay.py`), which a number that is read from `rng.initial_seed()` does not.
+    """
+    import numpy as np
+    import torch
+
+    if hasattr(rng, "from_host"):
+        return rng.from_host(draw)
+    numbers = list(draw(np.random.default_rng(rng.initial_seed())))
+    return torch.tensor(numbers, dtype=torch.float32).to(rng.device, non_blocking=True)
 
 
 GROUPS = ("Structure", "Penalties", "Data", "Labels", "Optimization", "Transfer")

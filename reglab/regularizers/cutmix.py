@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Regularizer
+from reglab.regularizers.base import Regularizer, from_host
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Generator, Tensor
 
 
@@ -67,19 +69,22 @@ class CutMix(Regularizer):
 
     def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and targets (N, classes); one rectangle for the batch, as in the paper's code."""
-        import numpy as np
         import torch
 
-        host = np.random.default_rng(rng.initial_seed())  # see mixup.py
-        if host.random() >= self.prob:
-            return images, targets
         height, width = images.shape[2:]
-        half = 0.5 * np.sqrt(1 - host.beta(self.alpha, self.alpha))
+        at = images.device
+        up, down, left, right, kept = from_host(rng, lambda host: self.rectangle(host, height, width))
+        row, column = torch.arange(height, device=at).view(-1, 1), torch.arange(width, device=at)
+        inside = (row >= up) & (row < down) & (column >= left) & (column < right)
+        other = torch.randperm(len(images), generator=rng, device=at)
+        return torch.where(inside, images[other], images), targets[other].lerp(targets, kept)
+
+    def rectangle(self, host: np.random.Generator, height: int, width: int) -> tuple[float, ...]:
+        """Its first row and the one behind its last, its columns likewise, and the share of the image outside of it."""
+        if host.random() >= self.prob:
+            return 0, 0, 0, 0, 1
+        half = 0.5 * sqrt(1 - host.beta(self.alpha, self.alpha))
         y, x = int(host.integers(height)), int(host.integers(width))
-        up, aside = int(half * height), int(half * width)
-        rows, columns = slice(max(y - up, 0), min(y + up, height)), slice(max(x - aside, 0), min(x + aside, width))
-        other = torch.randperm(len(images), generator=rng, device=images.device)
-        mixed = images.clone()
-        mixed[:, :, rows, columns] = images[other][:, :, rows, columns]
-        kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-        return mixed, targets[other].lerp(targets, kept)
+        tall, wide = int(half * height), int(half * width)
+        up, down, left, right = max(y - tall, 0), min(y + tall, height), max(x - wide, 0), min(x + wide, width)
+        return up, down, left, right, 1 - (down - up) * (right - left) / (height * width)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from reglab.regularizers.base import Regularizer
+from reglab.regularizers.base import Regularizer, from_host
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -56,12 +56,11 @@ class Mixup(Regularizer):
 
     def mix(self, images: Tensor, targets: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and targets (N, classes), each blended with those of another of the batch."""
-        import numpy as np
         import torch
 
         if not self.alpha:
             return images, targets
-        # torch cannot draw from a beta distribution with a generator, and a number on the host costs the device nothing.
-        weight = float(np.random.default_rng(rng.initial_seed()).beta(self.alpha, self.alpha))
+        # torch cannot draw from a beta distribution with a generator.
+        (weight,) = from_host(rng, lambda host: [host.beta(self.alpha, self.alpha)])
         other = torch.randperm(len(images), generator=rng, device=images.device)
         return images[other].lerp(images, weight), targets[other].lerp(targets, weight)

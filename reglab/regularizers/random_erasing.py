@@ -88,8 +88,10 @@ class RandomErasing(Regularizer):
 
         inside = self.rectangles(images, rng)
         if self.value == "mean":
-            mean = torch.tensor(MEAN).to(images.device, non_blocking=True)
-            return torch.where(inside, mean.view(1, 3, 1, 1), images)
+            mean = torch.stack(
+                [images.new_full((1, 1), value) for value in MEAN]
+            )  # made there, as a replayed step needs it
+            return torch.where(inside, mean, images)
         noise = torch.rand(images.permute(0, 2, 3, 1).shape, generator=rng, device=images.device)
         return torch.where(inside, noise.permute(0, 3, 1, 2), images)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import one_hot
 
 from reglab.regularizers import Regularizer, overriding
 
@@ -31,6 +30,27 @@ def derived_seed(*words: int | str) -> int:
 def generator(device: torch.device, *words: int | str) -> Generator:
     """A fresh random generator on the device for the purpose that the words name."""
     return Generator(device).manual_seed(derived_seed(*words))
+
+
+class Draws:
+    """The random generators of one step at `place` (seed, epoch, batch): what they draw is a function of it and of the purpose."""
+
+    def __init__(self, device: torch.device, place: tuple[int, int, int]) -> None:
+        self.device, self.place = device, place
+
+    def generator(self, *purpose: str) -> Generator:
+        """A generator that begins anew, at every call alike."""
+        return generator(self.device, *self.place, *purpose)
+
+    def seed_layers(self) -> None:
+        """Let torch's global generator, which dropout draws from, begin anew, at every call alike."""
+        torch.manual_seed(derived_seed(*self.place, "layers"))
+
+
+def drawn_mixer(regularizers: Sequence[Regularizer], place: tuple[int, int, int]) -> Regularizer | None:
+    """The technique that mixes the batch at `place`: one of those that do, or none."""
+    mixers = overriding(regularizers, "mix")
+    return mixers[derived_seed(*place, "mixer") % len(mixers)] if mixers else None
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
@@ -96,19 +116,17 @@ def prepare_batch(
     classes: int,
     regularizers: Sequence[Regularizer],
     normalize: Normalize,
-    place: tuple[int, int, int],
+    draws: Draws,
 ) -> tuple[Tensor, Tensor]:
     """The batch as the network gets it: inputs (n, 3, H, W), normalised and channels_last; targets (n, classes).
 
-    `place` is (seed, epoch, batch); all that is random here is a function of it.
+    All that is random here comes from `draws`.
     """
-    device = images.pixels.device
     inputs = images.images(index)
-    targets = one_hot(images.labels[index], classes).float()
+    targets = (images.labels[index, None] == torch.arange(classes, device=index.device)).float()
     for r in overriding(regularizers, "augment"):
-        inputs = r.augment(inputs, generator(device, *place, "augment", r.key))
+        inputs = r.augment(inputs, draws.generator("augment", r.key))
     inputs = normalize(inputs)
-    if mixers := overriding(regularizers, "mix"):
-        mixer = mixers[derived_seed(*place, "mixer") % len(mixers)]
-        inputs, targets = mixer.mix(inputs, targets, generator(device, *place, "mix", mixer.key))
+    if mixer := drawn_mixer(regularizers, draws.place):
+        inputs, targets = mixer.mix(inputs, targets, draws.generator("mix", mixer.key))
     return inputs.contiguous(memory_format=torch.channels_last), targets

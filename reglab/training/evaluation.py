@@ -9,6 +9,7 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
+from reglab import machine
 from reglab.data import spread
 from reglab.training import metrics
 from reglab.training.batches import ImageSet, Normalize
@@ -49,11 +50,11 @@ def predict(
 ) -> Tensor:
     """Logits (N, classes) in float32, in eval mode and without gradients; the network is left in eval mode.
 
-    `precision` is "bf16" or "fp32". Raises `Interrupted` where `stop`, asked before every batch, says yes.
+    `precision` is "bf16", "fp16" or "fp32". Raises `Interrupted` where `stop`, asked before every batch, says yes.
     """
     network.eval()
     out = []
-    with torch.inference_mode(), torch.autocast(part.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.inference_mode(), machine.autocast(part.pixels.device, precision):
         at_once = min(EVAL_BATCH, CPU_BATCH) if part.pixels.device.type == "cpu" else EVAL_BATCH
         for inputs in evaluation_batches(part, normalize, network, stop, at_once):
             out.append(network(inputs).float())

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 
 from reglab import models
 from reglab.regularizers import Regularizer, overriding
-from reglab.training.batches import generator
+from reglab.training.batches import Draws
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 
 def forward(
-    model: nn.Module, inputs: Tensor, targets: Tensor, regularizers: Sequence[Regularizer], place: tuple[int, int, int]
+    model: nn.Module, inputs: Tensor, targets: Tensor, regularizers: Sequence[Regularizer], draws: Draws
 ) -> tuple[Tensor, Tensor]:
     """Logits (N, classes) of inputs (N, C, H, W), and the targets (N, classes) as the `hidden` hooks have left them.
 
-    Layer 0 is what goes into the network, layers 1 to n are the outputs of `models.hidden_layers(model)`. `place` is
-    (seed, epoch, batch): a hook's draws are a function of it alone, the same at every layer and in a second pass.
+    Layer 0 is what goes into the network, layers 1 to n are the outputs of `models.hidden_layers(model)`. What a hook draws
+    from `draws` is the same at every layer and in a second pass.
     """
     acting = overriding(regularizers, "hidden")
     if not acting:
@@ -31,7 +31,7 @@ def forward(
     def act(layer: int, activations: Tensor) -> Tensor:
         nonlocal targets
         for r in acting:
-            rng = generator(activations.device, *place, "hidden", r.key)
+            rng = draws.generator("hidden", r.key)
             activations, targets = r.hidden(activations, targets, layer, len(layers), rng)
         return activations
 

@@ -46,7 +46,10 @@ def make_optimizer(
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """The learning rate of the next step; each group has its share (`scale`) of it."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["scale"]
+        if isinstance(group["lr"], Tensor):  # which a recorded step reads
+            group["lr"].fill_(lr * group["scale"])
+        else:
+            group["lr"] = lr * group["scale"]
 
 
 class SGDW(torch.optim.SGD):
@@ -58,11 +61,20 @@ class SGDW(torch.optim.SGD):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """As `torch.optim.SGD.step`, with the decay of each group (`decay`) before it."""
+        """As `torch.optim.SGD.step`, with the decay of each group (`decay`) before it.
+
+        A `GradScaler` sets `found_inf`, to 1 where nothing is to move: neither by the decay, nor by a momentum that the first
+        step would have begun.
+        """
+        overflow = getattr(self, "found_inf", None)
         for group in self.param_groups:
+            learning = [p for p in group["params"] if p.grad is not None]
             if group["decay"]:
-                learning = [p for p in group["params"] if p.grad is not None]
-                compat.torch.scale_each(learning, 1 - group["lr"] * group["decay"])
+                rate = group["lr"] if overflow is None else group["lr"] * (1 - overflow)
+                compat.torch.scale_each(learning, 1 - rate * group["decay"])
+            if overflow is not None:
+                for p in learning:
+                    self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
         return super().step(closure)
 
 
@@ -74,6 +86,23 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
         for k, v in optimizer.state.get(p, {}).items()
         if isinstance(v, Tensor)
     }
+
+
+def scaler_tensor(scaler: torch.amp.GradScaler) -> Tensor:
+    """What a `GradScaler` remembers: its scale, and for how many steps it was not too large; (2,) float64."""
+    kept = scaler.state_dict()
+    return torch.tensor([kept["scale"], kept["_growth_tracker"]], dtype=torch.double)
+
+
+def load_scaler_tensor(scaler: torch.amp.GradScaler, kept: Tensor) -> None:
+    """The inverse of `scaler_tensor`."""
+    scale, steps = kept.tolist()
+    scaler.load_state_dict({**scaler.state_dict(), "scale": scale, "_growth_tracker": int(steps)})
+
+
+def begin_anew(scaler: torch.amp.GradScaler) -> None:
+    """Let it know nothing of a step that was broken off."""
+    scaler.update(scaler.get_scale())
 
 
 def load_optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -26,7 +26,7 @@ from reglab.config import MOST_TRAIN, TEST
 from reglab.models.transfer import Thaw, Transfer
 from reglab.regularizers import Progress, in_order, overriding, stands_by
 from reglab.training import metrics, right
-from reglab.training.batches import ImageSet, Normalize, derived_seed, epoch_order, generator, prepare_batch
+from reglab.training.batches import Draws, ImageSet, Normalize, derived_seed, drawn_mixer, epoch_order, prepare_batch
 from reglab.training.divergence import Diverged, FiniteWatch, advice
 from reglab.training.evaluation import (
     Judged,
@@ -51,7 +51,16 @@ from reglab.training.events import (
     best_epoch,
 )
 from reglab.training.forward import forward
-from reglab.training.optimizers import load_optimizer_tensors, make_optimizer, optimizer_tensors, set_lr
+from reglab.training.optimizers import (
+    begin_anew,
+    load_optimizer_tensors,
+    load_scaler_tensor,
+    make_optimizer,
+    optimizer_tensors,
+    scaler_tensor,
+    set_lr,
+)
+from reglab.training.replay import Replay
 from reglab.training.schedules import lr_at
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ if TYPE_CHECKING:
 
 GLIMPSED = 50  # validation images that are looked at within an epoch
 GLIMPSE_EVERY = 2_000  # training images between two looks: one costs a percent of them
+GLIMPSE_EVERY_ON_GPU = 20_000  # of which it has so many in less than a second, and for a look it stands still
 
 
 @dataclass(frozen=True)
@@ -111,8 +121,7 @@ class Trainer:
         self.device = machine.choose_device(config.device)
         self.precision = machine.choose_precision(config.precision, self.device)
         if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.deterministic = True
+            compat.torch.compute_exactly()
         self.regularizers = in_order(config.regularizers.values())
 
         # ---- the data
@@ -142,6 +151,11 @@ class Trainer:
         self.thaw = Thaw(self.model) if thaws else None  # type: ignore[arg-type]
         scale = self.thaw.scale if self.thaw else lambda name: 1.0
         self.optimizer = make_optimizer(config, self.model, self.regularizers, scale)
+        if self.device.type == "cuda":
+            compat.torch.make_recordable(self.optimizer, self.device)
+        # fp16 cannot hold small gradients: they are computed of a larger loss. A step in which it was too large is left out.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.replay = Replay(self.device, partial(begin_anew, self.scaler))
 
         # ---- where it is
         self.epoch, self.batch = 0, 0
@@ -149,7 +163,8 @@ class Trainer:
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self.glimpsed: Tensor | None = None  # logits of the few, at the last point
-        self.glimpse_every = ceil(GLIMPSE_EVERY / self.batch_size)  # steps
+        every = GLIMPSE_EVERY_ON_GPU if self.device.type == "cuda" else GLIMPSE_EVERY
+        self.glimpse_every = ceil(every / self.batch_size)  # steps
         self._watch = FiniteWatch()
 
     def started(self) -> Started:
@@ -175,6 +190,8 @@ class Trainer:
         # On disk a technique's state has always been called its memory, and the snapshots of old runs still open.
         tensors |= {f"memory/{key}/{k}": v for key, kept in self.state.items() for k, v in kept.items()}
         tensors["running"] = self.running
+        if self.scaler.is_enabled():
+            tensors["scaler"] = scaler_tensor(self.scaler)
         return Snapshot(state={"epoch": self.epoch, "batch": self.batch}, tensors=tensors)
 
     def load(self, resume: Resume) -> None:
@@ -187,6 +204,8 @@ class Trainer:
             remembered = _under(f"memory/{key}/", resume.tensors)
             kept.update({k: v.to(self.device, copy=True) for k, v in remembered.items()})
         self.running.copy_(resume.tensors["running"])
+        if self.scaler.is_enabled() and "scaler" in resume.tensors:  # the machine before may have had bf16
+            load_scaler_tensor(self.scaler, resume.tensors["scaler"])
 
     @property
     def batches(self) -> int:
@@ -214,38 +233,42 @@ class Trainer:
             raise Interrupted
         place, progress = (self.config.seed, self.epoch, self.batch), self.progress(self.steps_done)
         index = self.order[self.batch * self.batch_size : (self.batch + 1) * self.batch_size]
-        inputs, targets = prepare_batch(self.images, index, self.classes, self.regularizers, self.normalize, place)
-        if self.thaw:
-            self.thaw.begin_step(progress.fraction)
-
-        passes: list[Tensor] = []  # what each forward pass said; most techniques need one
-        closure = partial(self.forward_backward, inputs, targets, place, passes)
-        for r in overriding(self.regularizers, "compute_gradients"):
-            rng = generator(self.device, *place, "gradients", r.key)
-            closure = partial(r.compute_gradients, self.model, closure, rng, progress)
-        closure()
+        stages = self.thaw.begin_step(progress.fraction) if self.thaw else None
         set_lr(self.optimizer, self.learning_rate(progress))
-        self.optimizer.step()
+        mixer = drawn_mixer(self.regularizers, place)
+        self.replay(self.learn, index, place, progress, decided=(stages, mixer and mixer.key))
         for r in self.regularizers:
             r.on_step_end(self.model, self.state[r.key], progress)
 
-        self.running.add_(passes[0])
         self.batch += 1
         self._watch.look(self.steps_done, self.running)
         within = self.running_so_far() | self.glimpse()
         return Step(epoch=self.epoch, batch=self.batch, batches=self.steps_per_epoch, images=len(index), **within)
 
-    def forward_backward(
-        self, inputs: Tensor, targets: Tensor, place: tuple[int, int, int], passes: list[Tensor]
-    ) -> None:
+    def learn(self, index: Tensor, draws: Draws, progress: Progress) -> None:
+        """What the device does in a step: gather the batch, fill the gradients, move the weights, add up what was said."""
+        inputs, targets = prepare_batch(self.images, index, self.classes, self.regularizers, self.normalize, draws)
+        passes: list[Tensor] = []  # what each forward pass said; most techniques need one
+        closure = partial(self.forward_backward, inputs, targets, draws, passes)
+        for r in overriding(self.regularizers, "compute_gradients"):
+            rng = draws.generator("gradients", r.key)
+            closure = partial(r.compute_gradients, self.model, closure, rng, progress)
+        closure()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.running.add_(passes[0])
+
+    def forward_backward(self, inputs: Tensor, targets: Tensor, draws: Draws, passes: list[Tensor]) -> None:
         """Fill the gradients from one batch; what it said is added to `passes`: loss, penalty and correct, summed.
 
         Inputs are images (N, 3, H, W) or features (N, F, 1, 1), targets distributions (N, classes).
         """
-        torch.manual_seed(derived_seed(*place, "layers"))  # a second pass drops the same units
+        if passes:
+            self.scaler.update()  # the gradients of a second pass are looked at for themselves
+        draws.seed_layers()  # a second pass drops the same units
         self.optimizer.zero_grad()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits, targets = forward(self.model, inputs, targets, self.regularizers, place)
+        with machine.autocast(self.device, self.precision):
+            logits, targets = forward(self.model, inputs, targets, self.regularizers, draws)
         logits, wanted = logits.float(), targets.argmax(1)
         for r in self.regularizers:
             targets = r.soft_targets(targets, logits)
@@ -253,7 +276,8 @@ class Trainer:
         penalties = [r.penalty(self.model, logits, self.state[r.key]) for r in self.regularizers]
         charged = [p for p in penalties if p is not None]
         penalty = torch.stack(charged).sum() if charged else loss.new_zeros(())
-        (loss + penalty).backward()
+        self.scaler.scale(loss + penalty).backward()
+        self.scaler.unscale_(self.optimizer)
         correct = (logits.argmax(1) == wanted).sum()
         passes.append(torch.stack([loss * len(inputs), penalty * len(inputs), correct]).detach().double())
 

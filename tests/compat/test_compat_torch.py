@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from reglab import compat
+from reglab.training.replay import ASKS
 
 
 def tensors(seed: int) -> list[torch.Tensor]:
@@ -34,6 +35,44 @@ def test_the_operations_on_many_tensors_are_those_on_each():
         changed = tensors(0)
         operation(changed)
         assert all(torch.equal(c, alone(t, o)) for c, t, o in zip(changed, tensors(0), others, strict=True))
+
+
+def test_many_tensors_are_scaled_by_a_tensor_as_by_its_number():
+    changed, factor = tensors(0), torch.tensor(1 - 0.3 * 0.7, dtype=torch.double)
+    compat.torch.scale_each(changed, factor)
+    assert all(torch.equal(c, t * (1 - 0.3 * 0.7)) for c, t in zip(changed, tensors(0), strict=True))
+
+
+def test_every_operation_is_told_those_of_the_backward_pass_too_and_those_that_ask():
+    heard = []
+    weight = torch.ones(3, requires_grad=True)
+    with compat.torch.operations(lambda name, args, kwargs: heard.append(name)):
+        weight.exp().sum().backward()
+        torch.tensor([1.0])
+        weight.detach().sum().item()
+    assert {"aten.exp.default", "aten.sum.default", "aten.mul.Tensor"} | ASKS.keys() <= set(heard)
+
+
+def test_without_a_gpu_a_step_is_recorded_as_itself():
+    cpu, steps = torch.device("cpu"), []
+    assert compat.torch.recording_stream(cpu) is None
+    with compat.torch.beside(None), compat.torch.own_global_generator(cpu):
+        compat.torch.record(lambda: steps.append(1), [], None)()
+    assert steps == [1]
+
+
+def test_the_global_generator_draws_what_another_would():
+    own = torch.Generator().manual_seed(3)
+    compat.torch.draw_globally_from(own)
+    assert torch.equal(torch.rand(4), torch.rand(4, generator=own))
+
+
+def test_learning_rates_become_tensors_of_the_same_value():
+    weights = [nn.Parameter(t) for t in tensors(0)]
+    for optimizer in (torch.optim.AdamW(weights, lr=0.25, fused=True), torch.optim.SGD(weights, lr=0.25)):
+        compat.torch.make_recordable(optimizer, torch.device("cpu"))
+        [group] = optimizer.param_groups
+        assert group["lr"].item() == 0.25 and group.get("capturable", True)
 
 
 def test_channels_last_changes_how_kernels_lie_and_nothing_else():

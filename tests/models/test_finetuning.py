@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import tape
 import torch
 from conftest import make_split
 from huggingface_hub import constants
+from techniques import story
 from weights import (  # noqa: F401  (fixtures among them)
     TINY,
     hub_fixture,
@@ -69,6 +71,16 @@ def test_a_whole_network_is_fine_tuned_with_the_techniques_of_transfer_learning(
     moved = {k for k, v in last.items() if "num_batches" not in k and not torch.equal(v, start[k])}
     assert any(k.startswith("backbone.layer4") for k in moved)
     assert not any(k.startswith(("backbone.conv1", "backbone.bn1", "backbone.layer1")) for k in moved)
+
+
+def test_every_stage_of_the_thaw_has_a_recording_of_its_own(monkeypatch):
+    """Also where nothing is told to: frozen layers have no gradients, and what is recorded would not know that they learn now."""
+    techniques = {"l2_sp": {}, "layer_freezing": {}, "dropout": {}}
+    config, split = on_tiny(finetune="head_then_all", epochs=8, regularizers=techniques), make_split()
+    plain = story(config, split)
+    [made] = [tape.replaying(monkeypatch)]
+    assert story(config, split) == plain
+    assert not made[0].why_not and sum(bool(steps.replay) for steps in made[0]._steps.values()) >= 4
 
 
 @pytest.mark.parametrize("finetune", ["features", "all"])

@@ -17,6 +17,7 @@ from small import rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reglab.training.batches import Draws
 from reglab.training.forward import forward
 
 same = torch.testing.assert_close
@@ -85,7 +86,8 @@ def test_manifold_mixup(lines, monkeypatch):
             patch.setattr(np.random, "default_rng", lambda _, draws=draws: draws())
             patch.setattr(torch, "randperm", lambda *_, other=told["other"], **__: other)
             technique = usual("manifold_mixup")
-            logits, targets = forward(names["model"], names["images"], names["targets"], [technique], (0, 1, 0))
+            drawn = Draws(torch.device("cpu"), (0, 1, 0))
+            logits, targets = forward(names["model"], names["images"], names["targets"], [technique], drawn)
         same(told["loss"], F.cross_entropy(logits, targets))
         seen.add(layer)
     assert seen == set(range(technique.deepest + 1)) and technique.alpha == 2.0

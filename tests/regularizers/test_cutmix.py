@@ -81,6 +81,13 @@ def test_the_areas_are_distributed_as_torchvisions():
 
 @pytest.mark.parametrize("prob", [0.0, 0.5, 1.0])
 def test_a_share_of_the_batches_is_mixed(prob):
-    images = batch(8, 8)
-    mixed = [CutMix(prob=prob).mix(images, targets(8), rng(seed))[0] is not images for seed in range(400)]
+    drawn = [CutMix(prob=prob).rectangle(np.random.default_rng(seed), 32, 32) for seed in range(400)]
+    mixed = [rectangle != (0, 0, 0, 0, 1) for rectangle in drawn]
     assert abs(np.mean(mixed) - prob) <= 5 * sqrt(prob * (1 - prob) / 400)
+
+
+def test_the_others_stay_as_they_are_to_the_byte():
+    images, labels = batch(8, 8), targets(8) * 0.9 + 0.01
+    for seed in range(20):
+        same, same_labels = CutMix(prob=0).mix(images, labels, rng(seed))
+        assert torch.equal(same, images) and torch.equal(same_labels, labels)

@@ -16,9 +16,12 @@ from reglab.config import RunConfig
 from reglab.models import MODELS, ModelSpec
 from reglab.models.transfer import Head
 from reglab.regularizers import CATALOGUE
+from reglab.training.batches import Draws
 from reglab.training.events import Epoch, Finished
 from reglab.training.forward import forward
 from reglab.training.train import train
+
+CPU = torch.device("cpu")
 
 ManifoldMixup = CATALOGUE["manifold_mixup"]
 FEW = make_split(train=32, val=16, test=16)
@@ -67,7 +70,7 @@ def test_every_network_has_hidden_layers_that_are_reached_in_their_order(name, n
             return activations, targets
 
     torch.manual_seed(0)
-    logits, same = forward(network, batch(4), targets(4), [Look()], (0, 1, 0))
+    logits, same = forward(network, batch(4), targets(4), [Look()], Draws(CPU, (0, 1, 0)))
     assert reached == [(k, len(layers), 4) for k in range(len(layers) + 1)]
     torch.manual_seed(0)
     assert torch.equal(logits, network(batch(4))) and torch.equal(same, targets(4)), "and nothing of it stays"
@@ -83,9 +86,10 @@ def test_what_is_blended_is_what_the_rest_of_the_network_sees(name):
     with torch.no_grad():
         plain = network(different)
         for number in range(12):
-            logits, _ = forward(network, alike, targets(8), technique, (0, 1, number))
+            logits, _ = forward(network, alike, targets(8), technique, Draws(CPU, (0, 1, number)))
             torch.testing.assert_close(logits, network(alike), rtol=1e-3, atol=1e-3)
-            changed += not torch.allclose(forward(network, different, targets(8), technique, (0, 1, number))[0], plain)
+            blended, _ = forward(network, different, targets(8), technique, Draws(CPU, (0, 1, number)))
+            changed += not torch.allclose(blended, plain)
     assert changed >= 10
 
 
@@ -121,7 +125,7 @@ def test_a_head_alone_has_its_features_blended():
     features = torch.rand(16, 6, 1, 1, generator=rng())
     torch.nn.init.normal_(head.classifier.weight)
     assert models.hidden_layers(head) == []
-    logits, soft = forward(head, features, targets(), [ManifoldMixup()], (0, 1, 0))
+    logits, soft = forward(head, features, targets(), [ManifoldMixup()], Draws(CPU, (0, 1, 0)))
     assert not torch.allclose(logits, head(features)) and not torch.equal(soft, targets())
     assert soft.sum(1).allclose(torch.ones(16))
 
@@ -144,7 +148,7 @@ def test_networks_of_timm_are_blended_between_their_stages(name):
             seen.append(tuple(activations.shape[2:]))
             return super().hidden(activations, targets, layer, layers, rng)
 
-    logits, soft = forward(network, batch(4), targets(4), [Look(deepest=16)], (0, 1, 1))
+    logits, soft = forward(network, batch(4), targets(4), [Look(deepest=16)], Draws(CPU, (0, 1, 1)))
     logits.sum().backward()
     assert len(seen) == len(layers) + 1 and seen == sorted(seen, reverse=True), "the maps never grow"
     assert logits.shape == (4, 10) and soft.sum(1).allclose(torch.ones(4))

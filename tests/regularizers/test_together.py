@@ -14,7 +14,7 @@ from techniques import TRAINABLE, batch, config_with, logits, rng, story, target
 from reglab.config import RunConfig
 from reglab.errors import ConfigError
 from reglab.regularizers import CATALOGUE
-from reglab.training.batches import ImageSet, Normalize, prepare_batch
+from reglab.training.batches import Draws, ImageSet, Normalize, prepare_batch
 from reglab.training.events import Epoch, Failed
 from reglab.training.train import train
 
@@ -77,9 +77,10 @@ def test_the_order_in_the_config_changes_no_byte_of_the_result(tiny_split):
 
 def batches_of(config: RunConfig, n: int = 40) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     images = ImageSet(torch.from_numpy(FEW.train_images), torch.from_numpy(FEW.train_labels))
-    normalize = Normalize.to_device(FEW.mean, FEW.std, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    normalize, techniques = Normalize.to_device(FEW.mean, FEW.std, cpu), list(config.regularizers.values())
     for i in range(n):
-        yield prepare_batch(images, torch.arange(32), 10, list(config.regularizers.values()), normalize, (0, 1, i))
+        yield prepare_batch(images, torch.arange(32), 10, techniques, normalize, Draws(cpu, (0, 1, i)))
 
 
 def test_with_mixup_and_cutmix_every_batch_is_mixed_by_one_of_them():

@@ -174,7 +174,7 @@ called: list[str] = []
 def test_the_hooks_are_called_in_the_order_of_the_documentation(tiny_split, technique):
     called.clear()
     list(train(narrow(epochs=1, batch_size=64, regularizers={technique(Order): True}), tiny_split))
-    batch = ["augment", "mix", "compute_gradients", "soft_targets", "penalty", "learning_rate", "on_step_end"]
+    batch = ["learning_rate", "augment", "mix", "compute_gradients", "soft_targets", "penalty", "on_step_end"]
     told = ["learning_rate"]  # the rate that an epoch tells
     assert [c for c in called if c != "stop_reason"] == [
         "on_train_begin", "evaluation_model", *told, *batch, "evaluation_model", *told, "evaluation_model",
