@@ -148,14 +148,16 @@ def write_onnx(network: nn.Module, path: Path, example: Tensor, input_name: str,
 
 
 # ---- on a GPU ----------------------------------------------------------------------------------------------------
-def compute_exactly() -> None:
-    """The same numbers each time, and fp32 means fp32.
+def compute_exactly(device: torch.device) -> None:
+    """The same numbers each time, and fp32 means fp32; on the CPU both are so anyway.
 
     torch lets convolutions multiply in TF32, with 10 bits of the 23 after the point, and says that they are float32. The older of
     its two ways to say so is the one that torch 2.8 has, and 2.11.0 still.
     """
     import torch
 
+    if device.type != "cuda":
+        return
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False

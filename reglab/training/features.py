@@ -97,6 +97,7 @@ class Shelf:
 
         def network() -> Transfer:
             device = machine.choose_device(config.device)
+            compat.torch.compute_exactly(device)
             torch.manual_seed(0)
             return compat.torch.channels_last(models.build(spec).to(device)).eval()  # type: ignore[return-value]
 

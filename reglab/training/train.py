@@ -120,8 +120,7 @@ class Trainer:
         self.config, self.data, self._stop = config, data, stop
         self.device = machine.choose_device(config.device)
         self.precision = machine.choose_precision(config.precision, self.device)
-        if self.device.type == "cuda":
-            compat.torch.compute_exactly()
+        compat.torch.compute_exactly(self.device)
         self.regularizers = in_order(config.regularizers.values())
 
         # ---- the data

@@ -53,6 +53,22 @@ def test_every_operation_is_told_those_of_the_backward_pass_too_and_those_that_a
     assert {"aten.exp.default", "aten.sum.default", "aten.mul.Tensor"} | ASKS.keys() <= set(heard)
 
 
+def test_fp32_on_a_gpu_is_not_tf32_and_the_cpu_is_left_as_it_is():
+    def switches() -> list[bool]:
+        convolutions = torch.backends.cudnn
+        return [torch.backends.cuda.matmul.allow_tf32, convolutions.allow_tf32, not convolutions.deterministic]
+
+    before = switches()
+    try:
+        compat.torch.compute_exactly(torch.device("cpu"))
+        assert switches() == before
+        compat.torch.compute_exactly(torch.device("cuda"))
+        assert switches() == [False, False, False]
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[:2]
+        torch.backends.cudnn.deterministic = not before[2]
+
+
 def test_without_a_gpu_a_step_is_recorded_as_itself():
     cpu, steps = torch.device("cpu"), []
     assert compat.torch.recording_stream(cpu) is None

@@ -128,7 +128,7 @@ def test_recording_warns_of_nothing(tiny_split):
 # ---- precisions --------------------------------------------------------------------------------------------------
 def test_fp32_is_fp32():
     """TF32 has ten bits after the point, so a sum of a thousand products is off by about 1e-3."""
-    compat.torch.compute_exactly()
+    compat.torch.compute_exactly(GPU)
     rng = torch.Generator(GPU).manual_seed(0)
     images = torch.randn(8, 128, 16, 16, device=GPU, generator=rng).to(memory_format=torch.channels_last)
     kernel = torch.randn(128, 128, 3, 3, device=GPU, generator=rng)
