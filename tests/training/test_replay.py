@@ -12,6 +12,7 @@ from stories import EVERYTHING, narrow, resumes_exactly, story, told
 from techniques import TRAINABLE, config_with
 
 from reglab.regularizers import Progress, Regularizer
+from reglab.teaching.presets import PRESETS
 from reglab.training.replay import ORDINARY, Noticed, Watch
 from reglab.training.train import Trainer, train
 
@@ -60,6 +61,12 @@ SETUPS = {
 def test_so_does_every_network_and_optimizer(which, tiny_split):
     plain, replayed, replay = told_both_ways(narrow(epochs=2, **SETUPS[which]), tiny_split)
     assert replayed == plain and not replay.why_not and kinds(replay) == 1
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.title)
+def test_every_recipe_of_the_page_can_be_replayed(preset, tiny_split):
+    plain, replayed, replay = told_both_ways(narrow(epochs=2, regularizers=preset.regularizers), tiny_split)
+    assert replayed == plain and not replay.why_not
 
 
 def test_a_second_pass_drops_the_same_units_when_it_is_replayed(tiny_split):
