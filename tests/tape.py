@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from reglab import compat, machine
 from reglab.training import train as loop
 from reglab.training.optimizers import make_optimizer
-from reglab.training.replay import Replay
+from reglab.training.replay import LastingGenerator, Replay
 
 
 def tensors(*values: Any) -> list[torch.Tensor]:
@@ -50,9 +50,9 @@ def record(step: Callable[[], None], generators: Any, stream: None) -> Callable[
     """As `compat.torch.record`: nothing has happened afterwards."""
     tape, draw_from = Tape(), compat.torch.draw_globally_from
 
-    def remembered(generator: torch.Generator) -> None:
-        draw_from(generator)
-        tape.operations.append((draw_from, (generator,), {}, None))
+    def remembered(generator: LastingGenerator, seed: int) -> None:
+        draw_from(generator, seed)
+        tape.operations.append((lambda: draw_from(generator, generator.seeded), (), {}, None))
 
     with pytest.MonkeyPatch.context() as patch, tape:
         patch.setattr(compat.torch, "draw_globally_from", remembered)

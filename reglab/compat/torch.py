@@ -238,14 +238,16 @@ def own_global_generator(device: torch.device) -> Iterator[None]:
         everybodys.graphsafe_set_state(usual)
 
 
-def draw_globally_from(generator: torch.Generator) -> None:
-    """Let the global generator of its device draw what that one draws; on a GPU both advance."""
+def draw_globally_from(generator: torch.Generator, seed: int) -> None:
+    """Let the global generator of its device draw what that one does, which was seeded so; on a GPU both advance.
+
+    The host's is seeded in any case: layers on a GPU may draw there, too. While a step is recorded no seed can be asked for.
+    """
     import torch
 
+    torch.default_generator.manual_seed(seed)
     if generator.device.type == "cuda":
         _global_generator(generator.device).graphsafe_set_state(generator.graphsafe_get_state())
-    else:
-        torch.default_generator.manual_seed(torch.Generator.initial_seed(generator))
 
 
 def has_drawn(generator: torch.Generator) -> bool:

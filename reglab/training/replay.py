@@ -16,7 +16,7 @@ one asks for something that changes, all others are ordinary ones as well, and `
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ class Replay:
             steps.replay()
             return
         with compat.torch.beside(self._stream), compat.torch.own_global_generator(self.device):
-            watch = Watch()
+            watch = Watch(self.device)
             with compat.torch.operations(watch.hear):
                 learn(steps.index, steps.draws, Noticed(progress, watch))  # type: ignore[arg-type]
             watch.asked |= steps.draws.was_read()
@@ -115,7 +115,7 @@ class LastingDraws(Draws):
         for purpose, made in self._made:
             made.begin(derived_seed(*place, *purpose))
 
-    def generator(self, *purpose: str) -> Generator:
+    def generator(self, *purpose: str) -> LastingGenerator:
         """The next of them. Where that had another purpose the step is another one, and it and all behind it are made anew."""
         if self._next == len(self._made) or self._made[self._next][0] != purpose:
             made = LastingGenerator(self.device)
@@ -126,7 +126,8 @@ class LastingDraws(Draws):
 
     def seed_layers(self) -> None:
         """Let torch's global generator draw what the next of them draws."""
-        compat.torch.draw_globally_from(self.generator("layers"))
+        rng = self.generator("layers")
+        compat.torch.draw_globally_from(rng, rng.seeded)
 
     def was_read(self) -> set[str]:
         """Whether the seed of any of them was read, which the next step would not know of."""
@@ -142,13 +143,13 @@ class LastingGenerator(Generator):
 
     def __init__(self, device: torch.device) -> None:  # which `Generator.__new__` has put it on
         self.was_read = False
-        self._seed, self._asked = 0, 0
+        self.seeded, self._asked = 0, 0
         self._numbers: list[tuple[Drawing, Tensor]] = []
 
     def begin(self, seed: int) -> None:
         """Seed it, and have the host draw its numbers again."""
         self.manual_seed(seed)
-        self._seed, self._asked = seed, 0
+        self.seeded, self._asked = seed, 0
         for draw, numbers in self._numbers:
             numbers.copy_(self._drawn(draw), non_blocking=True)
 
@@ -162,10 +163,10 @@ class LastingGenerator(Generator):
     def initial_seed(self) -> int:
         """The seed, for whoever draws by it on the host."""
         self.was_read = True
-        return self._seed
+        return self.seeded
 
     def _drawn(self, draw: Drawing) -> Tensor:
-        numbers = list(draw(np.random.default_rng(self._seed)))
+        numbers = list(draw(np.random.default_rng(self.seeded)))
         return torch.tensor(numbers, dtype=torch.float32, pin_memory=self.device.type == "cuda")
 
 
@@ -173,22 +174,23 @@ class LastingGenerator(Generator):
 class Watch:
     """What a step did, operation by operation, and what it asked for that another step would have otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.done: list[tuple[str, Any, Any]] = []
         self.asked: set[str] = set()
 
     def hear(self, operation: str, args: Any, kwargs: Any) -> None:
         """An operation is about to be done."""
-        if operation in ASKS:
-            self.asked.add(ASKS[operation])
-        if not operation.startswith("profiler"):
-            self.done.append((operation, shown(args), shown(kwargs)))
+        if operation.startswith("profiler"):
+            return
+        if operation == WAITS:
+            self.asked.add("waits for a number of the device")
+        if operation == BRINGS or any(t.device.type != self.device.type for t in tensors_in([args, kwargs])):
+            self.asked.add("brings numbers from the host")  # a recording would read them where they no longer are
+        self.done.append((operation, shown(args), shown(kwargs)))
 
 
-ASKS = {
-    "aten._local_scalar_dense.default": "waits for a number of the device",
-    "aten.lift_fresh.default": "brings numbers from the host",
-}
+WAITS, BRINGS = "aten._local_scalar_dense.default", "aten.lift_fresh.default"  # `.item()` and `torch.tensor(...)`
 
 
 class Noticed:
@@ -211,6 +213,15 @@ def shown(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: shown(v) for k, v in value.items()}
     return type(value) if isinstance(value, Generator) else repr(value)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors among the arguments of an operation."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(each)
 
 
 def difference(one: Watch, other: Watch) -> str:

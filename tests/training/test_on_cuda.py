@@ -96,11 +96,12 @@ def test_the_global_generator_is_everybodys_again_after_a_step():
     before = torch.cuda.get_rng_state()
     own = torch.Generator(GPU).manual_seed(1)
     with compat.torch.own_global_generator(GPU):
-        compat.torch.draw_globally_from(own)
-        drawn = torch.rand(8, device=GPU)
+        compat.torch.draw_globally_from(own, 1)
+        drawn, beside = torch.rand(8, device=GPU), torch.rand(8)
     assert torch.equal(torch.cuda.get_rng_state(), before)
     assert compat.torch.has_drawn(own) and not compat.torch.has_drawn(torch.Generator(GPU).manual_seed(1))
     assert torch.equal(drawn, torch.rand(8, device=GPU, generator=torch.Generator(GPU).manual_seed(1)))
+    assert torch.equal(beside, torch.rand(8, generator=torch.Generator().manual_seed(1))), "and the host's"
 
 
 class Waits(Regularizer):

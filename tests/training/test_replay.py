@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 import pytest
 import tape
+import torch
 from stories import EVERYTHING, narrow, resumes_exactly, story, told
 from techniques import TRAINABLE, config_with
 
@@ -173,7 +174,7 @@ def test_the_first_steps_are_ordinary_ones(tiny_split, monkeypatch):
 
 
 def test_progress_is_what_it_was_but_for_its_reader_being_noticed():
-    watch = Watch()
+    watch = Watch(torch.device("cpu"))
     seen = Noticed(Progress(7, 20, 5), watch)
     assert not watch.asked
     assert (seen.step, seen.fraction, seen.ends_epoch) == (7, 0.35, False) and watch.asked
