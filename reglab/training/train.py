@@ -149,7 +149,7 @@ class Trainer:
         thaws = isinstance(self.model, Transfer) and config.finetune == "head_then_all"
         self.thaw = Thaw(self.model) if thaws else None  # type: ignore[arg-type]
         scale = self.thaw.scale if self.thaw else lambda name: 1.0
-        self.optimizer = make_optimizer(config, self.model, self.regularizers, scale)
+        self.optimizer = make_optimizer(config, self.model, self.regularizers, scale, self.precision)
         if self.device.type == "cuda":
             compat.torch.make_recordable(self.optimizer, self.device)
         # fp16 cannot hold small gradients: they are computed of a larger loss. A step in which it was too large is left out.

@@ -119,7 +119,7 @@ BAD = {
     "train --dataset cifar11": "did you mean cifar10?",
     "train --model basic_cmn": "did you mean basic_cnn?",
     "train --model zzz": "choose from basic_cnn",
-    "train --optimizer adam": "'adamw' or 'sgd'",
+    "train --optimizer adam": "'adamw', 'sgd' or 'muon'",
     "train --schedule linear": "one_cycle",
     "train --dropout.rate 0.96": "dropout.rate is 0.96, but must be at most 0.95",
     "train --dropout.rate half": "must be a number",

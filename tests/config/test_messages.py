@@ -11,7 +11,7 @@ from reglab.regularizers import CATALOGUE
 REFUSED = [  # values, the fields it is about, what the command line says, what the page says
     ({"lr": -1}, "lr", "lr is -1, but must be more than 0.", "Learning rate must be more than 0, not -1."),
     ({"epochs": 1.5}, "epochs", "epochs is 1.5, but must be a", "Epochs must be a whole number, not 1.5."),
-    ({"optimizer": "x"}, "optimizer", "optimizer is 'x', but", "Optimizer must be 'adamw' or 'sgd', not 'x'."),
+    ({"optimizer": "x"}, "optimizer", "optimizer is 'x', but", "Optimizer must be 'adamw', 'sgd' or 'muon', not 'x'."),
     ({"train_size": 5}, "train_size", "train_size is 5, but", "Training images must be at least 10, not 5."),
     ({"train_size": 49_000}, "train_size", "49,000 training images", "49,000 training images were asked for"),
     (

@@ -15,7 +15,7 @@ from reglab.regularizers import CATALOGUE
 
 CHOICES = {  # what may decide over the usual value of another setting
     "dataset": tuple(data.SOURCES),
-    "optimizer": ("adamw", "sgd"),
+    "optimizer": ("adamw", "sgd", "muon"),
     "schedule": ("one_cycle", "constant"),
     "epochs": (5, 20),
 }

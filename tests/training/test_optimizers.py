@@ -10,7 +10,8 @@ from conftest import tiny_config
 from torch.nn.functional import cross_entropy
 
 from reglab.regularizers import CATALOGUE
-from reglab.training.optimizers import SGDW, make_optimizer
+from reglab.training import optimizers
+from reglab.training.optimizers import MUON_MOMENTUM, SGDW, make_optimizer, orthogonalized
 
 
 def toy_problem():
@@ -68,6 +69,71 @@ def test_decoupled_weight_decay_is_torchs_adamw_on_the_weights_alone(everything)
     )
     for a, b in zip(network.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("sizes", [(16, 150), (150, 16), (24, 40)])
+def test_orthogonalized_are_the_directions_of_a_matrix_with_values_near_one(sizes):
+    given = torch.randn(3, *sizes, generator=torch.Generator().manual_seed(0))
+    told = orthogonalized(given)
+    u, _, v = torch.linalg.svd(given, full_matrices=False)
+    in_its_directions = u.mT @ told @ v.mT
+    values = in_its_directions.diagonal(dim1=1, dim2=2)
+    assert told.shape == given.shape and values.min() > 0.3 and values.max() < 1.25
+    torch.testing.assert_close(in_its_directions, torch.diag_embed(values), atol=1e-4, rtol=0)
+    alone = torch.stack([orthogonalized(matrix[None])[0] for matrix in given])
+    torch.testing.assert_close(told, alone)  # a batch is what each is alone
+    assert not orthogonalized(torch.zeros(1, *sizes)).any()
+
+
+def test_muon_is_torchs_muon_on_the_hidden_layers_and_adamw_on_the_rest(monkeypatch):
+    """torch's (2.9 and later) takes five iterations, and matrices alone."""
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon to compare with")
+    monkeypatch.setattr(optimizers, "ITERATIONS", 5)
+    decay = CATALOGUE["weight_decay"](strength=0.3)
+    network, x, y = toy_problem()
+    theirs = deepcopy(network)
+    config = tiny_config(lr=0.01, optimizer="muon")
+    go(network, make_optimizer(config, network, [decay], precision="bf16"), x, y)
+    hidden, norm, head = theirs
+    muon = torch.optim.Muon(
+        [hidden.weight], lr=0.01, momentum=MUON_MOMENTUM, weight_decay=0.3, adjust_lr_fn="match_rms_adamw"
+    )
+    rest = [
+        {"params": [head.weight], "weight_decay": 0.3},
+        {"params": [*norm.parameters(), head.bias], "weight_decay": 0},
+    ]
+    adam = torch.optim.AdamW(rest, lr=0.01)
+    for _ in range(5):
+        muon.zero_grad(), adam.zero_grad()
+        cross_entropy(theirs(x), y).backward()
+        muon.step(), adam.step()
+    for a, b in zip(network.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-2)  # the iterations are in bfloat16
+
+
+def test_filters_of_muon_are_matrices_whichever_way_they_lie_in_memory():
+    told = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 6, 3), torch.nn.Conv2d(6, 6, 3), torch.nn.Flatten(), torch.nn.Linear(6, 3)
+        ).to(memory_format=memory_format)
+        optimizer = make_optimizer(tiny_config(lr=0.01, optimizer="muon"), network, [])
+        before = [p.detach().clone() for p in network.parameters()]
+        go(
+            network,
+            optimizer,
+            torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(1)),
+            torch.arange(4) % 3,
+            1,
+        )
+        told.append([p.detach() for p in network.parameters()])
+    for a, b in zip(*told, strict=True):
+        torch.testing.assert_close(a, b)
+    for p, was in zip(told[0][:3:2], before[:3:2], strict=True):
+        step = (p - was).flatten(1) / 0.01
+        assert step.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.4), "as large as AdamW's"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

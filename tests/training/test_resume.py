@@ -36,6 +36,7 @@ class Average(Regularizer):
 TAKEN_UP = {
     "adamw": dict(optimizer="adamw"),
     "sgd": dict(optimizer="sgd", lr=0.02),
+    "muon": dict(optimizer="muon", lr=0.01),
     "adamw-regularized": dict(regularizers=EVERYTHING),
     "sgd-regularized": dict(optimizer="sgd", regularizers=EVERYTHING | {"weight_decay": {"strength": 0.01}}),
     "resnet20": dict(model="resnet20", regularizers={"batch_norm": True, "dropout": True}),
