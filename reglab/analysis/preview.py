@@ -61,7 +61,8 @@ def look(values: Mapping[str, Any]) -> Look:
     config = RunConfig.parse(values)
     split = _split(config.dataset, config.train_size, config.val_size, config.label_noise, config.seed)
     classes = len(split.classes)
-    first = epoch_order(len(split.train_labels), config.seed, 1)[: config.batch_size].numpy()
+    order = epoch_order(len(split.train_labels), config.seed, 1)[: config.batch_size]
+    first = order.numpy()
     cpu = torch.device("cpu")
     draws = Draws(cpu, (config.seed, 1, 0))
     images = ImageSet.to_device(split.train_images[first], split.train_labels[first], cpu)
@@ -70,7 +71,7 @@ def look(values: Mapping[str, Any]) -> Look:
     mean, std = models.statistics(spec) or (split.mean, split.std)
     normalize = Normalize.to_device(mean, std, cpu)
     regularizers = in_order(config.regularizers.values())
-    inputs, targets = prepare_batch(images, torch.arange(len(images)), classes, regularizers, normalize, draws)
+    inputs, targets = prepare_batch(images, torch.arange(len(images)), classes, regularizers, normalize, draws, order)
 
     torch.manual_seed(derived_seed(config.seed, "weights"))
     network = models.build(spec).train()

@@ -10,6 +10,7 @@ The whole loop, with the name of every hook at its line (`training/train.py` is 
     while epochs are left and not stop_reason(history):         # early stopping
         for images, labels in epoch:
             optimizer.lr = learning_rate(lr, peak)
+            images = view(images, index, epoch)                 # what an image looks like in this epoch
             images = normalize(augment(images))                 # other pictures, the same labels
             images, targets = mix(images, one_hot(labels))      # of several that mix, one is drawn for the batch
             def closure():                                      # one forward and one backward pass
@@ -142,6 +143,13 @@ class Regularizer(BaseModel):
     # Images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes). `rng` lives there, too; its
     # draws are a function of seed, epoch, batch and technique alone. A GPU replays steps that are the same operations with
     # the same numbers (`training/replay.py`); those in which one of these hooks goes by something on the host take longer.
+    def view(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """What each image looks like in this epoch, where that follows from which one it is: float32 of the same shape, in 0..1.
+
+        `index` (N,) says which of the training images these are, on their device; epochs are counted from 1.
+        """
+        return images
+
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
         """Other pictures with the same labels: float32 of the same shape, again in 0..1."""
         return images

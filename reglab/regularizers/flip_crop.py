@@ -52,10 +52,20 @@ class FlipCrop(Regularizer):
         4, ge=0, le=16, title="padding", description="largest shift in pixels", json_schema_extra={"slider": [0, 8, 1]}
     )
     flip: bool = Field(True, title="mirror", description="half of the images; digits never")
+    alternate: bool = Field(False, title="in turn", description="mirrors an image every other epoch")
 
     def for_dataset(self, source: Source) -> FlipCrop:
         """Without mirroring where a mirrored picture means something else."""
         return self if source.mirror else self.model_copy(update={"flip": False})
+
+    def view(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """Every other epoch the mirror image, where the mirror images come in turn; which comes first is the image's own."""
+        import torch
+
+        if not (self.flip and self.alternate):
+            return images
+        mirrored = ((index * 2_654_435_761 >> 16) + epoch) % 2 == 1  # Knuth's multiplicative hash, one bit of it
+        return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
         """Images (N, C, H, W), each shifted by up to `padding` pixels into black borders, and mirrored or not."""
@@ -71,7 +81,7 @@ class FlipCrop(Regularizer):
         rows = draw(2 * self.padding + 1) + torch.arange(height, device=at)
         columns = torch.arange(width, device=at).expand(n, width)
         shift = draw(2 * self.padding + 1)
-        if self.flip:
+        if self.flip and not self.alternate:
             columns = torch.where(draw(2).bool(), width - 1 - columns, columns)
         columns = columns + shift
         # One gather over NHWC moves whole pixels, and its result is channels_last again for free.

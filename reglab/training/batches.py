@@ -38,6 +38,10 @@ class Draws:
     def __init__(self, device: torch.device, place: tuple[int, int, int]) -> None:
         self.device, self.place = device, place
 
+    def epoch(self) -> Tensor:
+        """Which epoch it is, counted from 1: ()."""
+        return torch.full((), self.place[1], device=self.device)
+
     def generator(self, *purpose: str) -> Generator:
         """A generator that begins anew, at every call alike."""
         return generator(self.device, *self.place, *purpose)
@@ -117,13 +121,16 @@ def prepare_batch(
     regularizers: Sequence[Regularizer],
     normalize: Normalize,
     draws: Draws,
+    which: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The batch as the network gets it: inputs (n, 3, H, W), normalised and channels_last; targets (n, classes).
 
-    All that is random here comes from `draws`.
+    All that is random here comes from `draws`. `which` of the training images these are is said where `images` are not all.
     """
     inputs = images.images(index)
     targets = (images.labels[index, None] == torch.arange(classes, device=index.device)).float()
+    for r in overriding(regularizers, "view"):
+        inputs = r.view(inputs, index if which is None else which, draws.epoch())
     for r in overriding(regularizers, "augment"):
         inputs = r.augment(inputs, draws.generator("augment", r.key))
     inputs = normalize(inputs)

@@ -108,12 +108,18 @@ class LastingDraws(Draws):
         super().__init__(device, (0, 0, 0))
         self._made: list[tuple[tuple[str, ...], LastingGenerator]] = []
         self._next = 0
+        self._epoch = torch.zeros((), dtype=torch.long, device=device)
 
     def begin(self, place: Place) -> None:
         """Seed all of them for the step at `place`."""
         self.place, self._next = place, 0
+        self._epoch.fill_(place[1])
         for purpose, made in self._made:
             made.begin(derived_seed(*place, *purpose))
+
+    def epoch(self) -> Tensor:
+        """The same tensor in every step."""
+        return self._epoch
 
     def generator(self, *purpose: str) -> LastingGenerator:
         """The next of them. Where that had another purpose the step is another one, and it and all behind it are made anew."""
