@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate, pad
 
 from reglab import compat
 from reglab.errors import ConfigError
+from reglab.models.views import single_view
 
 LEAST = 4  # rows and columns of maps that can still say where
 SHIFT = 2  # pixels
@@ -34,7 +35,7 @@ def grad_cam(network: nn.Module, inputs: Tensor, label: int) -> tuple[Tensor, st
     Selvaraju et al. 2017, Grad-CAM, arXiv:1610.02391, equations 1 and 2.
     """
     start = inputs.detach().clone().requires_grad_()
-    with torch.enable_grad(), _recording(network) as recorded:
+    with torch.enable_grad(), single_view(network), _recording(network) as recorded:
         logit = network(start)[0, label]
     entrance = get_gradient_edge(start).node
     whole = (seen for seen in reversed(recorded) if not _leads_around(seen[2].node, logit.grad_fn, entrance))
@@ -110,7 +111,7 @@ def monte_carlo(network: nn.Module, inputs: Tensor, passes: int, seed: int, temp
     approximation, arXiv:1506.02142. The same seed draws the same.
     """
     out = []
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(), _dropping(network):
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(), single_view(network), _dropping(network):
         torch.random.default_generator.manual_seed(seed)
         for start in range(0, passes, PASSES_AT_ONCE):
             batch = inputs.repeat(min(PASSES_AT_ONCE, passes - start), 1, 1, 1)

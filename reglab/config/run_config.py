@@ -35,7 +35,7 @@ from reglab.models import ModelSpec
 from reglab.numbers import counted, percent
 from reglab.regularizers import CATALOGUE, Regularizer, lowered, regularizer, stands_by
 
-USUAL_LR = {"adamw": 1e-3, "sgd": 0.05, "muon": 0.01}
+USUAL_LR = {"adamw": 1e-3, "sgd": 0.05, "muon": 0.02}
 FOLLOWING = ("lr", "val_size", "init", "judged_size")  # fields whose usual value depends on others; null asks for that
 
 
@@ -121,7 +121,7 @@ class RunConfig(BaseModel):
         gt=0,
         le=1e6,
         title="learning rate",
-        description="usually 0.001 for AdamW, 0.05 for SGD, 0.01 for Muon",
+        description="usually 0.001 for AdamW, 0.05 for SGD, 0.02 for Muon",
         json_schema_extra={"try": "0.0001,0.001,0.01,0.1", "follows": "optimizer"},
     )
     optimizer: Literal["adamw", "sgd", "muon"] = Field(

@@ -32,6 +32,10 @@ def build(spec: ModelSpec) -> nn.Module:
         from reglab.models.layers import normalize_spectrum
 
         normalize_spectrum(network, spec.spectral_norm)
+    if spec.view_below:
+        from reglab.models.views import look_again
+
+        look_again(network, spec)
     return network
 
 

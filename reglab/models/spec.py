@@ -25,6 +25,9 @@ class ModelSpec:
     block_size: int = 3
     stochastic_depth: float = 0.0  # of the last residual branch; those before it less, in even steps
     spectral_norm: int = 0  # power iterations a step that estimate the largest singular value; 0 is off
+    view_below: float = 0.0  # the largest probability of an image that is looked at again, in other views; 0 is off
+    view_shift: int = 0  # pixels that these are moved by
+    view_mirror: bool = False  # whether there are mirror images among them
 
     def replace(self, **changes: Any) -> ModelSpec:
         return replace(self, **changes)
@@ -32,6 +35,7 @@ class ModelSpec:
     def has_weights_of(self, other: ModelSpec) -> bool:
         """Whether both networks have the same weights in the same order: they differ at most in layers without any."""
         weightless = ("init", "num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth")
+        weightless += ("view_below", "view_shift", "view_mirror")
         usual = {f.name: f.default for f in fields(self) if f.name in weightless}
         mine, others = (s.replace(**usual, spectral_norm=min(s.spectral_norm, 1)) for s in (self, other))
         return mine == others

@@ -45,10 +45,21 @@ def plain_code(network: nn.Module, imports: Iterable[str] = ()) -> str:
     code = Code()
     code.imports.update(imports)
     built = code.built(network)
+    if views := getattr(network, "views", None):
+        from reglab.models.views import asked_again
+
+        code.function(asked_again)
     parts = [*code.definitions.values(), f"network = {built}"]
     if spectral := [repr(name) for name, layer in network.named_modules() if is_parametrized(layer)]:
         code.imports.add("from torch.nn.utils.parametrizations import spectral_norm")
         parts.append(f"for name in {call('[', spectral, ']')}:\n    spectral_norm(network.get_submodule(name))")
+    if views:
+        settings = f"{views.shift}, {views.mirror}, {views.below}"
+        parts.append(
+            "network.register_forward_hook(  # of what it is not sure of it asks for the mean over other views\n"
+            "    lambda network, args, logits: None\n    if network.training\n"
+            f"    else asked_again(network, args[0], logits, {settings})\n)"
+        )
     return "\n\n\n".join([in_order(code.imports), *parts]) + "\n"
 
 

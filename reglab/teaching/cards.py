@@ -236,10 +236,10 @@ def network_for(key: str, base: RunConfig) -> str:
 
 
 def words_of(key: str) -> str:
-    """All that a technique is found by, in small letters: its names, its hint, its group, and its synonyms."""
+    """All that a technique is found by, each word once and in small letters: its names, its hint, group and synonyms."""
     technique = CATALOGUE[key]
     told = (technique.title, key, key.replace("_", " "), technique.hint, technique.group, *technique.synonyms)
-    return " ".join(told).lower()
+    return " ".join(dict.fromkeys(" ".join(told).lower().split()))
 
 
 def found(words: str) -> list[str]:

@@ -201,6 +201,20 @@ def test_whatever_drops_is_left_on_and_batch_norm_is_not(place):
     assert traces(network) == before  # its running statistics among it
 
 
+def test_a_network_that_answers_by_several_views_is_explained_by_the_picture_itself():
+    """Its map and its spread are those of one pass, as of the same network without."""
+    spec = ModelSpec("basic_cnn", width=0.125, norm="batch", dropout=0.5)
+    plain, several = models.build(spec), models.build(spec.replace(view_below=1.0, view_shift=2, view_mirror=True))
+    several.load_state_dict(stirred(plain).state_dict())
+    with torch.no_grad():
+        assert not torch.equal(several.eval()(picture()), plain(picture()))
+    (cam, layer), (expected, name) = (grad_cam(network, picture(), 3) for network in (several, plain))
+    assert torch.equal(cam, expected) and layer == name
+    assert torch.equal(*(monte_carlo(network, picture(), 5, seed=0) for network in (several, plain)))
+    with torch.no_grad():
+        assert not torch.equal(several(picture()), plain(picture())), "and then by several again"
+
+
 def test_modes_are_restored_even_when_the_network_fails():
     network = nn.Sequential(nn.Dropout(), nn.Linear(3, 2)).eval()
     with pytest.raises(RuntimeError):

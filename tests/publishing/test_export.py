@@ -76,6 +76,18 @@ def test_a_residual_network_with_spectral_normalization_is_exported_with_plain_w
 
 
 # ---- what cannot be ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("below", [1.0, 0.116])
+@pytest.mark.parametrize("name", ["net.onnx", "net.pt2"])
+def test_a_network_that_answers_by_several_views_is_exported_with_them(name, below, store, tmp_path):
+    if name.endswith("onnx"):
+        pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network = models.build(ModelSpec(width=0.125, norm="batch"))
+    config = {"width": 0.125, "regularizers": {"batch_norm": {}, "test_time_augmentation": {"below": below}}}
+    run = a_run(store, network.state_dict(), **config)
+    assert export.export(run, tmp_path / name).difference < 1e-5
+
+
 def test_what_cannot_be_written_is_refused_in_one_sentence(finished, tmp_path):
     with pytest.raises(ConfigError, match=r"^net\.h5 cannot be exported to: the file must end in \.onnx or \.pt2\.$"):
         export.export(finished, tmp_path / "net.h5")

@@ -109,6 +109,12 @@ def test_plain_code_builds_residual_networks_with_stochastic_depth(tmp_path):
     same_network(models.build(ModelSpec(name="resnet20", width=0.5, stochastic_depth=0.2)), tmp_path)
 
 
+@pytest.mark.parametrize("below", [1.0, 0.3])
+def test_plain_code_answers_by_several_views_where_the_network_does(below, tmp_path):
+    settings = {"view_below": below, "view_shift": 1, "view_mirror": True}
+    same_network(models.build(ModelSpec(name="resnet20", width=0.5, spectral_norm=1, **settings)), tmp_path)
+
+
 def test_plain_code_builds_a_network_of_timm(tmp_path):
     same_network(models.build(ModelSpec(name="timm/resnet18", dropout=0.1, side=32)), tmp_path)
 

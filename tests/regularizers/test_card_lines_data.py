@@ -17,6 +17,8 @@ from small import rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reglab.models import ModelSpec
+from reglab.models.views import Views
 from reglab.training.batches import Draws
 from reglab.training.forward import forward
 
@@ -151,3 +153,12 @@ def test_gaussian_noise(lines):
     seen = [lines(torch_context() | {"images": grey})["images"], usual("gaussian_noise").augment(grey, rng())]
     assert ks_2samp(*(out.flatten()[:5_000].numpy() for out in seen)).pvalue > 0.01
     assert all(out.max() == 1 and (out == 1).any() for out in seen), "cut off at white"
+
+
+def test_test_time_augmentation(lines):
+    """The lines leave the mean over all views, which the lab's network answers with by itself."""
+    names = torch_context()
+    told = lines(names)
+    ours = names["model"].eval()
+    ours.register_forward_hook(Views(usual("test_time_augmentation").configure_model(ModelSpec())))
+    same(told["logits"], ours(names["images"]))

@@ -37,6 +37,7 @@ from torch.nn import functional as F
 from reglab import models
 from reglab.models import ModelSpec
 from reglab.models.layers import DropBlock2d, StochasticDepth, conv
+from reglab.models.views import views_of
 from reglab.regularizers import CATALOGUE
 from reglab.regularizers.weight_decay import USUAL_L2
 
@@ -313,6 +314,18 @@ def test_gaussian_noise(lines):
     ours = usual("gaussian_noise").augment(torch.full((N, 3, SIDE, SIDE), 0.9), rng())
     assert ks_2samp(seen.flatten()[:5_000].numpy(), ours.flatten()[:5_000].numpy()).pvalue > 0.01
     assert seen.max() == ours.max() == 1, "cut off at white"
+
+
+def test_test_time_augmentation(lines):
+    """The mean of what the model says to each view, and the views are the lab's."""
+    names = keras_context()
+    told = lines(names)
+    images = plain(names["images"]).permute(0, 3, 1, 2)
+    views = views_of(images, usual("test_time_augmentation").shift, mirror=True)
+    for theirs, ours in zip(told["views"], views, strict=True):
+        same(plain(theirs), ours.permute(0, 2, 3, 1))
+    each = [plain(names["model"](view.permute(0, 2, 3, 1), training=False)) for view in views]
+    same(plain(told["logits"]), torch.stack(each).mean(0))
 
 
 # ---- Labels ------------------------------------------------------------------------------------------------------

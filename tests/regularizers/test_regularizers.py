@@ -22,6 +22,7 @@ from reglab.cli.options import config_values
 from reglab.config import RunConfig, flag
 from reglab.errors import ConfigError
 from reglab.models import ModelSpec
+from reglab.models.views import single_view
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer, overriding, regularizer, technique_in
 from reglab.training.events import Best, Epoch, Finished, Snapshot, Step
 from reglab.training.train import Resume, train
@@ -187,7 +188,12 @@ def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, n
 
 @every_trainable
 @pytest.mark.parametrize(
-    ("optimizer", "lr", "width"), [("adamw", 3e-3, 0.125), pytest.param("sgd", 0.05, 0.25, marks=pytest.mark.slow)]
+    ("optimizer", "lr", "width"),
+    [
+        ("adamw", 3e-3, 0.125),
+        pytest.param("sgd", 0.05, 0.25, marks=pytest.mark.slow),
+        pytest.param("muon", 0.01, 0.125, marks=pytest.mark.slow),
+    ],
 )
 def test_a_network_still_learns_with_it(key, optimizer, lr, width, tiny_split):
     config = config_with(key, epochs=5, optimizer=optimizer, lr=lr, width=width)
@@ -231,6 +237,7 @@ OFF = {
     "label_smoothing": {"smoothing": 0},
     "bootstrapping": {"beta": 1},
     "sam": {"rho": 0},
+    "test_time_augmentation": {"below": 0},
 }
 
 
@@ -264,7 +271,7 @@ def test_in_eval_mode_nothing_random_is_left(key):
 
 @every_trainable
 def test_what_only_drops_is_the_plain_network_in_eval_mode(key):
-    """Where a technique adds layers without weights, and the weights are the same, so is every answer."""
+    """Where a technique adds layers without weights, and the weights are the same, so is every answer to the image itself."""
     config = config_with(key)
     specs = [c.spec(10) for c in (config, config.plain())]
     networks = []
@@ -274,7 +281,8 @@ def test_what_only_drops_is_the_plain_network_in_eval_mode(key):
     shapes, plain_shapes = ([v.shape for v in network.state_dict().values()] for network in networks)
     assert (shapes == plain_shapes) == specs[0].has_weights_of(specs[1])
     if shapes == plain_shapes:
-        assert torch.equal(networks[0](batch(4)), networks[1](batch(4)))
+        with single_view(networks[0]):
+            assert torch.equal(networks[0](batch(4)), networks[1](batch(4)))
 
 
 # ---- stopping and resuming ---------------------------------------------------------------------------------------

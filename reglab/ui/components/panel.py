@@ -27,6 +27,7 @@ from reglab.config import RunConfig
 from reglab.config.usual import extra_of
 from reglab.models import pretrained
 from reglab.regularizers import CATALOGUE, GROUPS, Regularizer
+from reglab.teaching.cards import words_of
 from reglab.teaching.presets import COURSE, PRESETS
 from reglab.ui.components.form import text_of
 from reglab.ui.views.assets import called
@@ -88,7 +89,8 @@ def described(places: dict[str, str]) -> dict[str, Any]:
 def technique(key: str, of: type[Regularizer], places: dict[str, str]) -> dict[str, Any]:
     """A toggle with its settings; `words` is what it is found by besides its names and its hint."""
     settings = {f"{key}.{name}": control(places[f"{key}.{name}"], name, info) for name, info in of.model_fields.items()}
-    words = " ".join((key, key.replace("_", " "), of.group, *of.synonyms)).lower()
+    said = f"{of.title} {of.hint}".lower()
+    words = " ".join(word for word in words_of(key).split() if word not in said)
     return {"id": places[key], "label": of.title, "hint": of.hint, "words": words, "settings": settings}
 
 
@@ -103,7 +105,8 @@ def control(elem_id: str, name: str, info: FieldInfo, choices: Sequence[tuple[st
         extra = extra_of(info)
         ends = {"slider": extra["slider"]} if "slider" in extra else {}
         log = {"log": True} if extra.get("scale") == "log" else {}
-        return {**told, "usual": text_of(info.default), "whole": is_whole(info), **ends, **log}
+        whole = {"whole": True} if is_whole(info) else {}
+        return {**told, "usual": text_of(info.default), **whole, **ends, **log}
     if get_origin(info.annotation) is Literal:
         choices = [(str(choice).replace("_", " "), choice) for choice in get_args(info.annotation)]
     return {**told, "choices": list(choices)} if choices else told

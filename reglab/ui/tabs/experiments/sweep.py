@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -59,7 +58,7 @@ class SweepTab:
         with gr.Row(equal_height=False, elem_id="sweep"):
             self.plan = form(
                 "sweep-plan", "sweep_plan.html", EMPTY, axes=AXES, seeds=SEEDS, groups=settings_by_group(),
-                techniques=techniques_by_group(), questions=[(q, json.dumps(filled_by(q))) for q in QUESTIONS],
+                techniques=techniques_by_group(), questions=[(q, filled_by(q)) for q in QUESTIONS],
             )  # fmt: skip
             with gr.Column(scale=1, min_width=0, elem_id="sweep-stage"):
                 shows = [(m.title.capitalize(), key) for key, m in METRICS_OF_A_SWEEP.items()]
