@@ -88,6 +88,17 @@ def test_what_slices_cost_is_told_for_every_set_up(tmp_path):
 
 
 @pytest.mark.slow
+def test_speed_measures_the_recipe_and_each_trick_and_trains_nothing_twice(tmp_path):
+    ways = ("--quick", "--output", tmp_path / "speed.json", "--runs", tmp_path / "runs")
+    printed = benchmark("speed.py", *ways)
+    told = json.loads((tmp_path / "speed.json").read_text())
+    assert list(told)[:2] == ["on all images", "the recipe, few"] and len(told) == 12
+    assert all(runs["0"]["seconds"] > 0 and 0 <= runs["0"]["test_accuracy"] <= 1 for runs in told.values())
+    assert "94 % on average in at most 16 minutes" in printed
+    assert benchmark("speed.py", *ways) == printed and len(list((tmp_path / "runs").glob("2*"))) == 12
+
+
+@pytest.mark.slow
 def test_throughput_tells_of_every_side_and_every_target(tmp_path):
     printed = benchmark("throughput.py", "--quick", "--json", tmp_path / "measured.json")
     told = json.loads((tmp_path / "measured.json").read_text())

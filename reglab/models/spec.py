@@ -34,8 +34,8 @@ class ModelSpec:
 
     def has_weights_of(self, other: ModelSpec) -> bool:
         """Whether both networks have the same weights in the same order: they differ at most in layers without any."""
-        weightless = ("init", "num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth")
-        weightless += ("view_below", "view_shift", "view_mirror")
+        weightless = {"init", "num_groups", "dropout", "spatial_dropout", "dropblock", "block_size", "stochastic_depth"}
+        weightless |= {"view_below", "view_shift", "view_mirror"}
         usual = {f.name: f.default for f in fields(self) if f.name in weightless}
         mine, others = (s.replace(**usual, spectral_norm=min(s.spectral_norm, 1)) for s in (self, other))
         return mine == others

@@ -143,10 +143,10 @@ class Regularizer(BaseModel):
     # Images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes). `rng` lives there, too; its
     # draws are a function of seed, epoch, batch and technique alone. A GPU replays steps that are the same operations with
     # the same numbers (`training/replay.py`); those in which one of these hooks goes by something on the host take longer.
-    def view(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+    def view(self, images: Tensor, index: Tensor, epoch: Tensor) -> Tensor:
         """What each image looks like in this epoch, where that follows from which one it is: float32 of the same shape, in 0..1.
 
-        `index` (N,) says which of the training images these are, on their device; epochs are counted from 1.
+        `index` (N,) says which of the training images these are; `epoch` () is counted from 1. Both are on their device.
         """
         return images
 

@@ -58,7 +58,7 @@ class FlipCrop(Regularizer):
         """Without mirroring where a mirrored picture means something else."""
         return self if source.mirror else self.model_copy(update={"flip": False})
 
-    def view(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+    def view(self, images: Tensor, index: Tensor, epoch: Tensor) -> Tensor:
         """Every other epoch the mirror image, where the mirror images come in turn; which comes first is the image's own."""
         import torch
 

@@ -126,7 +126,9 @@ class Muon(torch.optim.Optimizer):
         for (rows, columns), alike in ahead.items():
             steps = orthogonalized(torch.stack([matrix for _, matrix in alike]).to(self.dtype))
             for (p, _), step in zip(alike, steps, strict=True):
-                p.add_(step.reshape(p.shape), alpha=-lr * RMS * max(rows, columns) ** 0.5)
+                p.sub_(
+                    step.reshape(p.shape) * (lr * RMS * max(rows, columns) ** 0.5)
+                )  # a recorded step's rate is a tensor
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

@@ -21,11 +21,14 @@ from reglab.experiments.publications.measures import MEASURES
 from reglab.experiments.publications.mixup_noise import MIXUP
 from reglab.experiments.publications.publication import RECIPES, STATUS, Claim, Publication, Recipe, Row
 from reglab.experiments.publications.resnet20 import RESNET20
+from reglab.experiments.publications.speed import SPEEDRUN
 from reglab.experiments.publications.zhang2017 import ZHANG
 
 __all__ = ["MEASURES", "PUBLICATIONS", "RECIPES", "STATUS", "Claim", "Publication", "Recipe", "Row", "publication"]
 
-PUBLICATIONS: dict[str, Publication] = {p.key: p for p in (ZHANG, CUTOUT, MIXUP, SMOOTHING, BATCH_NORM, RESNET20)}
+PUBLICATIONS: dict[str, Publication] = {
+    p.key: p for p in (ZHANG, CUTOUT, MIXUP, SMOOTHING, BATCH_NORM, RESNET20, SPEEDRUN)
+}
 
 
 def publication(key: str) -> Publication:
