@@ -51,7 +51,8 @@ class Pace:
 
     def seconds(self, c: RunConfig, whole: Effort, epochs: float | None = None) -> float:
         """Of a run, or of that many of its epochs. `whole` is the effort of the whole network, also where a head learns."""
-        train, val, test = c.train_images, c.val_size, source(c.dataset).test_images
+        classes, test = len(source(c.dataset).classes), source(c.dataset).test_images
+        train, val = c.train_images, c.val_size
         epochs = c.epochs if epochs is None else epochs
         if c.on_features:
             # Every picture goes through the backbone once; a head on top of it takes next to nothing.
@@ -59,7 +60,7 @@ class Pace:
         batch = min(c.batch_size, train)
         step = self.layer * whole.layers + self.parameter * whole.parameters + batch * self._image(whole)
         learning = epochs * (train // batch) * step * passes(c)
-        return START + learning + FORWARD * self._image(whole) * judged(c, int(epochs))
+        return START + learning + FORWARD * self._image(whole) * c.spec(classes).looks * judged(c, int(epochs))
 
     def _image(self, whole: Effort) -> float:
         return self.multiply_add * whole.multiply_adds + self.activation * whole.activations

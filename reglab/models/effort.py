@@ -46,7 +46,7 @@ def effort(spec: ModelSpec) -> Effort:
             multiply_adds += layer.weight.numel() * (out.numel() // layer.weight.shape[0])
 
     with torch.device("meta"), torch.no_grad():
-        network = build(spec.replace(pretrained=False)).eval()
+        network = build(spec.replace(pretrained=False, view_below=0.0)).eval()  # one pass
         for layer in network.modules():
             if not [*layer.children()]:
                 layer.register_forward_hook(count)

@@ -29,6 +29,12 @@ class ModelSpec:
     view_shift: int = 0  # pixels that these are moved by
     view_mirror: bool = False  # whether there are mirror images among them
 
+    @property
+    def looks(self) -> int:
+        """How many passes an answer takes, at most: one, and where the image is looked at again one for each view."""
+        views = (3 if self.view_shift else 1) * (2 if self.view_mirror else 1)
+        return 1 + views if self.view_below else 1
+
     def replace(self, **changes: Any) -> ModelSpec:
         return replace(self, **changes)
 

@@ -103,7 +103,7 @@ class Regularizer(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         cls.key = cls.__module__.rpartition(".")[2]
         if "needs_images" not in vars(cls):  # what a class overrides says what it needs
-            cls.needs_images = overrides(cls, "augment") or overrides(cls, "mix")
+            cls.needs_images = any(overrides(cls, hook) for hook in ("view", "augment", "mix"))
 
     # ---- once, before training -------------------------------------------------------------------------------
     def for_dataset(self, source: Source) -> Regularizer:
@@ -130,8 +130,8 @@ class Regularizer(BaseModel):
     def configure_optimizer(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The optimizer's parameter groups, as other dicts.
 
-        Each has `params` and `kind` ("weight", "norm_and_bias"), `scale` (its learning rate as a share of the run's) and
-        `weight_decay`, which is decoupled.
+        Each has `params` and `kind` ("weight", "norm_and_bias"), `scale` (its learning rate as a share of the run's),
+        `weight_decay`, which is decoupled, and `orthogonal`, whether Muon moves it.
         """
         return groups
 

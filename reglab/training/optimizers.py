@@ -119,8 +119,9 @@ class Muon(torch.optim.Optimizer):
         ahead: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
         for p in layers:
             assert p.grad is not None
-            momentum = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
-            momentum.lerp_(p.grad, 1 - MUON_MOMENTUM)
+            if "momentum_buffer" not in self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+            momentum = self.state[p]["momentum_buffer"].lerp_(p.grad, 1 - MUON_MOMENTUM)
             matrix = p.grad.lerp(momentum, MUON_MOMENTUM).flatten(1)
             ahead.setdefault(matrix.shape, []).append((p, matrix))
         for (rows, columns), alike in ahead.items():

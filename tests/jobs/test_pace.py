@@ -43,6 +43,9 @@ def test_time_grows_with_epochs_images_and_weights_as_it_should():
     assert pace.seconds(one_each, whole) > 2 * pace.seconds(c, whole), "each step moves all weights"
     sam = c.override({"sam": True})
     assert 1.5 < pace.seconds(sam, whole) / pace.seconds(c, whole) < 2
+    several = c.override({"test_time_augmentation": True})
+    assert effort(several.spec(10)) == whole, "one pass is what it was"
+    assert 1.05 < pace.seconds(several, whole) / pace.seconds(c, whole) < 7, "but what is answered takes seven"
     assert memory(one_each, whole) < memory(c, whole) < memory(c.model_copy(update={"batch_size": 512}), whole)
 
 

@@ -109,7 +109,12 @@ def test_a_run_sees_each_image_in_turn(tiny_split):
         for number in range(2):
             index = order[number * 16 : number * 16 + 16]
             shown[index] = prepare_batch(
-                images, index, 10, in_order(config.regularizers.values()), nothing, Draws(torch.device("cpu"), (0, epoch, number))
+                images,
+                index,
+                10,
+                in_order(config.regularizers.values()),
+                nothing,
+                Draws(torch.device("cpu"), (0, epoch, number)),
             )[0]
         seen.append(shown)
     assert torch.equal(seen[0], seen[1].flip(3)) and not torch.equal(seen[0], seen[1])

@@ -130,6 +130,11 @@ class Order(Regularizer):
     def on_train_begin(self, model, state):
         called.append("on_train_begin")
 
+    def view(self, images, index, epoch):
+        called.append("view")
+        assert len(index) == len(images) and len(index.unique()) == len(index) and epoch == 1
+        return images
+
     def augment(self, images, rng):
         called.append("augment")
         assert images.dtype == torch.float32 and images.min() >= 0 and images.max() <= 1
@@ -174,7 +179,7 @@ called: list[str] = []
 def test_the_hooks_are_called_in_the_order_of_the_documentation(tiny_split, technique):
     called.clear()
     list(train(narrow(epochs=1, batch_size=64, regularizers={technique(Order): True}), tiny_split))
-    batch = ["learning_rate", "augment", "mix", "compute_gradients", "soft_targets", "penalty", "on_step_end"]
+    batch = ["learning_rate", "view", "augment", "mix", "compute_gradients", "soft_targets", "penalty", "on_step_end"]
     told = ["learning_rate"]  # the rate that an epoch tells
     assert [c for c in called if c != "stop_reason"] == [
         "on_train_begin", "evaluation_model", *told, *batch, "evaluation_model", *told, "evaluation_model",

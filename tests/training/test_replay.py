@@ -50,6 +50,8 @@ def test_replayed_or_not_every_technique_trains_to_the_same_bytes(key, tiny_spli
 SETUPS = {
     "basic_cnn": dict(regularizers=EVERYTHING),
     "sgd": dict(optimizer="sgd", schedule="cosine", regularizers={"dropout": {}, "weight_decay": {"strength": 0.5}}),
+    "muon": dict(optimizer="muon", regularizers={"batch_norm": {}, "weight_decay": {"strength": 0.5}}),
+    "in turn": dict(dataset="cifar10", regularizers={"flip_crop": {"alternate": True}}),
     "resnet20": dict(model="resnet20", regularizers={"batch_norm": {}, "stochastic_depth": {}, "swa": {}, "sam": {}}),
     "vgg11": dict(
         model="vgg11", regularizers={"group_norm": {}, "spatial_dropout": {}, "ema": {}, "spectral_norm": {}}
