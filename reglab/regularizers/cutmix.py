@@ -71,13 +71,15 @@ class CutMix(Regularizer):
         """Images (N, C, H, W) and targets (N, classes); one rectangle for the batch, as in the paper's code."""
         import torch
 
-        height, width = images.shape[2:]
+        _, channels, height, width = images.shape
         at = images.device
         up, down, left, right, kept = from_host(rng, lambda host: self.rectangle(host, height, width))
-        row, column = torch.arange(height, device=at).view(-1, 1), torch.arange(width, device=at)
+        row, column = torch.arange(height, device=at).view(-1, 1, 1), torch.arange(width, device=at).view(1, -1, 1)
         inside = (row >= up) & (row < down) & (column >= left) & (column < right)
+        # Pasting is blending by 0 and 1, to the byte; with a mask in memory as the images are, that is one pass over them.
+        mask = inside.expand(-1, -1, channels).to(images.dtype, memory_format=torch.contiguous_format).permute(2, 0, 1)
         other = torch.randperm(len(images), generator=rng, device=at)
-        return torch.where(inside, images[other], images), targets[other].lerp(targets, kept)
+        return images.lerp(images[other], mask), targets[other].lerp(targets, kept)
 
     def rectangle(self, host: np.random.Generator, height: int, width: int) -> tuple[float, ...]:
         """Its first row and the one behind its last, its columns likewise, and the share of the image outside of it."""
