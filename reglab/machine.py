@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from reglab import compat
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, setting
 from reglab.numbers import counted
 
 if TYPE_CHECKING:
@@ -21,15 +23,24 @@ def has_cuda() -> bool:
     return compat.spaces.has_gpu() and torch.cuda.is_available()
 
 
-def choose_device(asked: str) -> torch.device:
+def choose_device(asked: str, *, goes_on: bool = False) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU. Raises `ConfigError` when what was asked is not there."""
     import torch
 
-    if asked == "auto":
-        return torch.device("cuda" if has_cuda() else "cpu")
-    if asked.startswith("cuda") and not has_cuda():
-        raise ConfigError("device cuda was asked for, but torch finds no CUDA device here: use --device cpu or auto.")
-    return torch.device(asked)
+    here = "cuda" if has_cuda() else "cpu"
+    check_device(asked, here, goes_on=goes_on)
+    return torch.device(here if asked == "auto" else asked)
+
+
+def check_device(asked: str, here: str, *, goes_on: bool = False) -> None:
+    """Raises `ConfigError` where a GPU is asked for and there is none. `here` is the best device that there is.
+
+    `goes_on` says that it is for a run that has begun, whose device stays what it was asked to be.
+    """
+    if asked in ("auto", "cpu", here):
+        return
+    instead = "go on where there is one, or train it anew with auto" if goes_on else "use auto or cpu"
+    raise ConfigError(f"{setting('device')} {asked} was asked for, but torch finds no GPU here: {instead}.")
 
 
 def has_native_bf16(device: torch.device) -> bool:
@@ -59,6 +70,41 @@ def autocast(device: torch.device, precision: str) -> Any:
 def replays(device: torch.device) -> bool:
     """Whether the steps of a training are recorded and replayed there: on a GPU, unless REGLAB_GRAPHS is 0. The numbers are the same."""
     return device.type == "cuda" and os.environ.get("REGLAB_GRAPHS") != "0"
+
+
+def lane(device: torch.device) -> AbstractContextManager[Any]:
+    """Where a run's work waits for the device: on a GPU a stream of its own, so that the work of others need not wait for it.
+
+    It can be entered again and again. On the CPU there is nothing to wait for.
+    """
+    import torch
+
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else nullcontext()
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes of the device's own memory that nobody has taken; 0 where it has none of its own, as on the CPU."""
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+
+
+def memory_taken(device: torch.device) -> int:
+    """Bytes of it that this process had at the most since `give_memory_back`; 0 where it has none of its own."""
+    import torch
+
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 0
+
+
+def give_memory_back() -> None:
+    """Let others have what was freed here."""
+    import torch
+
+    compat.python.give_memory_back()
+    if torch.cuda.is_initialized():
+        gc.collect()  # a network and its hooks may hold each other
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def cpu_count() -> int:

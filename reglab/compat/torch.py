@@ -297,6 +297,9 @@ def cpu_has_bf16() -> bool:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether there was too little memory. torch 2.11.0 says so in words alone: one sentence for GPUs, one for the CPU."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in words or "allocate memory" in words
+    """Whether there was too little memory. torch 2.11.0 says so in words alone: one sentence for GPUs, one for the CPU.
+
+    The libraries of CUDA say it as a status: CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED, ..._ALLOCATION_FAILED.
+    """
+    words, said = str(error).lower(), ("out of memory", "allocate memory", "alloc_failed", "allocation_failed")
+    return isinstance(error, MemoryError) or any(each in words for each in said)

@@ -146,6 +146,15 @@ class Admission:
                 told.append(pace.seconds(c, self._effort(c)) if pace else 0.0)
         return told
 
+    def memory(self, configs: Sequence[RunConfig]) -> list[int]:
+        """Bytes of a GPU that each of these runs takes: as the newest finished one of its kind did, else by estimate.
+
+        What the estimate has for torch itself leaves a margin: the context of CUDA is there once for all runs of a process.
+        """
+        known = timed(configs, self.store)
+        measured = [cost.memory_of(c) if (cost := known.get(kind(c))) else 0 for c in configs]
+        return [found or memory(c, self._effort(c)) for found, c in zip(measured, configs, strict=True)]
+
     def bytes_on_disk(self, seat: str, configs: Sequence[RunConfig]) -> list[int]:
         """What the folder of each of these runs will take, about; of the host's, who has no quota, nothing is counted."""
         if not seat or not (self.limits.disk or self.limits.disk_each):

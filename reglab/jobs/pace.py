@@ -23,7 +23,7 @@ from reglab.config import RunConfig
 from reglab.data import SIDE, SOURCES, source
 from reglab.models import ModelSpec
 from reglab.models.effort import Effort, effort
-from reglab.runs.cost import judged
+from reglab.runs.cost import judged, pictures
 from reglab.runs.files import read_json, write_json
 from reglab.runs.lines import is_number
 from reglab.runs.timed import passes
@@ -74,10 +74,9 @@ for a parameter and 40 for an activation at 1 TB/s, and 15 TFLOP/s. The first fi
 def memory(c: RunConfig, whole: Effort) -> int:
     """Bytes that training it takes, about: torch, the pictures, the network with its optimizer, and a batch on its way back."""
     torch_itself, number = 700 * 2**20, 4
-    pictures = (c.train_images + c.val_size + source(c.dataset).test_images) * 3 * SIDE**2
     network = 5 * number * whole.parameters  # weights, gradients, two means of AdamW, and the best weights
     batch = 2 * number * whole.activations * (1 if c.on_features else min(c.batch_size, c.train_images))
-    return torch_itself + pictures + network + batch
+    return torch_itself + pictures(c.train_images, c) + network + batch
 
 
 def measured(device: str, file: Path | None = None) -> Pace:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextvars import copy_context
 from itertools import count
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,22 +18,23 @@ from reglab import compat
 from reglab.config import RunConfig
 from reglab.data.decoded import cache_folder
 from reglab.deployment import LIMITS, Limits
-from reglab.errors import BusyError, ConfigError, RunError
+from reglab.errors import BusyError, RunError
 from reglab.jobs.admission import Admission
-from reglab.jobs.failures import in_words
 from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.job import Job, QueueSnapshot
-from reglab.jobs.pace import Pace, measured
+from reglab.jobs.pace import Pace
+from reglab.jobs.packing import as_one, together
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
 from reglab.jobs.turns import address_of, in_turn, key_of, serve
+from reglab.machine import check_device
 from reglab.redaction import without_paths
 from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.room import Room
 from reglab.runs.run import Run
 from reglab.runs.store import Store
 from reglab.runs.view import RESUMABLE, RunView
-from reglab.training.events import Failed, Stopped
+from reglab.training.events import Stopped
 
 
 class Jobs:
@@ -70,7 +70,7 @@ class Jobs:
     def _look(self) -> None:
         try:
             pace_file = None if compat.spaces.is_on() else cache_folder() / "pace.json"
-            seen = here.machine(self._looker.call(_look_at_machine, pace_file, timeout=120))
+            seen = here.corrected(self._looker.call(here.look, pace_file, timeout=120))
             self._pace = seen.pop("pace", None)
             self._machine = seen
         except Exception as error:
@@ -89,13 +89,22 @@ class Jobs:
         """How fast this machine trains; None while that is not known."""
         return self._pace
 
-    def _device(self, config: RunConfig) -> str:
+    def _free(self, device: str) -> int:
+        """Bytes of the device's own memory that were free when it was looked at; 0 where it has none, and nothing is packed."""
+        return int(self._machine.get("memory", 0)) if device == self._machine.get("device") else 0
+
+    def _memory(self, runs: Sequence[Run], device: str) -> dict[Run, int]:
+        """Bytes that each of them takes of the device, where that decides what is trained at once."""
+        if not self._free(device):
+            return {}
+        return dict(zip(runs, self.admission.memory([run.config for run in runs]), strict=True))
+
+    def _device(self, config: RunConfig, goes_on: bool = False) -> str:
         """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
         if config.device == "cpu":
             return "cpu"
         here = str(self.machine(timeout=60).get("device", "cpu"))
-        if config.device not in ("auto", here):
-            raise ConfigError(f"device {config.device} was asked for, but there is none here: choose auto or cpu.")
+        check_device(config.device, here, goes_on=goes_on)
         return here
 
     # ---- asking
@@ -120,12 +129,13 @@ class Jobs:
         asked = [run for runs in jobs for run in runs]
         device = self._device(asked[0].config)
         seconds = dict(zip(asked, self.admission.seconds([run.config for run in asked]), strict=True)) if owner else {}
+        memory = self._memory(asked, device)
         with self._lock:
             left = [waiting for runs in jobs if (waiting := [run for run in runs if not self.view(run).is_live])]
             if left:
                 self.admit(owner)
                 self.admission.charge(owner, {run: seconds[run] for runs in left for run in runs if run in seconds})
-                self._enqueue(left, device, owner, prune, seconds)
+                self._enqueue(left, device, owner, prune, seconds, memory)
 
     def resume(self, runs: Sequence[Run], *, owner: str = "") -> None:
         """Put runs that were stopped or interrupted back into the queue, as one job.
@@ -134,8 +144,9 @@ class Jobs:
             RunError: One of them is being trained, waits or is finished, or the server is shutting down.
             ConfigError: As `submit`.
         """
-        device = self._device(runs[0].config)
+        device = self._device(runs[0].config, goes_on=True)
         seconds = self.admission.check_resumed(owner, runs)
+        memory = self._memory(runs, device)
         self.room.make(owner=key_of(owner), is_host=not owner, keep=runs)
         with self._lock:
             self.admit(owner)
@@ -146,7 +157,7 @@ class Jobs:
                         f"Run “{run.name}” is {status}: only a stopped, interrupted or failed run can be resumed."
                     )
             self.admission.charge(owner, seconds)
-            self._enqueue([runs], device, owner, seconds=seconds)
+            self._enqueue([runs], device, owner, seconds=seconds, memory=memory)
 
     def admit(
         self, owner: str, configs: Sequence[RunConfig] = (), keep: Collection[Run] = (), whole: bool = True
@@ -193,7 +204,7 @@ class Jobs:
             RunError: The parent has ended, or waits for its turn, or is about to go on already, or the server is shutting down.
             ConfigError: As `submit`.
         """
-        came_from, device = fork.config.fork, self._device(fork.config)
+        came_from, device = fork.config.fork, self._device(fork.config, goes_on=True)
         assert came_from is not None, "a run that is no fork goes on from none"
         [whole] = self.admission.seconds([fork.config]) if owner else [0.0]
         seconds = {fork: whole * (1 - came_from.epoch / fork.config.epochs)}
@@ -230,6 +241,7 @@ class Jobs:
         owner: str,
         prune: bool = False,
         seconds: Mapping[Run, float] = MappingProxyType({}),
+        memory: Mapping[Run, int] = MappingProxyType({}),
     ) -> None:
         batch = next(self._numbers)
         for runs in jobs:
@@ -237,8 +249,8 @@ class Jobs:
                 run.reopen()
         for runs in jobs:
             bounds = self.admission.bounds(owner)
-            takes = sum(seconds.get(run, 0.0) for run in runs)
-            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds, takes))
+            takes, holds = sum(seconds.get(run, 0.0) for run in runs), sum(memory.get(run, 0) for run in runs)
+            self._queue.append(Job(list(runs), device, owner, next(self._numbers), batch, prune, bounds, takes, holds))
         self._changed()
         self._start_next()
 
@@ -270,8 +282,10 @@ class Jobs:
             running = next((job for job in self._running if run in job.runs), None)
             if running or run.is_locked():
                 run.ask_to_stop()
-            if running and running.worker and all(each.should_stop() for each in running.runs):
-                running.worker.asked_to_stop()
+            if running and running.worker:
+                beside = [job for job in self._running if job.worker is running.worker]
+                if all(each.should_stop() for job in beside for each in job.runs):
+                    running.worker.asked_to_stop()
 
     # ---- looking
     def order(self) -> list[Job]:
@@ -324,40 +338,49 @@ class Jobs:
 
     # ---- doing
     def _start_next(self) -> None:
-        for job in self.order():
-            place = self._places[job.device]
-            if self._closed or sum(other.device == job.device for other in self._running) >= place.at_once:
+        waiting = self.order()
+        while waiting:
+            job, place = waiting[0], self._places[waiting[0].device]
+            workers = {id(other.worker) for other in self._running if other.device == job.device}
+            if self._closed or len(workers) >= place.at_once:
+                del waiting[0]
                 continue
-            job.worker = place.worker(job)
-            self._queue.remove(job)
-            self._running.append(job)
+            jobs = together(waiting, self._free(job.device))
+            worker = place.worker(as_one(jobs))
+            for job in jobs:
+                job.worker = worker
+                waiting.remove(job)
+                self._queue.remove(job)
+                self._running.append(job)
+                serve(self._served, job.owner)
             self._changed()
-            serve(self._served, job.owner)
-            threading.Thread(target=self._see_through, args=(job, job.worker), daemon=True, name="reglab-job").start()
+            threading.Thread(target=self._see_through, args=(jobs, worker), daemon=True, name="reglab-job").start()
 
-    def _see_through(self, job: Job, worker: Worker | None) -> None:
-        """Let the job's worker train it, and another one what it goes on with; then start the next job."""
+    def _see_through(self, jobs: Sequence[Job], worker: Worker | None) -> None:
+        """Let the worker train these jobs, and another one what they go on with; then start the next."""
         try:
             while worker:
                 worker.see_through()
-                worker = self._relief(job)
+                worker = self._relief(jobs)
         finally:
             with self._lock:
-                self._running.remove(job)
+                self._running = [job for job in self._running if job not in jobs]
                 self._changed()
                 self._start_next()
 
-    def _relief(self, job: Job) -> Worker | None:
-        """Who trains what a job goes on with, now that its worker has ended; None where there is no more."""
+    def _relief(self, jobs: Sequence[Job]) -> Worker | None:
+        """Who trains what these jobs go on with, now that their worker has ended; None where there is no more."""
         with self._lock:
-            going_on = [run for run in job.next if self.store.view(run).status in RESUMABLE]
-            job.next = []
+            for job in jobs:
+                job.go_on(self.store, nothing=self._closed)
+            self._running = [job for job in self._running if job.runs or job not in jobs]
             self._changed()
-            job.runs = [] if self._closed else [run for run in going_on if _reopened(run)]
-            if not job.runs:
+            if not (left := [job for job in jobs if job.runs]):
                 return None
-            job.worker = self._places[job.device].worker(job)
-            return job.worker
+            worker = self._places[left[0].device].worker(as_one(left))
+            for job in left:
+                job.worker = worker
+            return worker
 
     def close(self, patience: float = 5.0) -> None:
         """Ask all workers to stop at once, with their snapshots, and wait for them a little, `patience` in seconds."""
@@ -374,29 +397,3 @@ class Jobs:
             place.close()
         self._looker.close()
         self.admission.close()
-
-
-def _reopened(run: Run) -> bool:
-    """Take back the run's last word; where that cannot be written it ends, with the reason, for nobody waits for an answer."""
-    try:
-        run.reopen()
-    except OSError as error:
-        conclude(run, Failed(reason=in_words(error)))
-        return False
-    return True
-
-
-def _look_at_machine(pace_file: Path | None) -> dict[str, Any]:
-    import torch
-
-    from reglab import machine
-
-    torch.set_num_threads(machine.cpu_count())
-    device = machine.choose_device("auto")
-    return {
-        "device": device.type,
-        "name": machine.device_name(device),
-        "precision": machine.choose_precision("auto", device),
-        "threads": torch.get_num_threads(),
-        **({"pace": measured(device.type, pace_file)} if pace_file else {}),
-    }

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from reglab import compat
+from reglab import machine
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, RunError
 from reglab.jobs.bounds import UNBOUNDED, Bounds
-from reglab.jobs.failures import in_words
+from reglab.jobs.failures import in_words, lacks_memory
 from reglab.runs.clock import Clock
 from reglab.runs.parent import from_parent
 from reglab.runs.recording import conclude, record, stopped_here
@@ -49,14 +49,15 @@ def work(
     """Train these runs in turn, here and now: one event of each, round and round.
 
     Those that have begun are resumed, those that are finished left alone. What goes wrong with one run is written into its
-    folder and leaves the others alone. With `prune`, a run that cannot win against the others of its group is stopped early,
-    and one that has had its time (`bounds`) with a snapshot. At the `deadline`, a moment of `time.monotonic()`, each has a
-    snapshot and no last word, and the next call goes on to the bytes of an uninterrupted run. At least one of the runs gets
-    on before, by a step or an evaluation, so whoever calls again and again comes to an end.
+    folder and leaves the others alone; one that lacks memory beside others goes on when one of these has ended. With `prune`,
+    a run that cannot win against the others of its group is stopped early, and one that has had its time (`bounds`) with a
+    snapshot. At the `deadline`, a moment of `time.monotonic()`, each has a snapshot and no last word, and the next call goes
+    on to the bytes of an uninterrupted run. At least one of the runs gets on before, by a step or an evaluation, so whoever
+    calls again and again comes to an end. On a GPU the work of each waits in a lane of its own.
     """
     import torch
 
-    from reglab import data, machine
+    from reglab import data
     from reglab.jobs.pruning import pruned
 
     torch.set_num_threads(machine.cpu_count())
@@ -64,10 +65,12 @@ def work(
 
     def events_of(run: Run) -> Iterator[Event]:
         began = time.perf_counter()
-        c, resume = run.config, run.resume() or from_parent(run)
+        c = run.config
+        device, resume = machine.choose_device(c.device), run.resume() or from_parent(run)
         dataset = data.load(c.dataset, test_images=run.test_images)
         split = data.split(dataset, c.train_size, c.val_size, c.label_noise, c.seed)
-        clock, place = Clock(run, loading=time.perf_counter() - began), Place(resume)
+        clock = Clock(run, time.perf_counter() - began, lambda: machine.memory_taken(device) // len(left))
+        place = Place(resume)
 
         def asked() -> bool:
             return stopped() or run.should_stop(place.epochs) or bounds.are_over(clock)
@@ -76,32 +79,49 @@ def work(
             return place.followed(trained(c, split, resume, stop))
 
         events = bounds.told(limited(going, asked, is_over), clock)
-        return record(run, pruned(events, run) if prune else events, clock)
+        return in_lane(record(run, pruned(events, run) if prune else events, clock), machine.lane(device))
 
     def is_over() -> bool:
         return moved and time.monotonic() > deadline
 
     with ExitStack() as owned:
-        going: dict[Run, Any] = {}
+        locks = {run: owned.enter_context(ExitStack()) for run in runs}
+        for run in runs:
+            locks[run].enter_context(run.locked())
+        left = [run for run in runs if run.status() != "finished"]  # by somebody else, while this waited for the lock
+        going: dict[Run, Iterator[Event]] = {}
         begun: set[Run] = set()  # the first that a run says of its preparing is what was done before
-        for run in runs:
-            owned.enter_context(run.locked())
-        for run in runs:
-            if run.status() == "finished":  # by somebody else, while this waited for the lock
-                continue
+        put_off: list[Run] = []
+
+        def begin(run: Run) -> None:
             with told_to(run, listen):
                 going[run] = events_of(run)
+
+        def waits(run: Run, error: Exception) -> bool:
+            """Whether a run that found too little memory beside others goes on from its snapshot when one of these has ended."""
+            if lacks := lacks_memory(error) and len(going) > 1:
+                put_off.append(run)
+            return lacks
+
+        for run in left:
+            begin(run)
         while going:
             for run in list(going):
                 event = None
-                with told_to(run, listen):
+                with told_to(run, listen, waits):
                     event = next(going[run], None)
-                if event is None:
-                    del going[run]
-                else:
+                if event is not None:
                     moved = moved or isinstance(event, (Step, Epoch)) or (isinstance(event, Preparing) and run in begun)
                     begun.add(run)
                     listen(run, event)
+                    continue
+                del going[run]
+                if put_off:
+                    machine.give_memory_back()
+                if run not in put_off:
+                    locks[run].close()  # whoever stopped it need not wait for the others
+                    if put_off:
+                        begin(put_off.pop(0))
 
 
 class Place:
@@ -141,12 +161,28 @@ def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callab
         yield from train_fork(config, ready, resume=resume, stop=stop)
 
 
+def in_lane(events: Iterator[Event], lane: contextlib.AbstractContextManager[Any]) -> Iterator[Event]:
+    """The events of a run whose work waits for the device in a lane of its own."""
+    while True:
+        with lane:
+            event = next(events, None)
+        if event is None:
+            return
+        yield event
+
+
 @contextlib.contextmanager
-def told_to(run: Run, listen: Callable[[Run, Event], None]) -> Any:
-    """Turn what goes wrong with a run into its last event."""
+def told_to(
+    run: Run,
+    listen: Callable[[Run, Event], None],
+    waits: Callable[[Run, Exception], bool] = lambda run, error: False,
+) -> Any:
+    """Turn what goes wrong with a run into its last event, unless it waits for its turn to go on."""
     try:
         yield
     except Exception as error:
+        if waits(run, error):
+            return
         failed = Failed(reason=in_words(error))
         conclude(run, failed)
         listen(run, failed)
@@ -170,7 +206,7 @@ def worker(root: str, device: str, bounds: Bounds, jobs: Connection, idle: float
             ids, prune = jobs.recv()
             if not _trained([Run(Path(root) / run_id) for run_id in ids], device, prune, bounds, sigterm):
                 return
-            _give_back(device)
+            machine.give_memory_back()
             if job == JOBS or resident() - before > LEFT_BEHIND:
                 return
             jobs.send(None)
@@ -202,15 +238,6 @@ def _trained(runs: Sequence[Run], device: str, prune: bool, bounds: Bounds, sigt
         if not run.view().is_over:
             conclude(run, stopped_here(run))
     return not sigterm.came()
-
-
-def _give_back(device: str) -> None:
-    """Let others have the memory that the last job has used."""
-    compat.python.give_memory_back()
-    if device == "cuda":
-        import torch
-
-        torch.cuda.empty_cache()
 
 
 def resident() -> int:

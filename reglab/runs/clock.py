@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from reglab.runs.lines import append
@@ -21,7 +22,8 @@ class Clock:
     Beside it stand the seconds for `loading` its data before, and for `saving` what happens.
     """
 
-    def __init__(self, run: Run, loading: float = 0.0) -> None:
+    def __init__(self, run: Run, loading: float = 0.0, memory: Callable[[], int] = lambda: 0) -> None:
+        self.memory = memory  # bytes of the device that it takes; 0 where that has none of its own
         self.path = run.path / "timing.jsonl"
         before = run.last_timing()
         self.seconds = before.get("seconds", 0.0)
@@ -103,4 +105,6 @@ class Clock:
         done = self._share() - self.start_share
         if self.steps > WARM_UP and done > 0 and not final:
             line["seconds_left"] = round((self.wrote - self.began) * (1 - self._share()) / done, 1)
+        if final and (memory := self.memory()):
+            line["memory"] = memory
         append(self.path, line)

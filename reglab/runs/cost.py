@@ -15,7 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reglab.config import TEST, RunConfig
-from reglab.data import source
+from reglab.data import SIDE, source
 from reglab.errors import RunError
 from reglab.runs.lines import Line, is_timing
 
@@ -35,11 +35,21 @@ class Cost:
     per_image: float  # learned from once
     per_judged: float  # image that is only answered
     per_epoch: float  # writing its folder
+    memory: int = 0  # bytes of a GPU beside its pictures; 0 where it was trained without one
 
     def of(self, c: RunConfig) -> float:
         """Seconds of this run, which is of the same kind."""
         learning = self.per_image * c.epochs * c.train_images
         return self.start + learning + self.per_judged * judged(c, c.epochs) + self.per_epoch * c.epochs
+
+    def memory_of(self, c: RunConfig) -> int:
+        """Bytes of the GPU that this run takes, which is of the same kind; 0 where that was not measured."""
+        return self.memory + pictures(c.train_images, c) if self.memory else 0
+
+
+def pictures(train_images: int, c: RunConfig) -> int:
+    """Bytes of the pictures of a run that learns from so many."""
+    return (train_images + c.val_size + source(c.dataset).test_images) * 3 * SIDE**2
 
 
 def judged(c: RunConfig, epochs: int) -> int:
@@ -81,7 +91,8 @@ def _cost(lines: Sequence[Line], last: Line, c: RunConfig, epochs: int, train_im
     saved = {e: ends[e].get("saving", 0.0) - ends[e - 1].get("saving", 0.0) for e in took}
     per_epoch = max(0.0, median(saved[e] for e in steady))
     rest = last["seconds"] - known, last.get("saving", 0.0) - per_epoch * epochs, last.get("loading", 0.0)
-    return Cost(sum(max(0.0, seconds) for seconds in rest), per_image, per_judged, per_epoch)
+    memory = max(0, int(last.get("memory", 0)) - pictures(train_images, c))
+    return Cost(sum(max(0.0, seconds) for seconds in rest), per_image, per_judged, per_epoch, memory)
 
 
 def clock(seconds: float) -> str:

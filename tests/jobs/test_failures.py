@@ -15,10 +15,11 @@ REFUSALS = [
     RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
     OSError(12, "Cannot allocate memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
 ]
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system"])
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["python", "gpu", "cpu", "system", "cublas"])
 def test_too_little_memory_is_nobodys_fault_and_has_a_way_out(refusal):
     assert in_words(refusal).startswith("Out of memory: use a smaller batch size")
     assert "fault of this program" in in_words(RuntimeError("size mismatch"))

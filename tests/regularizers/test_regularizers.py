@@ -381,11 +381,3 @@ def test_who_overrides_mix_needs_images_unless_it_says_otherwise():
 def test_what_needs_a_pretrained_network_is_refused_with_the_way_out(key):
     with pytest.raises(ConfigError, match=rf"^{key} .* basic_cnn .*: .*switch it off\.$"):
         RunConfig.parse({"regularizers": {key: True}})
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@every_trainable
-def test_on_cuda_it_trains_and_tells_the_same_story_twice(key, tiny_split):
-    config = config_with(key, epochs=2, device="cuda", precision="auto")
-    first, second = (list(train(config, tiny_split)) for _ in range(2))
-    assert isinstance(first[-1], Finished) and first[-1] == second[-1]

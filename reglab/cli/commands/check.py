@@ -88,12 +88,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(found: Sheet, stop: Callable[[], bool]) -> Finding:
     """Train the set-up of a sheet in a folder that is gone afterwards."""
+    from reglab import machine
     from reglab.experiments.executors import local
     from reglab.experiments.experiment import Experiment
     from reglab.runs.store import Store
     from reglab.teaching import sheet
 
     try:
+        machine.choose_device(found.config.device)
         sheet.check_trainable(found)
         load_with_progress(found.config)
     except (ConfigError, DataError) as error:

@@ -79,9 +79,9 @@ def _train(args: argparse.Namespace, experiment: Experiment, store: Store, cost:
     from reglab import machine
     from reglab.experiments.executors import local
 
+    machine.choose_device(experiment.configs[0].device)
     for config in {c.dataset: c for c in experiment.configs}.values():
         load_with_progress(config)
-    machine.choose_device(experiment.configs[0].device)
     if not args.json:
         print(f"{experiment.group}: {cost}", flush=True)
 

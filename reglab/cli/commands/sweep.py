@@ -141,10 +141,10 @@ def _make_ready(experiment: Experiment, address: str | None) -> None:
         from reglab.experiments.executors.ray.address import check
 
         check(address)
+    else:
+        machine.choose_device(experiment.configs[0].device)
     for config in {(c.model if c.pretrained else ""): c for c in experiment.configs}.values():
         load_with_progress(config)
-    if address is None:
-        machine.choose_device(experiment.configs[0].device)
 
 
 def _train(

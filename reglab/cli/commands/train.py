@@ -85,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
 # ---- which run ---------------------------------------------------------------------------------------------------
 def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -> Run:
     """The run to go on with."""
+    from reglab import machine
+
     if given or args.config:
         raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
     run = store.open(args.resume)
@@ -92,6 +94,7 @@ def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) 
         raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
     if status == "running":
         raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
+    machine.choose_device(run.config.device, goes_on=True)
     load_with_progress(run.config)
     run.reopen()
     return run
@@ -103,8 +106,8 @@ def _created(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -
 
     parent = _parent(args, store)
     config = _forked(parent, args.at_epoch, given) if parent else base_config(args.config).override(given)
-    load_with_progress(config)
     machine.choose_device(config.device)
+    load_with_progress(config)
     return store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reglab import compat
-from reglab.jobs.pace import ZERO_GPU
+from reglab import compat, machine
+from reglab.jobs.pace import ZERO_GPU, measured
 from reglab.jobs.places.place import Place
 from reglab.jobs.places.process import LocalPlace
 
@@ -22,7 +22,23 @@ def places(root: Path) -> Mapping[str, Place]:
     return {"cpu": local, "cuda": ZeroGpuPlace()}
 
 
-def machine(seen: dict[str, Any]) -> dict[str, Any]:
+def look(pace_file: Path | None) -> dict[str, Any]:
+    """What the process that asks can see of the machine; it loads torch."""
+    import torch
+
+    torch.set_num_threads(machine.cpu_count())
+    device = machine.choose_device("auto")
+    return {
+        "device": device.type,
+        "name": machine.device_name(device),
+        "precision": machine.choose_precision("auto", device),
+        "threads": torch.get_num_threads(),
+        "memory": machine.free_memory(device),
+        **({"pace": measured(device.type, pace_file)} if pace_file else {}),
+    }
+
+
+def corrected(seen: dict[str, Any]) -> dict[str, Any]:
     """What runs are trained on, where this is what a process of the machine has seen."""
     if not compat.spaces.is_on():
         return seen

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reglab.errors import RunError
-from reglab.jobs.bounds import Bounds
 from reglab.jobs.places import pulse
 from reglab.jobs.processes import process_context
 from reglab.jobs.worker import worker
@@ -74,7 +73,7 @@ class WorkerProcess:
     """A process that trains jobs of one kind, one at a time."""
 
     def __init__(self, context: Any, root: Path, job: Job, idle: float) -> None:
-        self.device, self._kind, self._idle = job.device, kind(job), idle
+        self.device, self._kind, self._idle = job.device, job.kind, idle
         self.since = 0.0  # when it had its last job
         self.connection: Connection
         self.connection, self._theirs = context.Pipe()
@@ -85,7 +84,7 @@ class WorkerProcess:
         """Whether it is there, will not end of itself this moment, and may train that job."""
         has_ended = wait([self.process.sentinel, self.connection], timeout=0)  # it closes its side before that is known
         will_end = time.monotonic() - self.since > 0.9 * self._idle
-        return not (has_ended or will_end) and self._kind == kind(job)
+        return not (has_ended or will_end) and self._kind == job.kind
 
     def start(self) -> None:
         """Once; the first process of a server takes seconds."""
@@ -96,14 +95,6 @@ class WorkerProcess:
     def end(self) -> None:
         """Let it hear of no other job, so that it ends."""
         self.connection.close()
-
-
-def kind(job: Job) -> tuple[Bounds, str]:
-    """What the jobs of one process have in common: its bounds and, where these bound its memory, the visitor.
-
-    Nobody is to have less of that because of what the run of a stranger has left behind.
-    """
-    return job.bounds, job.owner if job.bounds.memory else ""
 
 
 class Turn:
