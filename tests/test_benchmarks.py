@@ -16,8 +16,9 @@ import pytest
 import torch
 from conftest import ROOT, environment, reglab
 
+from reglab import data
 from reglab.config import EVERYTHING
-from reglab.errors import ConfigError
+from reglab.errors import ConfigError, DataError
 from reglab.experiments import publications, reproduce
 from reglab.experiments.publications import Claim, Publication, Recipe, Row
 from reglab.regularizers import Regularizer
@@ -25,8 +26,12 @@ from reglab.runs.run import Run
 from reglab.runs.store import Store
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import carried
 import cost
 import effects
+import gpu
+import gpu_runs
+import gpu_steps
 import networks
 import reading
 import transfer
@@ -422,3 +427,67 @@ def test_a_reproduction_is_kept_with_its_conditions_once_there_is_a_verdict(trai
     said = benchmark["table"](kept)
     assert "| plain | test accuracy | 90 % |" in said and "2 runs, " in said
     reproduce.cells.cache_clear()
+
+
+# ---- gpu.py ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parts", ["environment,tests,determinism,graphs", "precisions,many", "pair,sweep", "speed,resnet18"]
+)
+def test_all_that_is_asked_of_a_gpu_runs_on_any_machine(parts, tmp_path):
+    printed = benchmark("gpu.py", "--small", "--only", parts, "--output", tmp_path / "gpu.json")
+    told = json.loads((tmp_path / "gpu.json").read_text())["parts"]
+    assert list(told) == parts.split(",") and not [part["error"] for part in told.values() if "error" in part]
+    for name, part in told.items():
+        assert f"### {name}: " in printed and part["rows"]
+        assert not any("error" in row for row in part["rows"].values())
+    assert "**not met**" not in printed and (told.keys() == {"precisions"} or "| not judged |" in printed)
+
+
+def test_a_part_that_is_cut_off_costs_itself_alone_and_the_rest_of_the_file_stays(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "gpu.json"
+    file.write_text(
+        json.dumps({"parts": {"pair": {"about": "before", "seconds": 3, "rows": {"both": {"seconds": 2.5}}}}})
+    )
+    monkeypatch.setattr(gpu, "SHORTEST", 0.2)
+    asked = ["--small", "--limit", "0.3", "--only", "graphs,many", "--output", str(file)]
+    assert gpu.main(asked) == 1
+    parts = json.loads(file.read_text())["parts"]
+    assert parts["pair"]["rows"] == {"both": {"seconds": 2.5}}
+    assert (
+        parts["graphs"]["error"].startswith("cut off after") and parts["many"]["error"] == "not begun: 0.3 s were over"
+    )
+    assert "| both | 2.5 |" in capsys.readouterr().out
+
+
+def test_what_a_part_has_found_is_judged_and_is_in_its_file_at_once(tmp_path):
+    told = gpu.Told(tmp_path / "told.json", judges=True)
+    told.row("one", speed=1234.5, **{"apart by": float("nan")})
+    told.target("quick", 14.0, most=15)
+    told.target("busy", 0.5, least=0.9)
+    found = json.loads((tmp_path / "told.json").read_text())
+    assert found["rows"] == {"one": {"speed": 1234.5, "apart by": "nan"}}
+    assert [found["targets"][name]["met"] for name in ("quick", "busy")] == [True, False]
+    printed = gpu.table({"parts": {"pair": {"about": "a pair", "seconds": 1, **found}}})
+    assert "| one | 1,234 | nan |" in printed and "| busy | at least 0.9 | 0.5 | **not met** |" in printed
+
+
+def test_the_time_in_which_a_gpu_computes_is_counted_once_where_kernels_overlap():
+    assert gpu_steps.covered([(0, 2), (1, 3), (1, 2), (5, 6)]) == 4 and gpu_steps.covered([]) == 0
+    said = "| run | epoch | acc | time_seconds |\n| 1 | 9 | 0.93 | 2.51 |\n| 1 | eval | 0.94 | 2.59 |\nMean: 0.94 Std: 0.001"
+    assert gpu_runs.seconds_said(said) == [2.59] and gpu_runs.seconds_said("Traceback") == []
+
+
+def test_a_data_set_is_carried_without_loss_in_as_many_files_as_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(carried, "KEY", "digits")
+    dataset = data.load("digits")
+    files = carried.pack(tmp_path / "carried", most=0.1)
+    assert len(files) > 1 and {path.suffix for path in files} == {".zip"}
+    monkeypatch.setenv("REGLAB_CACHE", str(tmp_path / "cache"))
+    carried.unpack(tmp_path / "carried")
+    again = data.load("digits")
+    for name in ("images", "labels", "test_images", "test_labels"):
+        assert (getattr(again, name) == getattr(dataset, name)).all()
+    files[-1].unlink()
+    with pytest.raises(DataError, match="does not hold all files of"):
+        carried.unpack(tmp_path / "carried")
