@@ -142,7 +142,8 @@ class Regularizer(BaseModel):
 
     # Images are float32 (N, 3, H, W) in 0..1 on the device, targets distributions (N, classes). `rng` lives there, too; its
     # draws are a function of seed, epoch, batch and technique alone. A GPU replays steps that are the same operations with
-    # the same numbers (`training/replay.py`); those in which one of these hooks goes by something on the host take longer.
+    # the same numbers (`training/replay.py`), without calling these hooks again; where one goes by something on the host, steps
+    # are ordinary ones and take longer. What lasts from step to step is in `state`, never in Python.
     def view(self, images: Tensor, index: Tensor, epoch: Tensor) -> Tensor:
         """What each image looks like in this epoch, where that follows from which one it is: float32 of the same shape, in 0..1.
 
