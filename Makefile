@@ -35,6 +35,8 @@ keras: ## the Keras lines of the cards, against what the lab does; installs Kera
 
 bench: ## the quick looks at speed; the others say in benchmarks/README.md how long they take
 	$(BIN)/python benchmarks/throughput.py --quick
+	$(BIN)/python benchmarks/roofline.py --quick
+	$(BIN)/python benchmarks/curves.py --quick
 	$(BIN)/python benchmarks/startup.py --quick --no-browser
 
 docs: ## generated parts of the documents, and the map

@@ -14,23 +14,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import statistics
 import sys
 import time
 from collections.abc import Generator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
+from reglab import data, machine  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
 
+from conditions import conditions, sentence
 from effects import counted, named
 from reglab.teaching import cards
-from reglab import data, machine
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
 from reglab.training.events import Snapshot, Step
@@ -65,28 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     torch.set_num_threads(machine.cpu_count())
     device = machine.choose_device("auto")
-    conditions = {
-        "machine": machine.device_name(device),
-        "threads": torch.get_num_threads(),
-        "load average at the start": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
-        "torch": torch.__version__,
-        "reglab": __version__,
-        "date": date.today().isoformat(),
-        "dataset": dataset,
-        "batch_size": batch,
-        "precision": machine.choose_precision("auto", device),
-        "steps_a_turn": args.steps,
-        "rounds": args.rounds,
-    }
-    conditions["sentence"] = (
+    measured = conditions(device, machine.choose_precision("auto", device))
+    measured |= {"dataset": dataset, "batch_size": batch, "steps_a_turn": args.steps, "rounds": args.rounds}
+    measured["sentence"] = (
         f"Batches of {batch} {data.source(dataset).title} images, each technique alone at its defaults, SWA from the first epoch on;"
         f" {counted(args.rounds, 'round')} after one to warm up, {counted(args.steps, 'step')} a turn;"
-        f" {conditions['machine']}, {counted(conditions['threads'], 'thread')}, {conditions['precision']},"
-        f" torch {conditions['torch']}, load average at the start {conditions['load average at the start']};"
-        f" {conditions['date']}."
+        f" {measured['precision']}; {sentence(measured)}"
     )
     rows = {key: row_of(key, configs[key], taken) for key, taken in measure(configs, split, args, device).items()}
-    told = {"conditions": conditions, "skipped": skipped, "rows": rows}
+    told = {"conditions": measured, "skipped": skipped, "rows": rows}
     if args.output:
         write_json(args.output, told)
     print(table(told))

@@ -11,23 +11,21 @@ many batches in eval mode. The plain network, with batch normalization.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
+from reglab import machine, models  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
-from reglab import machine, models
+from conditions import conditions, sentence
 from reglab.config import RunConfig
 from reglab.models import MODELS
 from reglab.runs.files import write_json
@@ -42,19 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(machine.cpu_count())
     device = machine.choose_device("auto")
     precision = machine.choose_precision("auto", device)
-    conditions = {
-        "machine": machine.device_name(device),
-        "threads": torch.get_num_threads(),
-        "load average at the start": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
-        "torch": torch.__version__,
-        "reglab": __version__,
-        "date": date.today().isoformat(),
-        "precision": precision,
-    }
-    conditions["sentence"] = (
+    measured = conditions(device, precision)
+    measured["sentence"] = (
         f"With batch normalization and 10 classes, batches of {args.batch}, {precision}; median of {args.rounds} rounds"
-        f" of {args.steps} steps; {conditions['machine']}, torch {conditions['torch']}, load average at the start"
-        f" {conditions['load average at the start']}; {conditions['date']}."
+        f" of {args.steps} steps; {sentence(measured)}"
     )
     turns = {name: Turn(name, args.batch, device, precision) for name in args.only or MODELS}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
@@ -63,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             taken[name].append(turn.images_per_second(args.steps))
         print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
     rows = {name: turn.counts() | speeds(taken[name]) for name, turn in turns.items()}
-    told = {"conditions": conditions, "rows": rows}
+    told = {"conditions": measured, "rows": rows}
     if args.output:
         write_json(args.output, told)
     print(table(told))
@@ -73,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Turn:
     """One network with its optimizer and a batch."""
 
-    def __init__(self, name: str, batch: int, device: torch.device, precision: str) -> None:
-        self.config = RunConfig.parse({"model": name, "regularizers": REGULARIZERS, "optimizer": "sgd"})
+    def __init__(self, name: str, batch: int, device: torch.device, precision: str, width: float = 1.0) -> None:
+        regularizers = REGULARIZERS if "norm" in models.family(name).places else {}  # those of timm have it anyway
+        self.config = RunConfig.parse({"model": name, "width": width, "regularizers": regularizers, "optimizer": "sgd"})
         self.device, self.precision, self.batch = device, precision, batch
         torch.manual_seed(0)
         network = models.build(self.config.spec(10))
@@ -94,28 +84,25 @@ class Turn:
     def images_per_second(self, steps: int) -> tuple[float, float]:
         """In training and in prediction."""
         self.network.train()
-        self._train()  # the first step finds the caches full of another network
+        self.step()  # the first step finds the caches full of another network
         began = self._now()
         for _ in range(steps):
-            self._train()
+            self.step()
         trained = self._now() - began
         self.network.eval()
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), machine.autocast(self.device, self.precision):
             self.network(self.images)
             began = self._now()
             for _ in range(steps):
                 self.network(self.images)
         return self.batch * steps / trained, self.batch * steps / (self._now() - began)
 
-    def _train(self) -> None:
+    def step(self) -> None:
         self.optimizer.zero_grad()
-        with self._autocast():
+        with machine.autocast(self.device, self.precision):
             logits = self.network(self.images)
         cross_entropy(logits.float(), self.labels).backward()
         self.optimizer.step()
-
-    def _autocast(self) -> Any:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _now(self) -> float:
         if self.device.type == "cuda":

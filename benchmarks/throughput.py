@@ -1,6 +1,7 @@
-"""How fast reglab trains, beside the plain PyTorch loop of the tutorials: same images, same network, one run.
+"""How fast reglab trains, beside the plain PyTorch loop of the tutorials and Keras: same images, same network, one run.
 
     python benchmarks/throughput.py              # some minutes on two cores
+    python benchmarks/throughput.py --keras P    # beside `model.fit` too; P is a Python that has Keras and TensorFlow
     python benchmarks/throughput.py --memory     # and the memory of a run on 48,000 images, about a minute more
     python benchmarks/throughput.py --quick      # seconds; shows that it works, the numbers mean little
 
@@ -12,58 +13,50 @@ of the images to the last step of the epoch; nobody's evaluation is.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Generator, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
+from reglab import data, machine  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
-from PIL import Image
-from torch import nn
-from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
-from torchvision import transforms
 
-from reglab import data, machine, models
-from reglab.training.batches import ImageSet, Normalize
+from conditions import conditions, kept, sentence
+from contestants import Epochs, bare, keras, keras_sides, products, reglab, tutorial
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError
-from reglab.training.events import Snapshot, Step
-from reglab.runs.recording import record
-from reglab.runs.store import Store
-from reglab.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTESTANTS = {
     "A": "reglab, flip and crop on: train() recorded into a run folder, as the app does it",
     "bare": "forward, backward and optimizer step of A alone, on batches prepared beforehand",
     "A plain": "reglab without flip and crop",
+    "products": "of bare the products of the convolutions and dense layers alone, there and back: the ceiling",
     "B 0w": "tutorial: PIL images, torchvision transforms, DataLoader, fp32, loss.item() each step; no workers",
     "B 2w": "tutorial, 2 DataLoader workers",
     "C 0w": "tutorial with A's precision, channels_last and fused AdamW; no workers",
     "C 2w": "the same, 2 DataLoader workers",
+    "K fp32": "Keras model.fit, TensorFlow: flip and crop by its layers, AdamW, fp32, images normalized in memory",
+    "K bf16": "the same in mixed_bfloat16",
+    "K plain": "Keras, TensorFlow, without flip and crop, in A's precision",
+    "K torch": "Keras with the torch backend, flip and crop, fp32",
 }
 ABOUT = {
     "A / B": "reglab beside the tutorial loop",
     "C / B": "what precision, channels_last and the fused optimizer alone buy",
     "A / C": "what the loop buys: images on the device, augmentation of whole batches, no waiting",
+    "A / K": "reglab beside the fastest Keras with flip and crop, in whichever precision",
+    "bare / products": "the share of the ceiling that the bare step reaches",
     "overhead": "share of a step of A that is not forward, backward, optimizer step; flip and crop on",
     "overhead plain": "the same without flip and crop",
 }
+Seconds = dict[str, list[float]]  # of an epoch, by contestant and round
 RATIO, OVERHEAD, MEMORY = 2.0, 0.15, 1.5e9  # the targets: A / B at least, the others at most
-PREPARED = 40  # batches that `bare` goes round and round over: 63 MB at 128 images
-
-Epochs = Generator[float, None, None]  # every `next` trains an epoch and says the seconds its steps took
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,23 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, split = prepare(args)
         device = machine.choose_device(config.device)
+        precision = machine.choose_precision(config.precision, device)
+        fits = keras_sides(args.keras, precision) if args.keras else {}
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
-    precision = machine.choose_precision(config.precision, device)
     # An epoch; everyone leaves out the batch that is not full.
     images = len(split.train_images) // config.batch_size * config.batch_size
 
     if config.dataset != args.dataset:
         print(f"{data.source(args.dataset).title} is not on this machine: measured on the digits instead.\n")
-    conditions = conditions_of(config, images, device, precision, args.rounds)
-    print_table(conditions)
-    print_table(CONTESTANTS)
+    about = conditions_of(config, images, device, precision, args.rounds)
+    print_table(about)
 
-    seconds = race(config, split, device, precision, args.rounds, images)
-    speeds = {name: [images / s for s in taken] for name, taken in seconds.items()}
-    derived = compare(seconds, speeds)
+    beside: dict[str, dict[str, Any]] = {name: {} for name in fits}
+    with tempfile.TemporaryDirectory() as folder:
+        contestants = sides(config, split, device, precision, folder)
+        contestants |= {n: keras(args.keras, fits[n], config, split, device, beside[n]) for n in fits}
+        print_table({name: CONTESTANTS[name] for name in contestants})
+        seconds, busy = measure(contestants, args.rounds, images)
+    speeds, of_processors = ({n: [images / s for s in taken] for n, taken in both.items()} for both in (seconds, busy))
+    derived = compare(seconds)
+    fastest = ", ".join(f"{name} for {name[0]}" for side in "BCK" if (name := stands_for(side, seconds)))
+    print(f"\nThe fastest of each kind stand for it: {fastest}.\n")
     tell(derived)
+    for name, fit in beside.items():
+        print(f"{name} is {described(fit)}")
     peak, memory = judge_memory(config) if args.memory else (None, "not measured (--memory)")
     verdicts = {
         f"A / B at least {RATIO}": verdict(derived["A / B"], lambda ratio: ratio >= RATIO, "{:.2f}"),
@@ -99,11 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     print()
     print_table(verdicts)
-    if args.json:
-        medians = {name: statistics.median(values) for name, values in (speeds | derived).items()}
-        told = {"conditions": conditions, "images_per_second": speeds, "by_round": derived, "medians": medians}
-        told |= {"peak_bytes": peak, "verdicts": verdicts}
-        Path(args.json).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    entry = {
+        "conditions": about,
+        "images_per_second": speeds,
+        "images_per_processor_second": of_processors if device.type == "cpu" else {},
+        "by_round": derived,
+        "by_round_of_processor_time": compare(busy) if device.type == "cpu" else {},
+        "medians": {name: statistics.median(values) for name, values in (speeds | derived).items()},
+        "keras": beside,
+        "peak_bytes": peak,
+        "verdicts": verdicts,
+    }
+    kept(args.json, entry)
+    print(table(entry))
     return 0
 
 
@@ -122,6 +132,7 @@ def prepare(args: argparse.Namespace) -> tuple[RunConfig, data.Split]:
             "batch_size": min(args.batch, len(split.train_images)),
             "epochs": args.rounds + 1,
             "device": args.device,
+            "precision": args.precision,
             "regularizers": {"flip_crop": {}},
         }
     )
@@ -129,163 +140,72 @@ def prepare(args: argparse.Namespace) -> tuple[RunConfig, data.Split]:
 
 
 def conditions_of(config: RunConfig, images: int, device: torch.device, precision: str, rounds: int) -> dict[str, Any]:
-    return {
-        "machine": machine.device_name(torch.device("cpu")),
-        "device": machine.device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "load average at the start": load_average(),
-        "torch": torch.__version__,
-        "reglab": __version__,
-        "date": date.today().isoformat(),
+    return conditions(device) | {
         "data": f"{data.source(config.dataset).title}, {images:,} images an epoch, batches of {config.batch_size}",
         "network": config.model,
-        "precision of A and C": precision,
+        "precision of A, bare, products and C": precision,
         "n": f"{rounds} round{'s' * (rounds > 1)} after one to warm up",
     }
 
 
-def race(
-    config: RunConfig, split: data.Split, device: torch.device, precision: str, rounds: int, images: int
-) -> dict[str, list[float]]:
-    """Seconds an epoch of every contestant, a value a round."""
-    with tempfile.TemporaryDirectory() as folder:
-        contestants = {
-            "A": reglab(config, split, device, folder),
-            "bare": bare(config, split, device, precision),
-            "A plain": reglab(config.plain(), split, device, folder),
-            "B 0w": tutorial(config, split, device, workers=0),
-            "B 2w": tutorial(config, split, device, workers=2),
-            "C 0w": tutorial(config, split, device, workers=0, tuned=precision),
-            "C 2w": tutorial(config, split, device, workers=2, tuned=precision),
-        }
-        return measure(contestants, rounds, images)
+def sides(config: RunConfig, split: data.Split, device: torch.device, precision: str, folder: str) -> dict[str, Epochs]:
+    """Everyone who needs nothing but the lab."""
+    return {
+        "A": reglab(config, split, device, folder),
+        "bare": bare(config, split, device, precision),
+        "A plain": reglab(config.plain(), split, device, folder),
+        "products": products(config, split, device, precision),
+        "B 0w": tutorial(config, split, device, workers=0),
+        "B 2w": tutorial(config, split, device, workers=2),
+        "C 0w": tutorial(config, split, device, workers=0, tuned=precision),
+        "C 2w": tutorial(config, split, device, workers=2, tuned=precision),
+    }
 
 
-def measure(contestants: dict[str, Epochs], rounds: int, images: int) -> dict[str, list[float]]:
-    """Seconds an epoch by contestant, a value a round; prints images/s as they come."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+def measure(contestants: dict[str, Epochs], rounds: int, images: int) -> tuple[Seconds, Seconds]:
+    """Seconds and processor seconds an epoch by contestant, a value a round; prints images/s as they come."""
+    taken: dict[str, list[Any]] = {name: [] for name in contestants}
     print("images/s  " + "".join(f"{name:>9}" for name in contestants))
     try:
         for number in range(rounds + 1):
-            taken = {name: next(epochs) for name, epochs in contestants.items()}
-            shown = "".join(f"{images / s:>9,.0f}" for s in taken.values())
+            now = {name: next(epochs) for name, epochs in contestants.items()}
+            shown = "".join(f"{images / seconds:>9,.0f}" for seconds, _ in now.values())
             print(f"{f'round {number}' if number else 'warm-up':10}{shown}", flush=True)
             if number:
-                for name, s in taken.items():
-                    seconds[name].append(s)
+                for name, both in now.items():
+                    taken[name].append(both.tolist())
     finally:
         for epochs in contestants.values():
             epochs.close()
-    for label, of in (("median", statistics.median), ("slowest", max), ("fastest", min)):
-        print(f"{label:10}" + "".join(f"{images / of(s):>9,.0f}" for s in seconds.values()))
-    return seconds
-
-
-# ---- the contestants ---------------------------------------------------------------------------------------------
-def reglab(config: RunConfig, split: data.Split, device: torch.device, folder: str) -> Epochs:
-    """The loop of the app: events recorded into a run folder, a look for the stop file before every step."""
-    run = Store(folder).create(config)
-    events = record(run, train(config, split, stop=run.should_stop))
-    began = 0.0
-    for event in events:
-        if isinstance(event, Snapshot):  # the end of an epoch, evaluation included: the next one begins
-            torch.backends.cudnn.deterministic = True  # as train() wants it; the tutorials have turned it off meanwhile
-            began = now(device)
-        elif isinstance(event, Step) and event.batch == event.batches:
-            yield now(device) - began
-
-
-def bare(config: RunConfig, split: data.Split, device: torch.device, precision: str) -> Epochs:
-    """What no loop can do without: forward, loss, backward and optimizer step in A's precision and memory format."""
-    images = ImageSet.to_device(split.train_images, split.train_labels, device)
-    normalize = Normalize.to_device(split.mean, split.std, device)
-    steps = len(images) // config.batch_size
-    batches = []
-    for start in range(0, min(steps, PREPARED) * config.batch_size, config.batch_size):
-        part = slice(start, start + config.batch_size)
-        pixels = normalize(images.images(part)).contiguous(memory_format=torch.channels_last)
-        batches.append((pixels, images.labels[part]))
-    torch.manual_seed(0)
-    network = models.build(config.spec(len(split.classes))).to(device).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.0, fused=True)
-    while True:
-        torch.backends.cudnn.deterministic = True  # as A does, so that both run the same kernels
-        began = now(device)
-        for step in range(steps):
-            pixels, labels = batches[step % len(batches)]
-            optimizer.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                logits = network(pixels)
-            cross_entropy(logits.float(), labels).backward()
-            optimizer.step()
-        yield now(device) - began
-
-
-def tutorial(config: RunConfig, split: data.Split, device: torch.device, workers: int, tuned: str = "") -> Epochs:
-    """The loop that every tutorial has. `tuned` is a precision: then with channels_last and the fused optimizer too."""
-    # Some parts below do nothing unless tuned; they cost microseconds then, and one loop is easier to compare than two.
-    memory_format = torch.channels_last if tuned else torch.preserve_format
-    torch.manual_seed(0)
-    network = models.build(config.spec(len(split.classes))).to(device).to(memory_format=memory_format)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, fused=True if tuned else None)
-    loss_function = nn.CrossEntropyLoss()
-    transform = transforms.Compose(
-        [
-            transforms.RandomCrop(32, padding=4),
-            *([transforms.RandomHorizontalFlip()] if split.mirror else []),  # a mirrored digit is none, for A neither
-            transforms.ToTensor(),
-            transforms.Normalize(split.mean.tolist(), split.std.tolist()),
-        ]
-    )
-    pictures = Pictures(split, transform)
-    loader = DataLoader(pictures, config.batch_size, shuffle=True, drop_last=True, num_workers=workers)
-    while True:
-        torch.backends.cudnn.deterministic = False  # as torch ships
-        began = now(device)
-        network.train()
-        running_loss = 0.0
-        for images, labels in loader:
-            images, labels = images.to(device, memory_format=memory_format), labels.to(device)
-            optimizer.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, enabled=tuned == "bf16"):
-                logits = network(images)
-            loss = loss_function(logits.float(), labels)
-            loss.backward()
-            optimizer.step()
-            running_loss += loss.item()
-        yield now(device) - began
-
-
-class Pictures(torch.utils.data.Dataset):
-    """The training images as torchvision.datasets.CIFAR10 holds them: an array, each made a PIL image when asked for."""
-
-    def __init__(self, split: data.Split, transform: Callable[[Image.Image], torch.Tensor]) -> None:
-        self.data, self.targets, self.transform = split.train_images, split.train_labels.tolist(), transform
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(Image.fromarray(self.data[index])), self.targets[index]
+    wall, processor = ({name: [both[i] for both in values] for name, values in taken.items()} for i in (0, 1))
+    # What workers do, they do in processes of their own.
+    return wall, {name: values for name, values in processor.items() if not name.endswith("2w")}
 
 
 # ---- measuring and telling ---------------------------------------------------------------------------------------
-def compare(seconds: dict[str, list[float]], speeds: dict[str, list[float]]) -> dict[str, list[float]]:
-    """What is derived from them, by rounds; says which tutorial loops stand for B and C."""
-    b, c = (max((f"{side} 0w", f"{side} 2w"), key=lambda name: statistics.median(speeds[name])) for side in "BC")
-    print(f"\nOf the tutorial loops {b} is the faster and stands for B, tuned {c}, which stands for C.\n")
+def compare(seconds: Seconds) -> dict[str, list[float]]:
+    """What is derived from them, by rounds."""
 
     def beside(one: str, other: str) -> list[float]:
         """How many times as fast the one was as the other, by rounds."""
         return [theirs / own for own, theirs in zip(seconds[one], seconds[other], strict=True)]
 
+    b, c, k = (stands_for(side, seconds) for side in "BCK")
     return {
         "A / B": beside("A", b),
         "C / B": beside(c, b),
         "A / C": beside("A", c),
+        **({"A / K": beside("A", k)} if k else {}),
+        "bare / products": beside("bare", "products"),
         "overhead": [1 - speed for speed in beside("A", "bare")],
         "overhead plain": [1 - speed for speed in beside("A plain", "bare")],
     }
+
+
+def stands_for(side: str, seconds: Seconds) -> str:
+    """Of the tutorial loops B, the tuned C and Keras, K, the fastest that does what A does; empty where there is none."""
+    alike = [name for name in seconds if name.startswith(f"{side} ") and name != "K plain"]
+    return min(alike, key=lambda name: statistics.median(seconds[name]), default="")
 
 
 def tell(derived: dict[str, list[float]]) -> None:
@@ -306,13 +226,6 @@ def judge_memory(config: RunConfig) -> tuple[int | None, str]:
         return None, "not measured: the run failed, or this system does not tell"
     figure = f"{peak / 1e9:.2f} GB resident at the peak, mapped pictures included; getrusage of the ended process"
     return peak, f"{'met' if peak < MEMORY else 'NOT MET'}: {figure}"
-
-
-def now(device: torch.device) -> float:
-    """The time when all work given to the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def peak_memory(arguments: Sequence[str]) -> int | None:
@@ -340,8 +253,37 @@ def verdict(rounds: Sequence[float], meets: Callable[[float], bool], say: str) -
     return f"{'met' if meets(median) else 'NOT MET'}: {figures}{doubt}"
 
 
-def load_average() -> str:
-    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+def table(entry: dict[str, Any]) -> str:
+    """Markdown: images a second of everyone, and the ratios; for each second that passes, and for each of a processor."""
+    busy = entry["images_per_processor_second"]
+    lines = ["| images a second | median | slowest .. fastest | for each second of a processor |", "|---|---|---|---|"]
+    for name, values in entry["images_per_second"].items():
+        own = (
+            f"{statistics.median(busy[name]):,.0f} ({min(busy[name]):,.0f} .. {max(busy[name]):,.0f})"
+            if name in busy
+            else ""
+        )
+        ranged = f"{min(values):,.0f} .. {max(values):,.0f}"
+        lines.append(f"| {name}: {CONTESTANTS[name]} | {statistics.median(values):,.0f} | {ranged} | {own} |")
+    lines += ["", "| | median by rounds (min .. max) | by seconds of a processor |", "|---|---|---|"]
+    for name, values in entry["by_round"].items():
+        say = "{:.1%}".format if "overhead" in name else "{:.2f}".format
+        own, ranged = (
+            f"{say(statistics.median(v))} ({say(min(v))} .. {say(max(v))})" if v else ""
+            for v in (entry["by_round_of_processor_time"].get(name), values)
+        )
+        lines.append(f"| {name}: {ABOUT[name]} | {ranged} | {own} |")
+    about = entry["conditions"]
+    return "\n".join([*lines, "", f"{about['network']}, {about['data']}; n = {about['n']}; {sentence(about)}"])
+
+
+def described(fit: dict[str, Any]) -> str:
+    """What a process of Keras has said of itself, and whether it has learned anything."""
+    versions = ", ".join(f"{name} {fit[name]}" for name in ("keras", "tensorflow", "torch") if name in fit)
+    xla = "compiled by XLA" if fit["xla"] else "without XLA"
+    return (
+        f"{versions}, {xla}; {fit['parameters']:,} parameters, loss {fit['losses'][0]:.3f} .. {fit['losses'][-1]:.3f}"
+    )
 
 
 def print_table(rows: dict[str, Any]) -> None:
@@ -359,14 +301,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=128, help="images a step (default 128)")
     parser.add_argument("--network", default="basic_cnn", help="the network of all (default basic_cnn)")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train (default cpu)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=["auto", "bf16", "fp32"],
+        help="of A, bare, products and C (default auto)",
+    )
+    parser.add_argument(
+        "--keras", metavar="PYTHON", help="beside Keras too: a Python that has it (benchmarks/README.md)"
+    )
     parser.add_argument("--memory", action="store_true", help="measure the memory of a long run too")
     parser.add_argument("--quick", action="store_true", help="one round on 64 digits")
-    parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep what was measured, beside other kinds of machine"
+    )
     args = parser.parse_args(arguments)
     if args.quick:
         args.dataset, args.images, args.rounds, args.batch = "digits", 64, 1, 32
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if args.keras and args.network != "basic_cnn":
+        parser.error("--keras knows basic_cnn alone: leave --network out")
     return args
 
 

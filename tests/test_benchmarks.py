@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from benchmarked import benchmark, cells
 from conftest import ROOT, environment, reglab
 
 from reglab import data
@@ -38,18 +39,6 @@ import transfer
 
 SIDES = ("light routes", "Gradio's endpoints")
 TINY = {"dataset": "digits", "train_size": 64, "val_size": 64, "batch_size": 32, "epochs": 1}
-
-
-def benchmark(script: str, *arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -104,20 +93,6 @@ def test_speed_measures_the_recipe_and_each_trick_and_trains_nothing_twice(tmp_p
 
 
 @pytest.mark.slow
-def test_throughput_tells_of_every_side_and_every_target(tmp_path):
-    printed = benchmark("throughput.py", "--quick", "--json", tmp_path / "measured.json")
-    told = json.loads((tmp_path / "measured.json").read_text())
-
-    assert all(len(values) == 1 and values[0] > 0 for values in told["images_per_second"].values())
-    speeds, [ratio] = told["medians"], told["by_round"]["A / B"]
-    assert ratio == pytest.approx(speeds["A"] / max(speeds["B 0w"], speeds["B 2w"]))
-    assert told["medians"]["overhead"] == pytest.approx(1 - speeds["A"] / speeds["bare"])
-    for target, verdict in told["verdicts"].items():
-        assert verdict.startswith(("met", "NOT MET", "not measured"))
-        assert any(line.startswith(target) and line.endswith(verdict) for line in printed.splitlines())
-
-
-@pytest.mark.slow
 def test_the_first_run_and_the_next_are_measured_and_the_memory_of_their_process_is_followed():
     table = benchmark("warm.py", "--rounds", 1, "--epochs", 1)
     assert table.count("(") == 5 and "until the first `epoch` line" in table
@@ -149,10 +124,6 @@ def test_sigterm_tells_how_long_a_server_takes_to_end():
 
 
 # ---- effects.py --------------------------------------------------------------------------------------------------
-def cells(printed: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
-
-
 @pytest.mark.slow
 def test_a_quick_look_at_effects_prints_the_table_and_leaves_nothing_behind():
     def left() -> set[tuple[str, int]]:
