@@ -14,7 +14,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Turn:
     """One network with its optimizer and a batch."""
 
-    def __init__(self, name: str, batch: int, device: torch.device, precision: str, width: float = 1.0) -> None:
-        regularizers = REGULARIZERS if "norm" in models.family(name).places else {}  # those of timm have it anyway
-        self.config = RunConfig.parse({"model": name, "width": width, "regularizers": regularizers, "optimizer": "sgd"})
+    def __init__(
+        self,
+        name: str,
+        batch: int,
+        device: torch.device,
+        precision: str,
+        width: float = 1.0,
+        regularizers: Mapping[str, Any] | None = None,
+    ) -> None:
+        if regularizers is None:
+            regularizers = REGULARIZERS if "norm" in models.family(name).places else {}  # those of timm have it anyway
+        chosen = {"width": width, "regularizers": dict(regularizers), "optimizer": "sgd"}
+        self.config = RunConfig.parse({"model": name, **chosen})
         self.device, self.precision, self.batch = device, precision, batch
         torch.manual_seed(0)
         network = models.build(self.config.spec(10))

@@ -1,10 +1,12 @@
-"""What this machine can do: the device, the precision it has natively, the threads."""
+"""What this machine can do: the device, the precisions it has natively, the threads, the memory."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -43,20 +45,60 @@ def check_device(asked: str, here: str, *, goes_on: bool = False) -> None:
     raise ConfigError(f"{setting('device')} {asked} was asked for, but torch finds no GPU here: {instead}.")
 
 
-def has_native_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 products run in hardware; emulated ones are slower than float32."""
+# ---- the precision -----------------------------------------------------------------------------------------------
+def native_precisions(device: torch.device) -> tuple[str, ...]:
+    """Those whose products run in hardware, the best first; emulated ones are slower than fp32, which is always there.
+
+    fp16 is for GPUs (from Volta on): on a CPU it has the range of fp16 without its speed.
+    """
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    return compat.torch.cpu_has_bf16()
+        generation = torch.cuda.get_device_capability(device)[0]
+        return (*(["bf16"] if generation >= 8 else []), *(["fp16"] if generation >= 7 else []), "fp32")
+    return ("bf16", "fp32") if compat.torch.cpu_has_bf16() else ("fp32",)
 
 
-def choose_precision(asked: str, device: torch.device) -> str:
-    """`auto` is bf16 where the device has it natively, fp32 elsewhere."""
+def check_precision(asked: str, native: Sequence[str], device: str, *, goes_on: bool = False) -> None:
+    """Raises `ConfigError` where one is asked for that the device ("cpu" or "cuda") has not natively.
+
+    `goes_on` says that it is for a run that has begun, whose precision stays what it was asked to be.
+    """
+    if asked == "auto" or asked in native:
+        return
+    what = "GPU" if device == "cuda" else "CPU"
+    *others, last = native if goes_on else ["auto", *native]
+    able = f"{', '.join(others)} or {last}" if others else last
+    instead = f"go on where there is one, or train it anew in {able}" if goes_on else f"use {able}"
+    raise ConfigError(
+        f"{setting('precision')} {asked} was asked for, but this {what} has no arithmetic of its own for it and would be"
+        f" slower than in fp32: {instead}."
+    )
+
+
+def choose_precision(asked: str, device: torch.device, depthwise: bool = False, began: str = "") -> str:
+    """The best that the device has, where `auto` is asked for. Raises `ConfigError` where it has not what is asked for.
+
+    Networks with depthwise convolutions train faster in fp32 on a CPU (`benchmarks/precision.py`). A run that goes on keeps
+    what it `began` with, unless the device has not even that.
+    """
+    native = native_precisions(device)
+    check_precision(asked, native, device.type)
+    return began if asked == "auto" and began in native else best_precision(asked, native, device.type, depthwise)
+
+
+def best_precision(asked: str, native: Sequence[str], device: str, depthwise: bool) -> str:
+    """The same for a device ("cpu" or "cuda") that was looked at before."""
     if asked != "auto":
         return asked
-    return "bf16" if has_native_bf16(device) else "fp32"
+    return "fp32" if depthwise and device == "cpu" else native[0]
+
+
+def why_precision(asked: str, chosen: str, depthwise: bool) -> str:
+    """What stands behind the precision of a run where `auto` has chosen by its network; nothing elsewhere."""
+    if asked == "auto" and depthwise and chosen == "fp32":
+        return "depthwise convolutions train faster in it on a CPU than in bf16"
+    return ""
 
 
 def autocast(device: torch.device, precision: str) -> Any:
@@ -107,6 +149,7 @@ def give_memory_back() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
+# ---- the processor -----------------------------------------------------------------------------------------------
 def cpu_count() -> int:
     """The cores this process may use.
 
@@ -124,6 +167,22 @@ def cpu_count() -> int:
     except (OSError, ValueError):
         pass
     return cores
+
+
+def memory(device: torch.device) -> int:
+    """Bytes in all that the device has, or the container may use of them; 0 where nobody can tell, as on Windows."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    try:
+        known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):  # cgroups v2, v1
+        with contextlib.suppress(OSError, ValueError), open(limit, encoding="ascii") as f:
+            known.append(int(f.read()))  # or "max"
+    return min(known)
 
 
 def device_name(device: torch.device) -> str:

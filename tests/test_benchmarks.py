@@ -22,6 +22,8 @@ from reglab.config import EVERYTHING
 from reglab.errors import ConfigError, DataError
 from reglab.experiments import publications, reproduce
 from reglab.experiments.publications import Claim, Publication, Recipe, Row
+from reglab.models import MODELS, family
+from reglab.models.pretrained import OFFERED
 from reglab.regularizers import Regularizer
 from reglab.runs.run import Run
 from reglab.runs.store import Store
@@ -462,3 +464,32 @@ def test_a_data_set_is_carried_without_loss_in_as_many_files_as_it_needs(tmp_pat
     files[-1].unlink()
     with pytest.raises(DataError, match="does not hold all files of"):
         carried.unpack(tmp_path / "carried")
+
+
+# ---- norms.py, precision.py, memory.py ---------------------------------------------------------------------------
+def test_auto_takes_the_precision_that_was_measured_to_be_faster_for_every_network_that_is_offered():
+    rows = json.loads((ROOT / "benchmarks/precision.json").read_text())["rows"]
+    assert {*MODELS, *OFFERED} <= rows.keys()
+    for name, row in rows.items():
+        assert row["depthwise"] == (row["fp32"]["seconds"] < row["bf16"]["seconds"]), name
+    for name in (*MODELS, *OFFERED):
+        assert family(name).depthwise == rows[name]["depthwise"], name
+
+
+def test_estimated_memory_is_off_by_less_than_a_third():
+    for row in json.loads((ROOT / "benchmarks/memory.json").read_text())["rows"]:
+        assert 2 / 3 < row["estimated"] / row["measured"] < 4 / 3, row
+
+
+def test_our_group_normalization_was_measured_to_cost_less_than_torchs_on_basic_cnn():
+    for name, row in json.loads((ROOT / "benchmarks/norms.json").read_text())["rows"].items():
+        if name.startswith("basic_cnn"):
+            assert row["group_norm"]["ratio"]["median"] < row["group_norm of torch"]["ratio"]["median"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["norms.py", "precision.py", "memory.py"])
+def test_the_short_form_tells_of_every_side(script, tmp_path):
+    printed = benchmark(script, "--quick", "--output", tmp_path / "told.json")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert len(told["rows"]) >= 1 and printed.count("|") > 12 * len(told["rows"])

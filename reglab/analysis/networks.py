@@ -66,8 +66,10 @@ def _logits_of_features(run: Run, pixels: np.ndarray, stop: Callable[[], bool]) 
     from reglab.training.features import features_of
 
     head: Any = network_of(run)[0].head
+    anywhere = run.config.model_copy(update={"device": "auto", "precision": "auto"})  # looking needs nothing of its own
+    trained_in = str(run.summary().get("precision", ""))
     with torch.inference_mode():
-        return head(torch.from_numpy(features_of(run.config, pixels, stop)).float())
+        return head(torch.from_numpy(features_of(anywhere, pixels, stop, trained_in)).float())
 
 
 def _images(pixels: np.ndarray) -> ImageSet:

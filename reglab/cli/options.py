@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -135,6 +136,16 @@ def load_with_progress(config: RunConfig) -> None:
     data.load(config.dataset, tenths(data.source(config.dataset).title))
     if config.pretrained:
         pretrained.fetch(config.model, tenths(pretrained.known(config.model).title))
+
+
+def check_machine(configs: Iterable[RunConfig], *, goes_on: bool = False) -> None:
+    """Whether each of them can be trained on this machine, or go on here. Raises `ConfigError`."""
+    from reglab.jobs import capacity
+    from reglab.models.effort import effort
+
+    here, counted = capacity.here(), lru_cache(effort)
+    for config in {c.set_up(): c for c in configs}.values():
+        here.check(config, counted, goes_on=goes_on)
 
 
 def tenths(title: str) -> Callable[[str, int, int], None]:

@@ -137,8 +137,10 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="device", description="auto takes the GPU where there is one"
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", title="precision", description="auto takes bf16 where it is native"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto",
+        title="precision",
+        description="auto takes bf16 where native; depthwise on a CPU: fp32",
     )
     regularizers: Regularizers = Field(default_factory=dict, title="regularizers")
     fork: Fork | None = Field(None, title="fork", description="the run that this one goes on from")

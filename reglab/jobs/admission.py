@@ -17,17 +17,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 
-from reglab import data
 from reglab.config import RunConfig
 from reglab.deployment import GIB, Limits
 from reglab.errors import BusyError, ConfigError, RunError, setting
 from reglab.jobs.bounds import UNBOUNDED, Bounds
+from reglab.jobs.capacity import Capacity, check_memory, spec_of, widest
 from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.pace import Pace, memory
 from reglab.jobs.turns import address_of
-from reglab.models import ModelSpec, pretrained
+from reglab.models import ModelSpec
 from reglab.models.effort import Effort, effort
 from reglab.numbers import counted
 from reglab.runs.room import LEAST
@@ -37,7 +36,6 @@ from reglab.runs.timed import kind, timed
 from reglab.runs.view import RunView
 
 HOUR = 3_600.0
-STEP = 0.125  # of the width
 COPIES = 5  # of its weights in a run's folder: the best, the best at the last snapshot, and there the last with AdamW's two means
 
 
@@ -56,9 +54,14 @@ class Admission:
     """The limits of one server, and what its visitors have had of them within the last hour."""
 
     def __init__(
-        self, limits: Limits, store: Store, view: Callable[[Run], RunView], pace: Callable[[], Pace | None]
+        self,
+        limits: Limits,
+        store: Store,
+        view: Callable[[Run], RunView],
+        pace: Callable[[], Pace | None],
+        capacity: Callable[[], Capacity | None] = lambda: None,
     ) -> None:
-        self.limits, self.store, self._view, self._pace = limits, store, view, pace
+        self.limits, self.store, self._view, self._pace, self._capacity = limits, store, view, pace, capacity
         self._charges: dict[str, deque[Charge]] = {}
         self._lock = threading.Lock()
         self._counting = IsolatedProcess(idle=600)  # torch stays out of the process that serves the page
@@ -87,10 +90,13 @@ class Admission:
             self._check_share(seat, configs)
 
     def check_each(self, seat: str, configs: Sequence[RunConfig]) -> None:
-        """Whether each of them is one that this visitor may have at any time. Raises `ConfigError`."""
+        """Whether each of them is one that this machine can train, and this visitor may have at any time. Raises `ConfigError`."""
+        different = list({c.set_up(): c for c in configs}.values())
+        if capacity := self._capacity():
+            for config in different:
+                capacity.check(config, self._count)
         if not seat:
             return
-        different = list({c.set_up(): c for c in configs}.values())
         for config in different:
             self._check_size(config)
         if self.limits.run_minutes:
@@ -99,6 +105,9 @@ class Admission:
 
     def check_resumed(self, seat: str, runs: Sequence[Run]) -> dict[Run, float]:
         """The same for runs that go on: they may train for what is left to them. Raises `ConfigError` or `RunError`."""
+        if capacity := self._capacity():
+            for run in runs:
+                capacity.check(run.config, self._count, goes_on=True)
         if not seat:
             return {}
         left = {}
@@ -153,7 +162,9 @@ class Admission:
         """
         known = timed(configs, self.store)
         measured = [cost.memory_of(c) if (cost := known.get(kind(c))) else 0 for c in configs]
-        return [found or memory(c, self._effort(c)) for found, c in zip(measured, configs, strict=True)]
+        return [
+            found or memory(c, self._effort(c), self._precision(c)) for found, c in zip(measured, configs, strict=True)
+        ]
 
     def bytes_on_disk(self, seat: str, configs: Sequence[RunConfig]) -> list[int]:
         """What the folder of each of these runs will take, about; of the host's, who has no quota, nothing is counted."""
@@ -179,23 +190,13 @@ class Admission:
                 f" but here a network may have at most {most.parameters / 1e6:g} M: {self._smaller(c, whole)}.",
                 ["model", "width"],
             )
-        if most.memory and (needed := memory(c, whole)) > most.memory:
-            raise ConfigError(
-                f"{c.model} with batches of {c.batch_size:,} takes about {needed / GIB:.1f} GiB of memory, but here a run"
-                f" may take at most {most.memory / GIB:g}: use a smaller {setting('batch_size')} or network.",
-            )
+        if most.memory:
+            why = f"here a run may take at most {most.memory / GIB:g}"
+            check_memory(c, most.memory, why, self._count, self._precision(c))
 
     def _smaller(self, c: RunConfig, whole: Effort) -> str:
-        if pretrained.is_timm(c.model):
-            return f"choose a smaller one, or use {setting('finetune')} features" if c.pretrained else "choose another"
         most = self.limits.parameters or 0
-        guess = c.width * math.sqrt(most / whole.parameters)  # weights grow with the square of the width
-        for step in count(math.ceil(guess / STEP), -1):
-            if step < 1:
-                return "choose another"
-            if self._count(_spec(c).replace(width=step * STEP)).parameters <= most:
-                return f"use a width of at most {step * STEP:g}"
-        raise AssertionError("unreachable")
+        return widest(c, most / whole.parameters, lambda smaller: smaller.parameters <= most, self._count)
 
     def _check_run(self, c: RunConfig, seconds: float) -> None:
         most = 60 * (self.limits.run_minutes or math.inf)
@@ -302,8 +303,13 @@ class Admission:
         return f"Up to {self.limits.run_minutes:g} minutes a run{hour}{takes}."
 
     # ---- the network
+    def _precision(self, c: RunConfig) -> str:
+        """The one that it would be trained in; the one that takes the most memory where that is not known."""
+        capacity = self._capacity()
+        return capacity.precision(c) if capacity else "fp32"
+
     def _effort(self, c: RunConfig) -> Effort:
-        return self._count(_spec(c))
+        return self._count(spec_of(c))
 
     def _counted(self, spec: ModelSpec) -> Effort:
         found: Effort = self._counting.call(effort, spec)
@@ -324,11 +330,6 @@ def in_words(seconds: float) -> str:
             n = max(1, round(seconds / unit))
             return f"about {n:,} {name if n > 1 else name[:-1]}"
     raise AssertionError("unreachable")
-
-
-def _spec(c: RunConfig) -> ModelSpec:
-    """The whole network, also where only its head is trained."""
-    return c.spec(len(data.source(c.dataset).classes)).replace(head_only=False, pretrained=False)
 
 
 def _as_long_as(seconds: Sequence[float], most: float) -> list[float]:

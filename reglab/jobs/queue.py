@@ -20,6 +20,7 @@ from reglab.data.decoded import cache_folder
 from reglab.deployment import LIMITS, Limits
 from reglab.errors import BusyError, RunError
 from reglab.jobs.admission import Admission
+from reglab.jobs.capacity import Capacity
 from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.job import Job, QueueSnapshot
 from reglab.jobs.pace import Pace
@@ -45,7 +46,7 @@ class Jobs:
     ) -> None:
         self.store, self.limits = store, limits
         self._places = where or here.places(store.root)
-        self.admission = Admission(limits, store, self.view, self.pace)
+        self.admission = Admission(limits, store, self.view, self.pace, self.capacity)
         self.room = Room(store, limits, lambda run: self.view(run).is_live)
         self._looker = IsolatedProcess()  # at the machine
         self._lock = threading.RLock()
@@ -56,6 +57,7 @@ class Jobs:
         self._served: dict[str, int] = {}  # seat or address -> the turn at which it was served last
         self._machine: dict[str, Any] = {}
         self._pace: Pace | None = None
+        self._capacity: Capacity | None = None
         self._looking, self._looked = False, threading.Event()
         self._closed = False
 
@@ -71,7 +73,7 @@ class Jobs:
         try:
             pace_file = None if compat.spaces.is_on() else cache_folder() / "pace.json"
             seen = here.corrected(self._looker.call(here.look, pace_file, timeout=120))
-            self._pace = seen.pop("pace", None)
+            self._pace, self._capacity = seen.pop("pace", None), seen.pop("capacity", None)
             self._machine = seen
         except Exception as error:
             self._machine = {"device": "cpu", "name": "", "error": without_paths(str(error))}
@@ -98,6 +100,11 @@ class Jobs:
         if not self._free(device):
             return {}
         return dict(zip(runs, self.admission.memory([run.config for run in runs]), strict=True))
+
+    def capacity(self) -> Capacity | None:
+        """What this machine can train; None where nobody could look."""
+        self.machine(timeout=60)
+        return self._capacity
 
     def _device(self, config: RunConfig, goes_on: bool = False) -> str:
         """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
@@ -144,20 +151,22 @@ class Jobs:
             RunError: One of them is being trained, waits or is finished, or the server is shutting down.
             ConfigError: As `submit`.
         """
+        self._check_resumable(runs)  # first, for it takes no time
         device = self._device(runs[0].config, goes_on=True)
         seconds = self.admission.check_resumed(owner, runs)
         memory = self._memory(runs, device)
         self.room.make(owner=key_of(owner), is_host=not owner, keep=runs)
         with self._lock:
             self.admit(owner)
-            for run in runs:
-                status = self.status(run)
-                if status not in RESUMABLE:
-                    raise RunError(
-                        f"Run “{run.name}” is {status}: only a stopped, interrupted or failed run can be resumed."
-                    )
+            self._check_resumable(runs)
             self.admission.charge(owner, seconds)
             self._enqueue([runs], device, owner, seconds=seconds, memory=memory)
+
+    def _check_resumable(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            if (status := self.status(run)) not in RESUMABLE:
+                why = f"Run “{run.name}” is {status}"
+                raise RunError(f"{why}: only a stopped, interrupted or failed run can be resumed.")
 
     def admit(
         self, owner: str, configs: Sequence[RunConfig] = (), keep: Collection[Run] = (), whole: bool = True
@@ -181,7 +190,7 @@ class Jobs:
             who = "There are" if "/" in owner else "You have"
             there = " from your address" if "/" in owner else ""
             raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
-        if configs and owner:
+        if configs:
             self.machine(timeout=60)  # whose pace decides
             self.admission.check(owner, configs, whole=whole)
         if configs:
@@ -190,9 +199,8 @@ class Jobs:
     def check(self, owner: str, configs: Sequence[RunConfig]) -> None:
         """Whether each of these runs is one that this visitor may have, and whether they may ask now. Raises as `admit`."""
         self.admit(owner)  # first, for it costs nothing: a script that floods the queue is to cost no more
-        if owner:
-            self.machine(timeout=60)
-            self.admission.check_each(owner, configs)
+        self.machine(timeout=60)
+        self.admission.check_each(owner, configs)
 
     def go_on_with(self, fork: Run, parent: Run, beside: Sequence[Run] = (), *, owner: str = "") -> None:
         """Let a fork go on where its parent is, in the same turn of the queue: the parent is trained to the end of that epoch.

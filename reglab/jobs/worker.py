@@ -156,7 +156,7 @@ def trained(config: RunConfig, split: Split, resume: Resume | None, stop: Callab
 
     ready: Split | None = split
     if config.on_features:
-        ready = yield from featured(config, split, stop)
+        ready = yield from featured(config, split, stop, resume.precision if resume else "")
     if ready is not None:
         yield from train_fork(config, ready, resume=resume, stop=stop)
 

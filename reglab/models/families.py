@@ -32,6 +32,7 @@ class Family:
     places: frozenset[str] = EVERYWHERE  # which of PLACES this network has
     batch_norm: bool = False  # whether it has batch normalization that nobody asked for
     init: str = "he"  # what its weights usually begin with
+    depthwise: bool = False  # whether it has depthwise convolutions, which a CPU computes faster in fp32 than in bf16
 
 
 MODELS: dict[str, Family] = {
@@ -59,7 +60,7 @@ def family(name: str) -> Family:
     if pretrained.is_timm(name):
         known = pretrained.known(name)
         places = TIMM | {"stochastic_depth"} if known.branches else TIMM
-        return Family(name, known.about, "pretrained", places, known.batch_norm, init="own")
+        return Family(name, known.about, "pretrained", places, known.batch_norm, "own", known.depthwise)
     if name not in MODELS:
         near = difflib.get_close_matches(name, [*MODELS, *pretrained.OFFERED], n=1)
         if pretrained.PREFIX + name in pretrained.OFFERED:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reglab import compat
+from reglab.models.group_norm import GroupNorm
 from reglab.models.spec import ModelSpec
 
 
@@ -20,7 +21,7 @@ def norm(spec: ModelSpec, channels: int, batch_norm: type[nn.Module] = nn.BatchN
     if spec.norm == "batch":
         return [batch_norm(channels)]
     if spec.norm == "group":
-        return [nn.GroupNorm(gcd(spec.num_groups, channels), channels)]
+        return [GroupNorm(gcd(spec.num_groups, channels), channels)]
     return []
 
 

@@ -44,6 +44,7 @@ class Pretrained:
     least: int = 32  # the smallest side at which its maps do not vanish
     branches: bool = False  # whether it has residual branches that timm can drop
     batch_norm: bool = True  # whether its layers are normalised by the batch
+    depthwise: bool = False  # whether it has depthwise convolutions
     repo_type: str = "model"
     files: Mapping[str, str] = field(default_factory=lambda: {"weights": FILE})
 
@@ -74,7 +75,14 @@ OFFERED: dict[str, Pretrained] = {
         Pretrained("inception_v4", "timm/inception_v4.tf_in1k", 171, 1536, *HALVES, least=75),
         Pretrained("inception_resnet_v2", "timm/inception_resnet_v2.tf_in1k", 224, 1536, *HALVES, least=75),
         Pretrained(
-            "tf_efficientnet_lite0", "timm/tf_efficientnet_lite0.in1k", 19, 1280, *HALVES, side=128, branches=True
+            "tf_efficientnet_lite0",
+            "timm/tf_efficientnet_lite0.in1k",
+            19,
+            1280,
+            *HALVES,
+            side=128,
+            branches=True,
+            depthwise=True,
         ),
     )
 }
@@ -132,6 +140,7 @@ def _asked_of_timm(name: str) -> Pretrained:
         least=32 if side == 96 else side,
         branches=branches,
         batch_norm=bool(compat.torch.batch_norms(network)),
+        depthwise=any(isinstance(m, torch.nn.Conv2d) and 1 < m.groups == m.in_channels for m in network.modules()),
     )
 
 

@@ -9,7 +9,7 @@ import json
 import textwrap
 from typing import Any
 
-from reglab import data
+from reglab import data, machine, models
 from reglab.analysis import evaluate
 from reglab.analysis.evaluate import Evaluation
 from reglab.analysis.networks import network_of, statistics
@@ -97,6 +97,9 @@ def conditions(run: Run, s: dict[str, Any]) -> str:
     """What it was trained with and on."""
     versions = run.described.get("versions") or {}
     told = [f"{s[key]} threads" if key == "threads" else str(s[key]) for key in ("precision", "threads") if key in s]
+    depthwise = models.family(run.config.model).depthwise
+    if why := machine.why_precision(run.config.precision, s.get("precision", ""), depthwise):
+        told[0] += f", for {why}"
     told += [f"{name} {versions[name]}" for name in ("reglab", "torch") if versions.get(name)]
     seconds = f", in {s['seconds']:,.0f} s" if "seconds" in s else ""
     return f"on {s.get('device', 'an unknown device')} ({', '.join(told)}), {s['created'][:10]}{seconds}."

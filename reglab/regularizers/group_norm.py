@@ -21,7 +21,7 @@ class GroupNorm(Regularizer):
 
     When it helps: small batches, where the statistics of a batch are too noisy to divide by.
 
-    When it does not: against overfitting on few images; and on a CPU, where it takes several times as long.
+    When it does not: against overfitting on few images; and on a CPU, where it takes longer than batch normalization.
 
     Where the channels of a layer cannot be divided into so many groups, the greatest common divisor is taken.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reglab.training.events import Epoch, epoch_from_json
+from reglab.training.events import Epoch, Started, Switched, epoch_from_json
 
 Line = dict[str, Any]
 REMEMBERED = 128  # bytes before the cursor by which a file is known again
@@ -88,6 +88,12 @@ def epoch_of(line: Mapping[str, Any]) -> Epoch | None:
         epoch.gap,
     )
     return epoch if whole and None not in needed and all(map(is_number, numbers)) else None
+
+
+def precision_of(lines: Sequence[Line]) -> str:
+    """The precision that a run with these lines was trained in last; empty where none of them says."""
+    said = [line.get("precision") for line in lines if line.get("event") in (Started.name, Switched.name)]
+    return next((each for each in reversed(said) if isinstance(each, str)), "")
 
 
 def is_timing(line: Mapping[str, Any]) -> bool:

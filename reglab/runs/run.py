@@ -33,7 +33,7 @@ from reglab.config import RunConfig, described
 from reglab.errors import ConfigError, RunError, full_in_words
 from reglab.runs import names, right
 from reglab.runs.files import hold_reserve, read_json, write_bytes
-from reglab.runs.lines import FARTHEST, epoch_of, newest, parsed, read_from
+from reglab.runs.lines import FARTHEST, epoch_of, newest, parsed, precision_of, read_from
 from reglab.runs.lock import hold, is_held
 from reglab.runs.tensors import Damaged, checksum, read_tensors
 from reglab.runs.view import RunReader, RunView
@@ -270,8 +270,10 @@ class Run:
             file, best = self._best_at(state)
         except (KeyError, ValueError, OSError) as error:
             raise RunError(f"The snapshot of run “{self.name}” cannot be read: {error}.") from None
-        history = [epoch for line in parsed(metrics) if (epoch := epoch_of(line))]
-        return LeftOff(Resume(state=state, tensors=tensors, history=history, best_weights=best), metrics, file)
+        lines = parsed(metrics)
+        history = [epoch for line in lines if (epoch := epoch_of(line))]
+        precision = precision_of(lines)
+        return LeftOff(Resume(state, tensors, history, best, precision), metrics, file)
 
     def resume(self) -> Resume | None:
         """Where the run left off, with `metrics.jsonl` cut back to that point; None to begin at the beginning.

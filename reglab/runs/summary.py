@@ -8,7 +8,7 @@ from typing import Any
 from reglab.config import RunConfig
 from reglab.regularizers import stands_by
 from reglab.runs.lines import is_number
-from reglab.training.events import Epoch, Finished, Started, best_epoch
+from reglab.training.events import Epoch, Finished, Started, Switched, best_epoch
 
 NUMBERS = ("train_accuracy", "val_accuracy", "gap", "train_loss", "val_loss", "ece", "fit_accuracy", "memorised")
 ON_TEST = ("test_accuracy", "test_loss")
@@ -49,6 +49,8 @@ def summarized(
     if history:
         summary |= _judged(end, history, config)
     summary |= {k: value if is_number(value) else _text(value) for k in SEEN if (value := started.get(k)) is not None}
+    if (switched := _text(events.get(Switched.name, {}).get("precision"))) and "precision" in summary:
+        summary["precision"] = f"{summary['precision']}, then {switched}"
     summary |= {k: timing[k] for k in ("seconds", "images_per_second") if k in timing}
     if reason := _text(last_event.get("reason")):
         summary["reason"] = reason

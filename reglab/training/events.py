@@ -55,6 +55,17 @@ class Started(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Switched(Event):
+    """A run with precision `auto` goes on in another one, on a device that has not the one `before` natively."""
+
+    name: ClassVar[str] = "switched"
+    epoch: int
+    step: int
+    precision: str
+    before: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preparing(Event):
     """Something that must be there before training begins is being computed."""
 

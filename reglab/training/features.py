@@ -37,14 +37,16 @@ SHELVES = 2  # backbones that it keeps in mind, with their networks
 
 
 def featured(
-    config: RunConfig, data: Split, stop: Callable[[], bool] = lambda: False
+    config: RunConfig, data: Split, stop: Callable[[], bool] = lambda: False, began: str = ""
 ) -> Generator[Event, None, Split | None]:
     """The split with features (n, 1, 1, F) in float16 in the place of its pictures, as `train` takes it.
+
+    `began` is the precision that a run that goes on began with.
 
     Yields how far it is. When it was stopped it yields `Stopped` and returns None; what is done is kept.
     """
     parts = {name: getattr(data, name) for name in ("train_images", "val_images", "test_images")}
-    shelf = Shelf.of(config)
+    shelf = Shelf.of(config, began)
     total = sum(map(len, parts.values()))
     found: dict[str, Any] = {}
     done = 0
@@ -59,14 +61,16 @@ def featured(
     return replace(data, **found, mean=np.zeros(1), std=np.ones(1))
 
 
-def features_of(config: RunConfig, pixels: np.ndarray, stop: Callable[[], bool] = lambda: False) -> np.ndarray:
+def features_of(
+    config: RunConfig, pixels: np.ndarray, stop: Callable[[], bool] = lambda: False, began: str = ""
+) -> np.ndarray:
     """Features (N, F) in float16 of pictures (N, 32, 32, 3) in uint8; those not yet known are computed now.
 
-    Raises `Interrupted` when it is stopped.
+    `began` is the precision that the run was trained in, where that is known. Raises `Interrupted` when it is stopped.
     """
     from reglab.training.events import Interrupted
 
-    shelf = Shelf.of(config)
+    shelf = Shelf.of(config, began)
     for _ in shelf.fill(pixels):
         if stop():
             raise Interrupted
@@ -76,15 +80,21 @@ def features_of(config: RunConfig, pixels: np.ndarray, stop: Callable[[], bool] 
 class Shelf:
     """The features that one backbone gives, at one size and precision."""
 
-    def __init__(self, folder: Path, network: Callable[[], Transfer], normalize: tuple[np.ndarray, np.ndarray]) -> None:
-        self.folder, self._network, self._normalize = folder, network, normalize
+    def __init__(
+        self,
+        folder: Path,
+        network: Callable[[], Transfer],
+        normalize: tuple[np.ndarray, np.ndarray],
+        precision: str = "fp32",
+    ) -> None:
+        self.folder, self._network, self._normalize, self._precision = folder, network, normalize, precision
         self._built: Transfer | None = None
         self._rows: dict[bytes, np.ndarray] = {}
         self._unsaved: set[bytes] = set()  # computed, and not in a file yet
         self._read: set[str] = set()
 
     @classmethod
-    def of(cls, config: RunConfig) -> Shelf:
+    def of(cls, config: RunConfig, began: str = "") -> Shelf:
         """The one shelf of this process for that backbone. Raises DataError where the weights are not on this machine."""
         import torch
 
@@ -92,18 +102,18 @@ class Shelf:
         spec = config.spec(2).replace(head_only=False, dropout=0.0)
         side = pretrained.side_of(config.model, config.side)
         revision = pretrained.cached_file(config.model).parent.name[:12]
-        precision = machine.choose_precision(config.precision, machine.choose_device(config.device))
+        device = machine.choose_device(config.device)
+        precision = machine.choose_precision(config.precision, device, known.depthwise, began)
         folder = cache_folder() / "features" / f"{known.timm}-{revision}-{side}px-{precision}"
 
         def network() -> Transfer:
-            device = machine.choose_device(config.device)
             compat.torch.compute_exactly(device)
             torch.manual_seed(0)
             return compat.torch.channels_last(models.build(spec).to(device)).eval()  # type: ignore[return-value]
 
         shelf = KEPT.pop(folder, None)
         if shelf is None:
-            shelf = cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)))
+            shelf = cls(folder, network, (np.asarray(known.mean), np.asarray(known.std)), precision)
         KEPT[folder] = shelf  # the one asked for last comes last
         while len(KEPT) > SHELVES:
             del KEPT[next(iter(KEPT))]
@@ -164,8 +174,7 @@ class Shelf:
         device = next(self._built.parameters()).device
         padded = np.concatenate([pixels, np.repeat(pixels[:1], BATCH - len(pixels), 0)])
         images = ImageSet.to_device(padded, np.zeros(BATCH, dtype=np.int64), device).images(slice(None))
-        bf16 = self.folder.name.endswith("bf16")
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.inference_mode(), machine.autocast(device, self._precision):
             out = self._built.features(Normalize.to_device(*self._normalize, device)(images))
         return out[: len(pixels)].float().cpu().numpy().astype(np.float16)
 

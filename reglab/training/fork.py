@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reglab import models
-from reglab.training.events import Best, Epoch, Event, Failed, Finished, Snapshot
+from reglab.training.events import Best, Epoch, Event, Failed, Finished, Snapshot, Started, Switched
 from reglab.training.train import Resume, train
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def train_fork(
     parent, last = config.parent(), config.fork.epoch
     ours = names(parent, config, len(data.classes))
     history: list[Epoch] = list(resume.history) if resume else []
+    precision = resume.precision if resume else ""
     best: dict[str, Tensor] = dict(resume.best_weights) if resume else {}
     if resume is not None:
         theirs = {own: name for name, own in ours.items()}
@@ -41,7 +42,9 @@ def train_fork(
             ended = f"The run this is a fork of ends after epoch {event.epochs}: fork it at an earlier epoch."
             yield Failed(reason=ended, epoch=event.epochs)
             return
-        if isinstance(event, Epoch):
+        if isinstance(event, (Started, Switched)):
+            precision = event.precision
+        elif isinstance(event, Epoch):
             history.append(event)
         elif isinstance(event, Best):
             best = _by(event.weights, ours)
@@ -54,9 +57,8 @@ def train_fork(
     else:
         return  # stopped, or failed
     yield event
-    yield from train(
-        config, data, resume=Resume(event.state, dict(event.tensors), tuple(history), best), stop=stop
-    )  # fmt: skip
+    here = Resume(event.state, dict(event.tensors), tuple(history), best, precision)
+    yield from train(config, data, resume=here, stop=stop)
 
 
 def names(parent: RunConfig, config: RunConfig, classes: int) -> dict[str, str]:

@@ -48,6 +48,7 @@ from reglab.training.events import (
     Started,
     Step,
     Stopped,
+    Switched,
     best_epoch,
 )
 from reglab.training.forward import forward
@@ -81,6 +82,7 @@ class Resume:
     tensors: dict[str, Tensor]
     history: Sequence[Epoch] = ()
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    precision: str = ""  # that it was trained in last
 
 
 def train(
@@ -91,11 +93,15 @@ def train(
     `stop` is asked before every step and every batch of an evaluation; when it says yes, a `Snapshot` and `Stopped`
     follow and the generator ends. Training that can go no further ends with `Failed`, all else with `Finished`.
     """
-    trainer = Trainer(config, data, stop)
+    trainer = Trainer(config, data, stop, began=resume.precision if resume else "")
     if resume is None:
         yield trainer.started()
     else:
         trainer.load(resume)
+        if resume.precision not in ("", trainer.precision):
+            yield Switched(
+                epoch=trainer.epoch, step=trainer.steps_done, precision=trainer.precision, before=resume.precision
+            )
     try:
         while trainer.epoch <= config.epochs and not trainer.stop_reason():
             trainer.begin_epoch()
@@ -116,10 +122,14 @@ def train(
 class Trainer:
     """A run under way: its images, its network and optimizer, what the techniques remember, and where it is."""
 
-    def __init__(self, config: RunConfig, data: Split, stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, config: RunConfig, data: Split, stop: Callable[[], bool] = lambda: False, began: str = ""
+    ) -> None:
+        """`began` is the precision that a run that goes on began with. Raises `ConfigError`."""
         self.config, self.data, self._stop = config, data, stop
         self.device = machine.choose_device(config.device)
-        self.precision = machine.choose_precision(config.precision, self.device)
+        depthwise = models.family(config.model).depthwise
+        self.precision = machine.choose_precision(config.precision, self.device, depthwise, began)
         compat.torch.compute_exactly(self.device)
         self.regularizers = in_order(config.regularizers.values())
 

@@ -107,7 +107,10 @@ def test_what_is_said_to_fit_fits(admission):
 
 def test_memory_is_refused_beforehand(store):
     admission = Admission(replace(PUBLIC, memory=2 * 2**30), store, store.view, lambda: SLOW)
-    with pytest.raises(ConfigError, match=r"vgg16 with batches of 512 takes about 3\.\d GiB of memory.* at most 2"):
+    with pytest.raises(
+        ConfigError,
+        match=r"vgg16 with batches of 512 takes about 2\.\d GiB of memory.* at most 2: use a batch_size of at most \d+",
+    ):
         admission.check(HERE, [public(model="vgg16", batch_size=512, train_size=1_000, epochs=1)])
     admission.check(HERE, [public(batch_size=64, train_size=1_000, epochs=1)])
     admission.close()

@@ -66,7 +66,7 @@ EVERYTHING = {
     "weight_decay": {},
 }
 AFTER_ONE_ANOTHER = (
-    {"model": "resnet20", "precision": "bf16", "regularizers": EVERYTHING, "batch_size": 60},
+    {"model": "resnet20", "precision": "auto", "regularizers": EVERYTHING, "batch_size": 60},
     {"regularizers": {"dropout": {}, "swa": {}}, "batch_size": 7},
     {"model": "vgg11", "width": 0.25, "optimizer": "sgd", "lr": 0.05, "regularizers": {"group_norm": {}, "mixup": {}}},
     {"optimizer": "sgd", "lr": 1e6},  # comes to nothing but numbers that are none

@@ -11,7 +11,7 @@ from conftest import make_split, tiny_config
 from stories import EVERYTHING, epochs, names, narrow, story, told
 from torch.nn.functional import cross_entropy
 
-from reglab import models
+from reglab import machine, models
 from reglab.training.batches import derived_seed
 from reglab.training.events import Best, Epoch, Finished, Snapshot, Started, Step
 from reglab.training.train import train
@@ -179,7 +179,7 @@ def test_a_plain_epoch_is_the_loop_of_every_tutorial(tiny_split):
 
 
 # ---- precision and devices ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", machine.native_precisions(torch.device("cpu")))
 def test_both_precisions_learn(precision, tiny_split):
     events = list(
         train(tiny_config(epochs=5, lr=3e-3, precision=precision, regularizers={"batch_norm": {}}), tiny_split)

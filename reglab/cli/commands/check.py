@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reglab.cli.options import json_option, load_with_progress, matching, runs_option, stop_on_signals, store_of
+from reglab.cli.options import (
+    check_machine,
+    json_option,
+    load_with_progress,
+    matching,
+    runs_option,
+    stop_on_signals,
+    store_of,
+)
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, DataError, cause
 from reglab.numbers import number, percent, points
@@ -88,14 +96,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(found: Sheet, stop: Callable[[], bool]) -> Finding:
     """Train the set-up of a sheet in a folder that is gone afterwards."""
-    from reglab import machine
     from reglab.experiments.executors import local
     from reglab.experiments.experiment import Experiment
     from reglab.runs.store import Store
     from reglab.teaching import sheet
 
     try:
-        machine.choose_device(found.config.device)
+        check_machine([found.config])
         sheet.check_trainable(found)
         load_with_progress(found.config)
     except (ConfigError, DataError) as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reglab.cli.options import (
+    check_machine,
     json_option,
     load_with_progress,
     runs_option,
@@ -76,10 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, experiment: Experiment, store: Store, cost: Price) -> list[Run]:
     """One run after the other, with a line for each at its end."""
-    from reglab import machine
     from reglab.experiments.executors import local
 
-    machine.choose_device(experiment.configs[0].device)
+    check_machine(experiment.configs)
     for config in {c.dataset: c for c in experiment.configs}.values():
         load_with_progress(config)
     if not args.json:

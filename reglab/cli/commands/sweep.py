@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reglab.cli.options import (
     add_config_options,
     base_config,
+    check_machine,
     config_values,
     json_option,
     load_with_progress,
@@ -135,14 +136,12 @@ def _address(args: argparse.Namespace) -> str | None:
 
 def _make_ready(experiment: Experiment, address: str | None) -> None:
     """Fetch what is needed, after a look whether it can be trained there at all. Raises `ConfigError` or `DataError`."""
-    from reglab import machine
-
     if address is not None:
         from reglab.experiments.executors.ray.address import check
 
         check(address)
     else:
-        machine.choose_device(experiment.configs[0].device)
+        check_machine(experiment.configs)
     for config in {(c.model if c.pretrained else ""): c for c in experiment.configs}.values():
         load_with_progress(config)
 

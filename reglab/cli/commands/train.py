@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reglab.cli.options import (
     add_config_options,
     base_config,
+    check_machine,
     config_values,
     json_option,
     load_with_progress,
@@ -85,8 +86,6 @@ def run(args: argparse.Namespace) -> int:
 # ---- which run ---------------------------------------------------------------------------------------------------
 def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -> Run:
     """The run to go on with."""
-    from reglab import machine
-
     if given or args.config:
         raise ConfigError("--resume goes on with a run exactly as it was: leave out the other training options.")
     run = store.open(args.resume)
@@ -94,7 +93,7 @@ def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) 
         raise RunError(f"Run {run.id} is finished: start a new one with `{run.config.command()}`.")
     if status == "running":
         raise RunError(f"Run {run.id} is in use by another process: wait for it, or stop it first.")
-    machine.choose_device(run.config.device, goes_on=True)
+    check_machine([run.config], goes_on=True)
     load_with_progress(run.config)
     run.reopen()
     return run
@@ -102,11 +101,9 @@ def _reopened(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) 
 
 def _created(args: argparse.Namespace, store: Store, given: Mapping[str, Any]) -> Run:
     """A new run, once everything that it needs is here, so that nothing is half started."""
-    from reglab import machine
-
     parent = _parent(args, store)
     config = _forked(parent, args.at_epoch, given) if parent else base_config(args.config).override(given)
-    machine.choose_device(config.device)
+    check_machine([config])
     load_with_progress(config)
     return store.create(config, name=args.name or "", group=args.group, parent=parent.id if parent else "")
 
@@ -140,7 +137,9 @@ def _in_json(run: Run, event: Event) -> None:
 
 def _in_lines(began: float) -> Callable[[Run, Event], None]:
     """Tells of each event in a line; `began` is when on the monotonic clock, in seconds."""
-    from reglab.training.events import Epoch, Failed, Preparing, Started, Stopped
+    from reglab import machine
+    from reglab.models import family
+    from reglab.training.events import Epoch, Failed, Preparing, Started, Stopped, Switched
 
     def tell(run: Run, event: Event) -> None:
         match event:
@@ -149,7 +148,9 @@ def _in_lines(began: float) -> Callable[[Run, Event], None]:
                 print(f"{event.what}: {event.done:,} of {event.total:,} pictures", end=end, file=sys.stderr, flush=True)
             case Started():
                 print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
-                print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads\n")
+                why = machine.why_precision(run.config.precision, event.precision, family(run.config.model).depthwise)
+                print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads")
+                print(f"In {event.precision}, for {why}.\n" if why else "")
                 print(" epoch  train loss    acc     val loss    acc       gap   images/s    time")
             case Epoch():
                 speed = run.last_timing().get("images_per_second", 0)
@@ -158,6 +159,11 @@ def _in_lines(began: float) -> Callable[[Run, Event], None]:
                     f" {percent(event.val_accuracy):>7}  {number(event.gap * 100):>5} pt  {speed:>9,.0f}"
                     f"  {time.monotonic() - began:>5.0f}s",
                     flush=True,
+                )
+            case Switched():
+                print(
+                    f"Goes on in {event.precision}: it began in {event.before}, which this device has no arithmetic for.",
+                    file=sys.stderr,
                 )
             case Stopped():
                 print(f"Stopped. Go on with: python -m reglab train --resume {run.id}", file=sys.stderr)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from reglab import compat, machine
+from reglab.jobs import capacity
+from reglab.jobs.capacity import Capacity
 from reglab.jobs.pace import ZERO_GPU, measured
 from reglab.jobs.places.place import Place
 from reglab.jobs.places.process import LocalPlace
@@ -34,6 +36,7 @@ def look(pace_file: Path | None) -> dict[str, Any]:
         "precision": machine.choose_precision("auto", device),
         "threads": torch.get_num_threads(),
         "memory": machine.free_memory(device),
+        "capacity": capacity.here(),
         **({"pace": measured(device.type, pace_file)} if pace_file else {}),
     }
 
@@ -42,4 +45,6 @@ def corrected(seen: dict[str, Any]) -> dict[str, Any]:
     """What runs are trained on, where this is what a process of the machine has seen."""
     if not compat.spaces.is_on():
         return seen
-    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16", "pace": ZERO_GPU}
+    own: Capacity = seen["capacity"]
+    lent = Capacity("cuda", {**own.native, "cuda": ("bf16", "fp16", "fp32")}, own.memory)
+    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16", "pace": ZERO_GPU, "capacity": lent}

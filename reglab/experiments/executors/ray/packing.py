@@ -37,7 +37,13 @@ def packed_resume(run: Run) -> dict[str, Any]:
         return {}
     tensors, best = tensor_bytes(resume.tensors), tensor_bytes(resume.best_weights)
     history = [json.dumps(epoch.to_json()) for epoch in resume.history]
-    return {"state": dict(resume.state), "tensors": tensors, "history": history, "best": best}
+    return {
+        "state": dict(resume.state),
+        "tensors": tensors,
+        "history": history,
+        "best": best,
+        "precision": resume.precision,
+    }
 
 
 def unpacked_resume(told: Mapping[str, Any]) -> Any:
@@ -50,7 +56,7 @@ def unpacked_resume(told: Mapping[str, Any]) -> Any:
     if not told:
         return None
     history: list[Epoch] = [epoch_from_json(json.loads(line)) for line in told["history"]]
-    return Resume(state=told["state"], tensors=load(told["tensors"]), history=history, best_weights=load(told["best"]))
+    return Resume(told["state"], load(told["tensors"]), history, load(told["best"]), told["precision"])
 
 
 def plain(value: Any) -> Any:
