@@ -122,6 +122,7 @@ def work(
                     locks[run].close()  # whoever stopped it need not wait for the others
                     if put_off:
                         begin(put_off.pop(0))
+    machine.give_memory_back()  # on a GPU also for the next one here: what was freed in one lane is of no use in another
 
 
 class Place:
@@ -206,7 +207,6 @@ def worker(root: str, device: str, bounds: Bounds, jobs: Connection, idle: float
             ids, prune = jobs.recv()
             if not _trained([Run(Path(root) / run_id) for run_id in ids], device, prune, bounds, sigterm):
                 return
-            machine.give_memory_back()
             if job == JOBS or resident() - before > LEFT_BEHIND:
                 return
             jobs.send(None)

@@ -250,6 +250,15 @@ def test_on_cuda_runs_at_once_tell_the_story_of_each_alone(store, tmp_path):
 
 
 @needs_cuda
+def test_on_cuda_what_one_run_took_is_not_counted_for_the_next(store):
+    runs = [store.create(tiny_config(device="cuda", train_size=60, seed=seed)) for seed in range(3)]
+    for run in runs:
+        work([run])
+    first, *others = (run.last_timing()["memory"] for run in runs)
+    assert max(others) < 1.5 * first
+
+
+@needs_cuda
 def test_on_cuda_one_that_lacks_memory_leaves_the_others_alone(store):
     fits = tiny_config(device="cuda", train_size=60)
     huge = tiny_config(device="cuda", train_size=900, batch_size=900, model="vgg11", width=4)
