@@ -140,7 +140,7 @@ class RunConfig(BaseModel):
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto",
         title="precision",
-        description="auto takes bf16 where native; depthwise on a CPU: fp32",
+        description="auto: bf16 where native, fp32 for depthwise on a CPU; no TF32",
     )
     regularizers: Regularizers = Field(default_factory=dict, title="regularizers")
     fork: Fork | None = Field(None, title="fork", description="the run that this one goes on from")
