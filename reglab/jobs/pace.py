@@ -31,7 +31,6 @@ from reglab.runs.timed import passes
 if TYPE_CHECKING:
     from reglab.data import Split
 
-START = 1.0  # seconds for a worker that waits, its data and its network
 FORWARD = 1 / 3  # of a step's computing; the way back takes two
 PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
 QUICKER = 0.95  # of the time before: that much is no chance
@@ -42,12 +41,13 @@ ENOUGH = 3  # measurements, of which at least one will have found the machine id
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one training step for each of these."""
+    """Seconds of one training step for each of these, and what a run takes before its first."""
 
     layer: float
     parameter: float
     multiply_add: float
     activation: float
+    start: float = 1.0  # of a whole run: its data and its network, where a worker waits for it
 
     def seconds(self, c: RunConfig, whole: Effort, epochs: float | None = None) -> float:
         """Of a run, or of that many of its epochs. `whole` is the effort of the whole network, also where a head learns."""
@@ -56,26 +56,24 @@ class Pace:
         epochs = c.epochs if epochs is None else epochs
         if c.on_features:
             # Every picture goes through the backbone once; a head on top of it takes next to nothing.
-            return START + FORWARD * self._image(whole) * (train + val + test) + epochs * train * self.layer / 20
+            return self.start + FORWARD * self._image(whole) * (train + val + test) + epochs * train * self.layer / 20
         batch = min(c.batch_size, train)
         step = self.layer * whole.layers + self.parameter * whole.parameters + batch * self._image(whole)
         learning = epochs * (train // batch) * step * passes(c)
-        return START + learning + FORWARD * self._image(whole) * c.spec(classes).looks * judged(c, int(epochs))
+        return self.start + learning + FORWARD * self._image(whole) * c.spec(classes).looks * judged(c, int(epochs))
 
     def _image(self, whole: Effort) -> float:
         return self.multiply_add * whole.multiply_adds + self.activation * whole.activations
 
 
-ZERO_GPU = Pace(layer=2e-4, parameter=3e-11, multiply_add=4e-13, activation=4e-11)
+ZERO_GPU = Pace(layer=2e-4, parameter=3e-11, multiply_add=4e-13, activation=4e-11, start=4.0)
 """Half a large GPU of today, by calculation and not measured: 10 us for each of twenty kernels that a layer comes to, 20 bytes
-for a parameter and 40 for an activation at 1 TB/s, and 15 TFLOP/s. The first finished run of a kind tells better."""
+for a parameter and 40 for an activation at 1 TB/s, and 15 TFLOP/s; each slice has a process of its own, which must make the GPU
+ready. The first finished run of a kind tells better."""
 
 
-ACTIVATION = {
-    "fp32": 4.4,
-    "bf16": 2.8,
-    "fp16": 2.8,
-}  # bytes for each number that a layer hands on; some keep none, some more
+# Bytes for each number that a layer hands on; some keep none, some more.
+ACTIVATION = {"fp32": 4.4, "bf16": 2.8, "fp16": 2.8}
 
 
 def memory(c: RunConfig, whole: Effort, precision: str = "fp32") -> int:
