@@ -157,11 +157,15 @@ def measure(run: Run, each: int) -> dict[str, Any]:
 def seen_by(run: Run, pixels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, and what goes into the last layer."""
     network, mean, std = network_of(run)
-    features: list[torch.Tensor] = []
+    passes: list[torch.Tensor] = []
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1]
-    hook = last.register_forward_pre_hook(lambda _, given: features.append(given[0].flatten(1)))
+    hook = last.register_forward_pre_hook(lambda _, given: passes.append(given[0].flatten(1)))
+    logits, features = [], []
     with torch.inference_mode():
-        logits = [network(inputs(pixels[i : i + 100], mean, std)) for i in range(0, len(pixels), 100)]
+        for i in range(0, len(pixels), 100):
+            passes.clear()
+            logits.append(network(inputs(pixels[i : i + 100], mean, std)))
+            features.append(passes[0])  # of the pictures themselves, whatever views of them it looked at besides
     hook.remove()
     return torch.cat(logits), torch.cat(features)
 
