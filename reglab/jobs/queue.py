@@ -14,22 +14,17 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any
 
-from reglab import compat
 from reglab.config import RunConfig
-from reglab.data.decoded import cache_folder
 from reglab.deployment import LIMITS, Limits
 from reglab.errors import BusyError, RunError
 from reglab.jobs.admission import Admission
-from reglab.jobs.capacity import Capacity
-from reglab.jobs.isolation import IsolatedProcess
 from reglab.jobs.job import Job, QueueSnapshot
-from reglab.jobs.pace import Pace
+from reglab.jobs.lookout import Lookout
 from reglab.jobs.packing import as_one, together
 from reglab.jobs.places import here
 from reglab.jobs.places.place import Place, Worker
 from reglab.jobs.turns import address_of, in_turn, key_of, serve
 from reglab.machine import check_device
-from reglab.redaction import without_paths
 from reglab.runs.recording import conclude, stopped_here
 from reglab.runs.room import Room
 from reglab.runs.run import Run
@@ -46,65 +41,31 @@ class Jobs:
     ) -> None:
         self.store, self.limits = store, limits
         self._places = where or here.places(store.root)
-        self.admission = Admission(limits, store, self.view, self.pace, self.capacity)
+        self.lookout = Lookout()
+        self.admission = Admission(limits, store, self.view, self.lookout.pace, self.lookout.capacity)
         self.room = Room(store, limits, lambda run: self.view(run).is_live)
-        self._looker = IsolatedProcess()  # at the machine
         self._lock = threading.RLock()
         self._queue: list[Job] = []
         self._running: list[Job] = []
         self._snapshot: QueueSnapshot | None = None  # while nothing changes
         self._numbers = count()
         self._served: dict[str, int] = {}  # seat or address -> the turn at which it was served last
-        self._machine: dict[str, Any] = {}
-        self._pace: Pace | None = None
-        self._capacity: Capacity | None = None
-        self._looking, self._looked = False, threading.Event()
         self._closed = False
 
     # ---- the machine
     def warm(self) -> None:
         """Start the fork server and look at the machine, in the background; once."""
-        with self._lock:
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look, daemon=True, name="reglab-warm").start()
-
-    def _look(self) -> None:
-        try:
-            pace_file = None if compat.spaces.is_on() else cache_folder() / "pace.json"
-            seen = here.corrected(self._looker.call(here.look, pace_file, timeout=120))
-            self._pace, self._capacity = seen.pop("pace", None), seen.pop("capacity", None)
-            self._machine = seen
-        except Exception as error:
-            self._machine = {"device": "cpu", "name": "", "error": without_paths(str(error))}
-        self._looked.set()
-        self._looker.close()  # it has done its work and need not sit in memory
+        self.lookout.begin()
 
     def machine(self, timeout: float = 0.0) -> dict[str, Any]:
         """device, name, precision and threads; empty while it is being found out. Whoever waits for it has it looked at."""
-        if timeout:
-            self.warm()
-        self._looked.wait(timeout)
-        return self._machine
-
-    def pace(self) -> Pace | None:
-        """How fast this machine trains; None while that is not known."""
-        return self._pace
-
-    def _free(self, device: str) -> int:
-        """Bytes of the device's own memory that were free when it was looked at; 0 where it has none, and nothing is packed."""
-        return int(self._machine.get("memory", 0)) if device == self._machine.get("device") else 0
+        return self.lookout.machine(timeout)
 
     def _memory(self, runs: Sequence[Run], device: str) -> dict[Run, int]:
         """Bytes that each of them takes of the device, where that decides what is trained at once."""
-        if not self._free(device):
+        if not self.lookout.free(device):
             return {}
         return dict(zip(runs, self.admission.memory([run.config for run in runs]), strict=True))
-
-    def capacity(self) -> Capacity | None:
-        """What this machine can train; None where nobody could look."""
-        self.machine(timeout=60)
-        return self._capacity
 
     def _device(self, config: RunConfig, goes_on: bool = False) -> str:
         """The device a run will be trained on. Raises `ConfigError` when it asks for one that is not here."""
@@ -191,7 +152,7 @@ class Jobs:
             there = " from your address" if "/" in owner else ""
             raise BusyError(f"{who} {each} jobs{there} waiting already: wait for one, or stop one.")
         if configs:
-            self.machine(timeout=60)  # whose pace decides
+            self.lookout.pace(timeout=60)  # it decides
             self.admission.check(owner, configs, whole=whole)
         if configs:
             self.room.make(sum(self.admission.bytes_on_disk(owner, configs)), key_of(owner), not owner, keep)
@@ -199,7 +160,8 @@ class Jobs:
     def check(self, owner: str, configs: Sequence[RunConfig]) -> None:
         """Whether each of these runs is one that this visitor may have, and whether they may ask now. Raises as `admit`."""
         self.admit(owner)  # first, for it costs nothing: a script that floods the queue is to cost no more
-        self.machine(timeout=60)
+        if owner:
+            self.lookout.pace(timeout=60)  # it decides
         self.admission.check_each(owner, configs)
 
     def go_on_with(self, fork: Run, parent: Run, beside: Sequence[Run] = (), *, owner: str = "") -> None:
@@ -353,7 +315,7 @@ class Jobs:
             if self._closed or len(workers) >= place.at_once:
                 del waiting[0]
                 continue
-            jobs = together(waiting, self._free(job.device))
+            jobs = together(waiting, self.lookout.free(job.device))
             worker = place.worker(as_one(jobs))
             for job in jobs:
                 job.worker = worker
@@ -403,5 +365,5 @@ class Jobs:
             worker.ended.wait(max(0.0, end - time.monotonic()))
         for place in self._places.values():
             place.close()
-        self._looker.close()
+        self.lookout.close()
         self.admission.close()

@@ -47,7 +47,7 @@ def jobs(store):
     """A queue in public whose device is taken: whatever is let in waits."""
     jobs = Jobs(store, limits=PUBLIC)
     jobs.warm()
-    assert jobs.machine(timeout=60) and jobs.pace()
+    assert jobs.lookout.pace(timeout=60)
     jobs.admission._pace = lambda: SLOW
     store.root.mkdir(parents=True)
     with FileLock(store.root / ".cpu.lock"):

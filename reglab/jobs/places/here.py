@@ -9,7 +9,7 @@ from typing import Any
 from reglab import compat, machine
 from reglab.jobs import capacity
 from reglab.jobs.capacity import Capacity
-from reglab.jobs.pace import ZERO_GPU, measured
+from reglab.jobs.pace import ZERO_GPU, Pace
 from reglab.jobs.places.place import Place
 from reglab.jobs.places.process import LocalPlace
 
@@ -24,8 +24,8 @@ def places(root: Path) -> Mapping[str, Place]:
     return {"cpu": local, "cuda": ZeroGpuPlace()}
 
 
-def look(pace_file: Path | None) -> dict[str, Any]:
-    """What the process that asks can see of the machine; it loads torch."""
+def look() -> dict[str, Any]:
+    """What the process that asks can see of the machine; it loads torch, and computes from then on as a worker does."""
     import torch
 
     torch.set_num_threads(machine.cpu_count())
@@ -37,7 +37,6 @@ def look(pace_file: Path | None) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory": machine.free_memory(device),
         "capacity": capacity.here(),
-        **({"pace": measured(device.type, pace_file)} if pace_file else {}),
     }
 
 
@@ -47,4 +46,9 @@ def corrected(seen: dict[str, Any]) -> dict[str, Any]:
         return seen
     own: Capacity = seen["capacity"]
     lent = Capacity("cuda", {**own.native, "cuda": ("bf16", "fp16", "fp32")}, own.memory)
-    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16", "pace": ZERO_GPU, "capacity": lent}
+    return {**seen, "device": "cuda", "name": "ZeroGPU", "precision": "bf16", "capacity": lent}
+
+
+def known_pace() -> Pace | None:
+    """How fast runs are trained where that cannot be measured here."""
+    return ZERO_GPU if compat.spaces.is_on() else None

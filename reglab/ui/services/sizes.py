@@ -24,7 +24,7 @@ class Sizes:
 
     def wait(self, seconds: float) -> None:
         """Until it is known how fast this machine is, but no longer than that."""
-        self.training.jobs.machine(timeout=seconds)
+        self.training.jobs.lookout.pace(timeout=seconds)
 
     def _seconds(self, configs: Sequence[RunConfig]) -> list[float]:
         """Of each with its plain network, about; 0 where that cannot be told.
