@@ -38,7 +38,7 @@ def kind(device: torch.device = CPU) -> str:
     """`AMD EPYC, 2 cores, AVX512, native bf16` or the name of the GPU: what a rate holds for."""
     if device.type == "cuda":
         return machine.device_name(device)
-    bf16 = "native bf16" if machine.has_native_bf16(CPU) else "no native bf16"
+    bf16 = "native bf16" if "bf16" in machine.native_precisions(CPU) else "no native bf16"
     return f"{machine.device_name(CPU)}, {torch.backends.cpu.get_cpu_capability()}, {bf16}"
 
 
