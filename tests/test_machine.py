@@ -129,9 +129,10 @@ def test_a_run_that_was_to_be_in_bf16_is_not_gone_on_with_without_it(begun_in_bf
     assert main(["train", "--resume", run.id, "--runs", str(store.root)]) == 2
     assert f"{NEEDS_BF16}: go on where there is one, or train it anew in fp32." in capsys.readouterr().err
     jobs = Jobs(store)
-    jobs._capacity, jobs._machine = here(), {"device": "cpu", "name": "", "precision": "fp32"}
-    jobs._looking = True
-    jobs._looked.set()
+    lookout = jobs.lookout
+    lookout._capacity, lookout._machine = here(), {"device": "cpu", "name": "", "precision": "fp32"}
+    lookout._begun = True
+    lookout._seen.set()
     with pytest.raises(ConfigError, match="go on where there is one"):
         jobs.resume([run])
     jobs.close()

@@ -125,6 +125,13 @@ def shown_arguments(kind: type, shown: str) -> list[str]:
     return told
 
 
+def is_written_down() -> bool:
+    """Whether the operations of a network are being written into a file, which knows no other for other pictures."""
+    import torch
+
+    return torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling()
+
+
 def write_onnx(network: nn.Module, path: Path, example: Tensor, input_name: str, output_name: str) -> None:
     """The network as an ONNX file for any number of pictures, with torch's older exporter.
 

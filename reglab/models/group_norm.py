@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reglab import compat
+
 VECTOR = 32  # bytes: a group's channels at one place fill a register of the processor from here on
 ROWWISE = 1_024  # places: from here on torch takes means over whole rows of channels, though on the way forward alone
 CACHED = 2**19  # numbers
@@ -25,7 +27,7 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         narrow = self.num_channels // self.num_groups * x.element_size() < VECTOR
         published = x.dtype == torch.float32 and not torch.is_grad_enabled()
-        if not narrow or published or x.device.type != "cpu" or x.ndim != 4 or torch.jit.is_tracing():
+        if not narrow or published or x.device.type != "cpu" or x.ndim != 4 or compat.torch.is_written_down():
             return super().forward(x)
         out: Tensor = Normalized.apply(x, self.weight, self.bias, self.num_groups, self.eps)
         return out
@@ -60,9 +62,8 @@ def normalized(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float)
     wide = _wide(x)
     each = wide[0].numel() // groups  # numbers that are normalised together
     mean = wide.sum((2, 3)).view(len(x), groups, -1).sum(2, keepdim=True) / each
-    centered = wide - _maps(
-        mean.expand(-1, -1, x.shape[1] // groups)
-    )  # first, so that near a large mean no digits are lost
+    # Before the squares, so that near a large mean no digits are lost.
+    centered = wide - _maps(mean.expand(-1, -1, x.shape[1] // groups))
     variance = centered.square().sum((2, 3)).view(len(x), groups, -1).sum(2, keepdim=True) / each
     rdev = (variance + eps).rsqrt_()
     scale = rdev * weight.view(groups, -1)

@@ -22,7 +22,7 @@ class Elsewhere:
 
     def call(self, function, *args, timeout):
         if function is self.fails:
-            raise RunError("It died in /home/ada.")
+            raise RunError("It died in /home/ada/lab.")
         if function is measured:
             assert self.may_measure.wait(60)
             return PACE

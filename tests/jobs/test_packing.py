@@ -87,8 +87,7 @@ def test_a_class_shares_the_device_and_strangers_whose_memory_is_bounded_do_not(
 def jobs(store) -> Iterator[Jobs]:
     """A queue that takes the CPU for a device with a memory of its own."""
     jobs = Jobs(store)
-    jobs.machine(timeout=60)
-    jobs._machine = {**jobs.machine(), "device": "cpu", "memory": 64 * GIB}
+    jobs.lookout._machine = {**jobs.machine(timeout=60), "device": "cpu", "memory": 64 * GIB}
     yield jobs
     jobs.stop_all(store.runs())
     jobs.close(patience=10)

@@ -190,7 +190,11 @@ def test_what_a_network_has_no_place_for_is_refused_and_all_else_is_built(key, n
 @pytest.mark.parametrize(
     ("optimizer", "lr", "width"),
     [
-        ("adamw", 3e-3, 0.125),
+        (
+            "adamw",
+            3e-3,
+            0.25,
+        ),  # at half of it each group of group normalization is one channel, and hardly anything is learned
         pytest.param("sgd", 0.05, 0.25, marks=pytest.mark.slow),
         pytest.param("muon", 0.01, 0.125, marks=pytest.mark.slow),
     ],
