@@ -118,7 +118,7 @@ def measured(base: RunConfig, args: argparse.Namespace) -> Times:
 
 def seconds(speed: pace.Pace, config: RunConfig) -> float:
     """What the pace says of a run, without the start of its process."""
-    return speed.seconds(config, effort(config.spec(10))) - pace.START
+    return speed.seconds(config, effort(config.spec(10))) - speed.start
 
 
 def run(config: RunConfig) -> float:

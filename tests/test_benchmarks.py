@@ -121,7 +121,8 @@ def test_startup_prints_a_table_of_what_it_measured():
 def test_sigterm_tells_how_long_a_server_takes_to_end():
     printed = benchmark("sigterm.py", "--tries", 1, "--dataset", "digits")
     assert "stopped, stopped ended after" in printed
-    saved, gone = (float(line.split("|")[3].split()[0]) for line in printed.splitlines() if line.endswith("met |"))
+    rows = [line.split("|") for line in printed.splitlines() if line.startswith(("| all runs", "| the server"))]
+    saved, gone = (float(row[3].split()[0]) for row in rows)  # whether that meets its target, is no matter for a test
     assert 0 < saved < gone
 
 
@@ -492,4 +493,5 @@ def test_our_group_normalization_was_measured_to_cost_less_than_torchs_on_basic_
 def test_the_short_form_tells_of_every_side(script, tmp_path):
     printed = benchmark(script, "--quick", "--output", tmp_path / "told.json")
     told = json.loads((tmp_path / "told.json").read_text())
-    assert len(told["rows"]) >= 1 and printed.count("|") > 12 * len(told["rows"])
+    table = [line for line in printed.splitlines() if line.startswith("|")]
+    assert told["rows"] and len(table) >= 2 + len(told["rows"]), "a head, a line below it, and a row for each"
