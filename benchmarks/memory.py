@@ -14,13 +14,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__, machine
 from reglab.runs.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             json.loads(subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         )
         print(rows[-1], file=sys.stderr, flush=True)
-    import torch
+    from conditions import (  # which imports torch, and the processes that are measured are to do that themselves
+        conditions,
+        sentence,
+    )
 
-    where = f"{machine.device_name(torch.device('cpu'))}, torch {torch.__version__}, reglab {__version__}"
-    told = {"conditions": f"n = 1 process each; {where}, {date.today().isoformat()}.", "rows": rows}
+    told = {"conditions": f"n = 1 process each; {sentence(conditions())}", "rows": rows}
     if args.output:
         write_json(args.output, told)
     print(table(told))

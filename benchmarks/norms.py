@@ -10,27 +10,24 @@ step in turn. Processor time of one thread is measured and not wall clock, so th
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__  # noqa: I001  first, as in the app: it says how threads wait, and torch reads that once
+import reglab  # noqa: F401, I001  first, as in the app: it says how threads wait, and torch reads that once
 import torch
 from torch import nn
 
-from benchmarks.networks import Turn
-from reglab import machine
+from conditions import CPU, conditions, sentence, spread
+from networks import Turn
 from reglab.models.group_norm import GroupNorm
 from reglab.runs.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
-CPU = torch.device("cpu")
 NETWORKS, PRECISIONS = ("basic_cnn", "resnet18"), ("bf16", "fp32")
 SIDES = {"none": {}, "batch_norm": {"batch_norm": True}, "group_norm": {"group_norm": True}}
 TORCHS = "group_norm of torch"
@@ -51,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 layer.__class__ = nn.GroupNorm if isinstance(layer, GroupNorm) else layer.__class__
             rows[f"{name}, {precision}"] = compared(cpu_seconds(turns, args.rounds), "none")
             print(f"{name} in {precision} done", file=sys.stderr, flush=True)
-    told = {"conditions": conditions(args), "rows": rows}
+    told = conditioned(rows, args)
     if args.output:
         write_json(args.output, told)
     print(table(told))
@@ -77,30 +74,15 @@ def compared(taken: Mapping[str, Sequence[float]], base: str) -> dict[str, dict[
     told = {}
     for side, values in taken.items():
         ratios = [value / other for value, other in zip(values, taken[base], strict=True)]
-        ratio = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
-        told[side] = {
-            "seconds": round(statistics.median(values), 4),
-            "ratio": {k: round(v, 3) for k, v in ratio.items()},
-        }
+        told[side] = {"seconds": spread(values)["median"], "ratio": spread(ratios)}
     return told
 
 
-def conditions(args: argparse.Namespace) -> dict[str, Any]:
-    """What was measured on, with a sentence that says so."""
-    told = {
-        "machine": machine.device_name(CPU),
-        "native": list(machine.native_precisions(CPU)),
-        "torch": torch.__version__,
-        "reglab": __version__,
-        "date": date.today().isoformat(),
-        "rounds": args.rounds,
-        "batch": args.batch,
-    }
-    told["sentence"] = (
-        f"Processor time of one thread, batches of {args.batch}; median of {args.rounds} rounds, least .. most;"
-        f" {told['machine']}, torch {told['torch']}, {told['date']}."
-    )
-    return told
+def conditioned(rows: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """What was measured, and on what, with a sentence that says so."""
+    told = conditions() | {"rounds": args.rounds, "batch": args.batch}
+    how = f"Processor time of one thread, batches of {args.batch}; median of {args.rounds} rounds, least .. most"
+    return {"conditions": told | {"sentence": f"{how}; {sentence(told)}"}, "rows": rows}
 
 
 def table(told: dict[str, Any]) -> str:

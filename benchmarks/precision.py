@@ -18,9 +18,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
 import torch
+from conditions import CPU
+from networks import Turn
+from norms import compared, conditioned, cpu_seconds, options
 
-from benchmarks.networks import Turn
-from benchmarks.norms import CPU, compared, conditions, cpu_seconds, options
 from reglab.models import MODELS, family
 from reglab.models.pretrained import OFFERED
 from reglab.runs.files import write_json
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         del turns
         gc.collect()
         print(f"{name}: {rows[name]['fp32']['ratio']['median']}", file=sys.stderr, flush=True)
-    told = {"conditions": conditions(args), "rows": rows}
+    told = conditioned(rows, args)
     if args.output:
         write_json(args.output, told)
     print(table(told))

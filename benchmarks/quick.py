@@ -16,11 +16,9 @@ command, and `OMP_NUM_THREADS=1` for one core of it.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter, process_time, sleep
@@ -28,13 +26,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
-from reglab import __version__, data, machine  # noqa: I001  first, as in the app: it says how threads wait
+from reglab import data, machine  # noqa: I001  first, as in the app: it says how threads wait
 import startup
-import torch
 
+from conditions import conditions, kept, sentence
 from reglab.config import RunConfig
 from reglab.experiments.experiment import Experiment
-from reglab.runs.files import read_json, write_json
+from reglab.runs.files import read_json
 from reglab.runs.store import Store
 from reglab.teaching.sizes import sizes
 from reglab.training.events import Finished
@@ -56,9 +54,10 @@ Figures = dict[str, list[float]]  # what -> its value for each seed, or each vis
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse(arguments)
-    here = about()
-    kept = read_json(args.output)
-    told: dict[str, Any] = kept.get(here["machine"], {}) | here
+    device = machine.choose_device("auto")
+    about = conditions(device, machine.choose_precision("auto", device))
+    earlier = read_json(args.output).get("machines", {}).get(about["kind"], {})  # the part that is not measured now
+    told: dict[str, Any] = earlier | {"conditions": about}
     if args.only in ("sizes", None):
         told["sizes"] = {}
         for config in tried(args.quick):
@@ -67,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.only in ("page", None):
         told["page"] = found = visits(args.visits, args.quick)
         show("the page", found)
-    write_json(args.output, kept | {here["machine"]: told})
+    kept(args.output, told)
+    print(sentence(about))
     return 0
 
 
@@ -178,18 +178,6 @@ def show(what: str, found: Mapping[str, Any]) -> None:
             told = f"{fmean(values):.1f} ({min(values):.1f} .. {max(values):.1f})" if is_number else "; ".join(values)
             word, target = TARGETS.get(name, ("", 0.0))
             print(f"    {name:42} {told}{f'   {word} {target:g}' if word else ''}", flush=True)
-
-
-def about() -> dict[str, Any]:
-    """Which machine it was, with what it was told to do without, and what else ran on it."""
-    device = machine.choose_device("auto")
-    precision = machine.choose_precision("auto", device)
-    name = f"{machine.device_name(device)}, {torch.get_num_threads()} threads, {precision}"
-    if device.type == "cpu":
-        name += f", {torch.backends.cpu.get_cpu_capability()}"
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    versions = f"Python {sys.version.split()[0]}, torch {torch.__version__}, reglab {__version__}"
-    return {"machine": name, "versions": versions, "date": date.today().isoformat(), "load average": load}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -46,9 +46,8 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 COLORS = {"fp32": "#2a5db0", "bf16": "#c62828", "fp16": "#c62828"}
 BACK = 2  # products on the way back for each on the way there: by the input and by the weight
 ACTIVATION = 5  # times that an activation or its gradient is moved: written, read, read again; gradient written, read
-PARAMETER = (
-    8 * 4
-)  # bytes moved for a parameter: read there and back, gradient written, SGD with momentum reads 3, writes 2
+# Bytes moved for a parameter: read there and back, gradient written, SGD with momentum reads 3, writes 2.
+PARAMETER = 8 * 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
