@@ -18,7 +18,7 @@ from reglab.config.before import init_before
 from reglab.config.decay import shrinkage, steps, summed_lr
 from reglab.config.flags import flag, quoted, typed
 from reglab.config.fork import Fork
-from reglab.config.judged import EVERYTHING, MOST_TRAIN, TEST, gap_error, standard_error
+from reglab.config.judged import EVERYTHING, MOST_TRAIN, TEST, standard_error
 from reglab.config.naming import described
 from reglab.config.run_config import PLAIN, USUAL_LR, RunConfig, from_json
 from reglab.config.wording import called, listed, on_screen
@@ -35,7 +35,6 @@ __all__ = [
     "described",
     "flag",
     "from_json",
-    "gap_error",
     "init_before",
     "listed",
     "on_screen",

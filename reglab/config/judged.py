@@ -30,8 +30,3 @@ def standard_error(share: float, images: float, of: float | None = None) -> floa
     """
     p = (min(1.0, max(0.0, share)) * images + 1) / (images + 2)
     return sqrt(p * (1 - p) / images * (1 if of is None else 1 - images / of))
-
-
-def gap_error(train: float, val: float, images: tuple[int, int]) -> float:
-    """The same for the gap of two accuracies, on so many training and validation images."""
-    return sqrt(standard_error(train, images[0]) ** 2 + standard_error(val, images[1]) ** 2)

@@ -31,9 +31,7 @@ class Job:
     prune: bool = False
     bounds: Bounds = UNBOUNDED
     seconds: float = 0.0  # that it takes by estimate; 0 where that is not known
-    memory: int = (
-        0  # bytes of its device, by what such runs took before; 0 where that is not known, or where none are packed
-    )
+    memory: int = 0  # bytes of its device, by what such runs took; 0 where that is not known, or where none are packed
     worker: Worker | None = None  # from its turn on
     next: list[Run] = field(default_factory=list)  # the runs that it goes on with in this turn, see `go_on_with`
     context: Context = field(default_factory=copy_context)  # of the request, for a place that wants to know who asks

@@ -1,9 +1,11 @@
-"""What a server knows of the machine that it runs on. It is found out in a process of its own, and torch stays out of the server's.
+"""What a server knows of the machine that it runs on.
 
-lookout = Lookout()
-lookout.begin()                      # in the background: what the machine is, and then how fast it trains
-lookout.machine(timeout=60)          # device, name, precision, threads
-lookout.pace(timeout=60)             # seconds later: whoever wants to train need not wait for that
+    lookout = Lookout()
+    lookout.begin()                      # in the background: what the machine is, and then how fast it trains
+    lookout.machine(timeout=60)          # device, name, precision, threads
+    lookout.pace(timeout=60)             # seconds later: whoever wants to train need not wait for that
+
+It is found out in a process of its own, so that torch stays out of the server's.
 """
 
 from __future__ import annotations

@@ -88,9 +88,8 @@ class RandomErasing(Regularizer):
 
         inside = self.rectangles(images, rng)
         if self.value == "mean":
-            mean = torch.stack(
-                [images.new_full((1, 1), value) for value in MEAN]
-            )  # made there, as a replayed step needs it
+            # Made on the device, as a replayed step needs it.
+            mean = torch.stack([images.new_full((1, 1), value) for value in MEAN])
             return torch.where(inside, mean, images)
         noise = torch.rand(images.permute(0, 2, 3, 1).shape, generator=rng, device=images.device)
         return torch.where(inside, noise.permute(0, 3, 1, 2), images)

@@ -92,9 +92,8 @@ class Curves:
     def end(self, value: Callable[[Epoch], float], back: int = 0) -> float:
         """The median of the last epochs, or of those that end `back` epochs earlier."""
         until = len(self.history) - back
-        return (
-            median(value(e) for e in self.history[until - WINDOW : until]) + value(self.last) - value(self.history[-1])
-        )
+        middle = median(value(e) for e in self.history[until - WINDOW : until])
+        return middle + value(self.last) - value(self.history[-1])
 
     def error(self, share: float, part: int, images: float = 1.0) -> float:
         """How far an accuracy may be off that on all training (part 0) or all validation images (1), for its slice.
@@ -255,9 +254,8 @@ FINDINGS = (exploding, dead, memorising, overfitting, unstable, wide_gap, underf
 def fine(c: Curves) -> Diagnosis:
     """Nothing of all that."""
     rose, last = c.change.val_rose, c.history[-1]
-    error = (
-        f" ± {points(c.gap_error)}" if c.gap > WIDE_GAP else ""
-    )  # then it is what keeps this from being called overfitting
+    # Of a wide gap, the error is what keeps it from being called overfitting.
+    error = f" ± {points(c.gap_error)}" if c.gap > WIDE_GAP else ""
     text = f"Looks fine: the gap is {points(c.gap)}{error} over the last {WINDOW} epochs and validation loss is" + (
         " at its lowest." if rose < LEVEL else f" {rose:.2f} above its lowest."
     )

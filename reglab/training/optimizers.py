@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 MOMENTUM = 0.9
 MUON_MOMENTUM = 0.9
-NEWTON_SCHULZ = (
-    3.4445,
-    -4.7750,
-    2.0315,
-)  # of the quintic that lifts small singular values quickest; kellerjordan.github.io/posts/muon
+# Of the quintic that lifts small singular values quickest; kellerjordan.github.io/posts/muon.
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 3  # leave singular values of about 0.3 to 1.2, which is as good as all of 1
 RMS = 0.2  # of an entry of an update, as AdamW's are; Liu et al. 2025, arXiv:2502.16982, section 2.2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from conftest import tiny_config
@@ -36,6 +37,16 @@ def told(event: Event):
 
 def story(events) -> list:
     return [told(event) for event in events]
+
+
+def stories_in_turn(configs, data) -> list[list]:
+    """Of runs that are trained in turn, an event of each."""
+    stories: list[list] = [[] for _ in configs]
+    for events in zip_longest(*(train(config, data) for config in configs)):
+        for story_so_far, event in zip(stories, events, strict=True):
+            if event is not None:
+                story_so_far.append(told(event))
+    return stories
 
 
 def names(events) -> list[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import weakref
-from itertools import zip_longest
 
 import pytest
 import tape
 import torch
-from stories import EVERYTHING, narrow, resumes_exactly, story, told
+from stories import EVERYTHING, narrow, resumes_exactly, stories_in_turn, story
 from techniques import TRAINABLE, config_with
 
 from reglab.regularizers import Progress, Regularizer
@@ -93,12 +92,7 @@ def test_two_runs_that_are_replayed_in_turn_are_as_each_alone(tiny_split, monkey
     configs = [narrow(seed=seed, regularizers=EVERYTHING) for seed in (0, 1)]
     alone = [story(train(config, tiny_split)) for config in configs]
     tape.replaying(monkeypatch)
-    in_turn: list[list] = [[], []]
-    for pair in zip_longest(*(train(config, tiny_split) for config in configs)):
-        for told_so_far, event in zip(in_turn, pair, strict=True):
-            if event is not None:
-                told_so_far.append(told(event))
-    assert in_turn == alone
+    assert stories_in_turn(configs, tiny_split) == alone
 
 
 def test_a_step_that_cannot_be_recorded_is_an_ordinary_one_and_that_is_said_once(tiny_split, monkeypatch):

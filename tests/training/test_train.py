@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 import numpy as np
 import pytest
 import torch
 from conftest import make_split, tiny_config
-from stories import EVERYTHING, epochs, names, narrow, story, told
+from stories import EVERYTHING, epochs, names, narrow, stories_in_turn, story, told
 from torch.nn.functional import cross_entropy
 
 from reglab import machine, models
@@ -72,12 +70,7 @@ def test_another_seed_tells_another_story(tiny_split):
 def test_two_runs_trained_in_turn_are_as_each_alone(tiny_split):
     configs = [narrow(regularizers=EVERYTHING), narrow(seed=1, optimizer="sgd", regularizers={"dropout": {}})]
     alone = [story(train(config, tiny_split)) for config in configs]
-    in_turn: list[list] = [[], []]
-    for pair in zip_longest(*(train(config, tiny_split) for config in configs)):
-        for told_so_far, event in zip(in_turn, pair, strict=True):
-            if event is not None:
-                told_so_far.append(told(event))
-    assert in_turn == alone
+    assert stories_in_turn(configs, tiny_split) == alone
 
 
 def test_what_others_draw_from_the_global_generator_changes_nothing(tiny_split):

@@ -17,9 +17,8 @@ COUPLED_1E_4: dict[str, Any] = {
     "weight_decay.strength": 5e-5,
     "weight_decay.norm_and_bias": True,
 }
-SPEED: dict[
-    str, Any
-] = {  # 94 % on CIFAR-10 in 16 minutes of two cores; what each part is worth, benchmarks/speed.py measures
+# 94 % on CIFAR-10 in 16 minutes of two cores; what each part is worth, benchmarks/speed.py measures.
+SPEED: dict[str, Any] = {
     "model": "speed_cnn",
     "epochs": 13,
     "batch_size": 500,
