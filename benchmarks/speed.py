@@ -40,6 +40,7 @@ TRICKS: dict[str, dict[str, Any]] = {
     "SGD instead of Muon": SGD,
     "AdamW instead of Muon": {"optimizer": "adamw", "lr": 0.002, "schedule": "one_cycle", "weight_decay": {}},
     "a coin instead of mirror images in turn": {"flip_crop.alternate": False},
+    "black borders instead of reflections": {"flip_crop.reflect": False},
     "no flip and crop": {"flip_crop": False},
     "no label smoothing": {"label_smoothing": False},
     "no weight decay": {"weight_decay": False},

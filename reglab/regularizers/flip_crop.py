@@ -53,6 +53,7 @@ class FlipCrop(Regularizer):
     )
     flip: bool = Field(True, title="mirror", description="half of the images; digits never")
     alternate: bool = Field(False, title="in turn", description="mirrors an image every other epoch")
+    reflect: bool = Field(False, title="reflect", description="borders mirror what they border, not black")
 
     def for_dataset(self, source: Source) -> FlipCrop:
         """Without mirroring where a mirrored picture means something else."""
@@ -68,7 +69,11 @@ class FlipCrop(Regularizer):
         return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
     def augment(self, images: Tensor, rng: Generator) -> Tensor:
-        """Images (N, C, H, W), each shifted by up to `padding` pixels into black borders, and mirrored or not."""
+        """Images (N, C, H, W), each shifted by up to `padding` pixels, and mirrored or not.
+
+        What comes in at the border is black, or the image's own reflection, as in Zagoruyko and Komodakis 2016,
+        arXiv:1605.07146, section 3.
+        """
         import torch
         from torch.nn.functional import pad
 
@@ -85,6 +90,15 @@ class FlipCrop(Regularizer):
             columns = torch.where(draw(2).bool(), width - 1 - columns, columns)
         columns = columns + shift
         # One gather over NHWC moves whole pixels, and its result is channels_last again for free.
-        padded = pad(images.permute(0, 2, 3, 1), (0, 0, *[self.padding] * 4))
+        padded = images.permute(0, 2, 3, 1)
+        if self.reflect:
+            rows, columns = (reflected(x - self.padding, size) for x, size in ((rows, height), (columns, width)))
+        else:
+            padded = pad(padded, (0, 0, *[self.padding] * 4))
         picked = padded[torch.arange(n, device=at)[:, None, None], rows[:, :, None], columns[:, None, :]]
         return picked.permute(0, 3, 1, 2)
+
+
+def reflected(places: Tensor, size: int) -> Tensor:
+    """Places within 0 .. size - 1 of places that may lie up to `size - 1` beyond: the pixel at the edge is not repeated."""
+    return (size - 1) - ((size - 1) - places.abs()).abs()

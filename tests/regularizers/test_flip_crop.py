@@ -20,26 +20,34 @@ from reglab.training.batches import Draws, ImageSet, epoch_order, prepare_batch
 FlipCrop = CATALOGUE["flip_crop"]
 
 
-def flipped_and_cropped_slowly(images: np.ndarray, padding: int, flip: bool, draws: torch.Generator) -> np.ndarray:
-    """One image at a time: put into a black frame, cut out at the place that was drawn, and mirror the outcome."""
+def flipped_and_cropped_slowly(
+    images: np.ndarray, padding: int, flip: bool, reflect: bool, draws: torch.Generator
+) -> np.ndarray:
+    """One image at a time: put into a frame, black or of its reflection, cut out at the place that was drawn, and mirror the outcome."""
     n, _, height, width = images.shape
     down, right = (torch.randint(0, 2 * padding + 1, (n, 1), generator=draws) for _ in range(2))
     mirrored = torch.randint(0, 2, (n, 1), generator=draws) if flip else torch.zeros(n, 1)
     out = np.empty_like(images)
     for i, image in enumerate(images):
-        frame = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+        frame = np.pad(image, ((0, 0), (padding, padding), (padding, padding)), "reflect" if reflect else "constant")
         cut = frame[:, down[i] : down[i] + height, right[i] : right[i] + width]
         out[i] = cut[:, :, ::-1] if mirrored[i] else cut
     return out
 
 
-@given(padding=st.integers(0, 8), flip=st.booleans(), seed=st.integers(0, 2**31), n=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
-def test_it_is_the_slow_version_of_one_image_at_a_time(padding, flip, seed, n):
+@given(
+    padding=st.integers(0, 8),
+    flip=st.booleans(),
+    reflect=st.booleans(),
+    seed=st.integers(0, 2**31),
+    n=st.integers(1, 12),
+)
+@settings(max_examples=80, deadline=None)
+def test_it_is_the_slow_version_of_one_image_at_a_time(padding, flip, reflect, seed, n):
     images = torch.rand(n, 3, 12, 10, generator=rng(1))
-    technique = FlipCrop(padding=padding, flip=flip)
+    technique = FlipCrop(padding=padding, flip=flip, reflect=reflect)
     ours = technique.augment(images.to(memory_format=torch.channels_last), rng(seed)).numpy()
-    assert np.array_equal(ours, flipped_and_cropped_slowly(images.numpy(), padding, flip, rng(seed)))
+    assert np.array_equal(ours, flipped_and_cropped_slowly(images.numpy(), padding, flip, reflect, rng(seed)))
 
 
 def all_cuts(image: np.ndarray, padding: int, flip: bool):

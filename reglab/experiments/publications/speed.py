@@ -21,7 +21,7 @@ SPEEDRUN = Publication(
         " of 200 runs, 2.6 s each on an A100."
     ),
     here=(
-        "48,000 images, since 2,000 are held out, for 13 epochs in batches of 500, which suit a CPU. What the filters do not"
+        "48,000 images, since 2,000 are held out, for 14 epochs in batches of 500, which suit a CPU. What the filters do not"
         " have, AdamW moves; borders are black and not reflected; only images below 75 % are seen in six views."
     ),
     rows=(Row("speed_cnn", "speed_cnn", {}, {"test": 94.01}),),
