@@ -1,7 +1,7 @@
 """Which initialization serves the network best without normalization and with it: python benchmarks/init.py [--only he]
 
 A toggle must not change the weights that training begins with, so one initialization has to do for both arms of a
-comparison. `basic_cnn` in the default set-up (2,000 CIFAR-10 images, width 0.5, 20 epochs in batches of 128, 1,000 validation
+comparison. `basic_cnn` on few images (2,000 of CIFAR-10, width 0.5, 20 epochs in batches of 128, 1,000 validation
 images), plain, with batch normalization and with group normalization, begins with each of three. What has been measured
 is kept in `init.json` and not measured again; `--table` prints it and trains nothing.
 """

@@ -3,7 +3,7 @@
     python benchmarks/judging.py            # about 15 minutes on one core
     python benchmarks/judging.py --quick    # seconds; shows that it works, the numbers mean little
 
-`basic_cnn` of the default set-up (width 0.5, 20 epochs in batches of 128) on 2,000, 5,000 and all 48,000 CIFAR-10 images. A
+`basic_cnn` (width 0.5, 20 epochs in batches of 128) on 2,000, 5,000 and all 48,000 CIFAR-10 images. A
 round measures what a run is made of, one after the other, so that whatever else the machine does meets all alike: steps, a
 point of the curves, and the end, where the best epoch is the last and where it is not. Of these the shares of a whole run are
 calculated, for a round at a time. `judging.json` keeps what was measured.

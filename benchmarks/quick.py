@@ -1,7 +1,7 @@
 """What a press on Train gives within a minute: how far apart the two networks end, and how long one waits for it.
 
     python benchmarks/quick.py                    # both parts; some twenty minutes on two cores
-    python benchmarks/quick.py --only sizes       # 5 seeds of the pair in each size that may be proposed, up to 5,000 images
+    python benchmarks/quick.py --only sizes       # 5 seeds of the pair in each size that may be proposed, up to --largest images
     python benchmarks/quick.py --only page        # the app in a browser: what it proposes here, and how long that takes
     python benchmarks/quick.py --quick            # seconds; shows that it works, the numbers mean little
 
@@ -40,7 +40,7 @@ from reglab.training.train import train
 
 OUTPUT = Path(__file__).with_suffix(".json")
 SEEDS, VISITS = 5, 3
-LARGEST = 5_000  # images of which five seeds are trained
+LARGEST = 5_000  # images
 TARGETS = {  # of what is proposed: it should be at least, or at most
     "gap of the plain network": ("at least", 25.0),
     "wider than the regularized one's": ("at least", 15.0),
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told: dict[str, Any] = earlier | {"conditions": about}
     if args.only in ("sizes", None):
         told["sizes"] = {}
-        for config in tried(args.quick):
+        for config in tried(args):
             told["sizes"][called(config)] = found = {"seeds": args.seeds, **pairs(config, args.seeds)}
             show(called(config), found)
     if args.only in ("page", None):
@@ -72,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 # ---- what the pair shows -----------------------------------------------------------------------------------------
-def tried(is_quick: bool) -> list[RunConfig]:
+def tried(args: argparse.Namespace) -> list[RunConfig]:
     """Every size up to that many images; a few digits where it shall be quick."""
-    if is_quick:
+    if args.quick:
         return [RunConfig.parse({"dataset": "digits", "train_size": 64, "epochs": 2, "regularizers": {"dropout": {}}})]
-    return [c for c in sizes("cifar10") if c.train_images <= LARGEST]
+    return [c for c in sizes("cifar10") if c.train_images <= args.largest]
 
 
 def pairs(config: RunConfig, seeds: int) -> Figures:
@@ -167,7 +167,7 @@ def until(what: str, happens: Callable[[], bool]) -> None:
 
 # ---- what is told ------------------------------------------------------------------------------------------------
 def called(config: RunConfig) -> str:
-    return f"{config.train_images:,} images, width {config.width:g}, {config.epochs} epochs"
+    return f"{config.train_images:,} images, width {config.width:g}, {config.epochs} epochs in batches of {config.batch_size}"
 
 
 def show(what: str, found: Mapping[str, Any]) -> None:
@@ -184,6 +184,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=("sizes", "page"), help="one of the two parts")
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument(
+        "--largest", type=int, default=LARGEST, metavar="IMAGES", help=f"of the sizes (default {LARGEST})"
+    )
     parser.add_argument("--visits", type=int, default=VISITS, help="servers that are started")
     parser.add_argument("--quick", action="store_true", help="digits, one seed and one visit")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="what to write")

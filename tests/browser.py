@@ -261,7 +261,7 @@ class Lab:
 
     def at_rest(self) -> None:
         """Returns when every box of the page has had the same place twice in a row, so that nothing is on its way."""
-        places = "() => JSON.stringify([...document.querySelectorAll('#tabs *')].map(e => e.getBoundingClientRect()))"
+        places = "() => JSON.stringify([...document.querySelectorAll('#tabs *, footer *')].map(e => e.getBoundingClientRect()))"
         seen: list[str] = []
 
         def resting() -> bool:

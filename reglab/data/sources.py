@@ -66,7 +66,7 @@ CIFAR_100 = """
 FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
-USUAL = {"train_size": 2_000, "label_noise": 0.0, "val_size": 2_000, "width": 0.5}
+USUAL = {"train_size": 2_000, "label_noise": 0.0, "val_size": 2_000, "width": 0.5, "batch_size": 64}
 
 
 def hub_files_of(folder: str) -> dict[str, str]:

@@ -67,6 +67,10 @@ class Lookout:
         self._wait(self._timed, timeout)
         return self._pace
 
+    def is_measuring(self) -> bool:
+        """Whether the pace is still to come."""
+        return self._begun and not self._timed.is_set()
+
     def free(self, device: str) -> int:
         """Bytes of the device's own memory that were free; 0 where it has none, or while it is being found out."""
         return int(self._machine.get("memory", 0)) if device == self._machine.get("device") else 0

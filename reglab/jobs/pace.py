@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 FORWARD = 1 / 3  # of a step's computing; the way back takes two
 PROBES = (("basic_cnn", 0.125, 1), ("basic_cnn", 0.125, 128), ("basic_cnn", 1.0, 128), ("vgg11", 1.0, 1))
 QUICKER = 0.95  # of the time before: that much is no chance
-CALM = 5  # rounds in a row in which nothing got quicker
-PAUSE, PATIENCE = 0.2, 5.0  # seconds between two rounds, and for all of them
+CALM = 8  # rounds in a row in which nothing got quicker
+PAUSE, PATIENCE = 0.2, 9.0  # seconds between two rounds, and for all of them
 ENOUGH = 3  # measurements, of which at least one will have found the machine idle
 
 

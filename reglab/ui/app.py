@@ -36,7 +36,7 @@ from reglab.ui.tabs.learn import LearnTab
 from reglab.ui.tabs.predict import PredictTab
 from reglab.ui.tabs.results import ResultsTab
 from reglab.ui.tabs.share import ShareTab
-from reglab.ui.tabs.train import UNLINKED, TrainTab
+from reglab.ui.tabs.train import TrainTab
 from reglab.ui.views.assets import STATIC
 from reglab.ui.views.head import TITLE, first_html, head_html
 
@@ -70,7 +70,6 @@ def build(lab: Lab) -> gr.Blocks:
                     made = tab(lab, page)
                 place.select(*made.on_select, **PRIVATE)
         opened = blocks.load(train.load, page.visitor, train.loaded, **QUIET)
-        opened.then(train.size, [page.visitor, page.controls.panel], page.controls.panel, js=UNLINKED, **QUIET)
         if lab.training.is_limited:
             opened.then(train.set_up.allow, *train.set_up.allowing, **QUIET)
         train.set_up.minutes.ask(blocks)

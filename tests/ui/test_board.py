@@ -86,7 +86,7 @@ def test_a_recipe_sets_the_toggles_and_nothing_else(lab):
     for preset in PRESETS:
         recipe(lab, "None")
         expect(lab.command).to_have_value(
-            "python -m reglab train --dataset cifar10 --train-size 2000 --width 0.5 --epochs 7"
+            "python -m reglab train --dataset cifar10 --train-size 2000 --width 0.5 --epochs 7 --batch-size 64"
         )
         recipe(lab, preset.title)
         for key, settings in preset.regularizers.items():
@@ -173,7 +173,9 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     expect(lab.notice).to_contain_text(
         "Switched off, since this network cannot use them here: batch normalization, flip"
     )
-    expect(lab.command).to_have_value(re.compile(r"--model timm/resnet18 --pretrained --dropout --weight-decay$"))
+    expect(lab.command).to_have_value(
+        re.compile(r"--model timm/resnet18 --pretrained --batch-size 64 --dropout --weight-decay$")
+    )
     before = len(server.runs())
     lab.train.click()
     expect(lab.notice).to_contain_text("timm/resnet18 (47 MB)")
@@ -188,7 +190,7 @@ def test_a_network_of_timm_says_what_it_takes_and_switches_off_what_it_cannot_us
     lab.choose("control-model", "basic_cnn")
     expect(panel).to_be_hidden()
     expect(lab.command).to_have_value(
-        re.compile(r"train --dataset cifar10 --train-size 2000 --width 0.5 --dropout --weight-decay")
+        re.compile(r"train --dataset cifar10 --train-size 2000 --width 0.5 --batch-size 64 --dropout --weight-decay")
     )
 
 

@@ -508,14 +508,21 @@ def test_what_fits_the_machine_is_proposed_and_a_larger_one_is_a_press_away(tab,
 
 def test_a_page_that_opened_too_soon_is_told_what_fits_unless_somebody_chose(tab, here, monkeypatch, trained):
     monkeypatch.setattr(type(here.datasets), "first", lambda self: "cifar10")
+    monkeypatch.setattr(here.training.jobs.lookout, "is_measuring", lambda: True)
     paced(monkeypatch, 0)
     panel = filled(tab)
     assert panel["values"]["train_size"] == "2000" and panel["brought"] is None
-    paced(monkeypatch, 5_000)
-    assert tab.size({}, panel)["values"]["train_size"] == "5000"
+    settled, not_yet = {"active": False}, [None, None]
+    assert changes(tab.fill({}))[tab.loaded.index(tab.settling)] == {"active": True}, "the page looks until it is known"
+    assert changes(tab.size({}, panel)) == not_yet, "and at once is told so: a press on Train waits for the answer"
     chosen = {"values": panel["values"] | {"epochs": "7"}}
     for odd in (chosen, {"values": 1}, None):  # a page that was opened by a link sends nothing
-        assert changes([tab.size({}, odd)]) == [None]
+        assert changes(tab.size({}, odd)) == [None, settled]
+    monkeypatch.undo()
+    monkeypatch.setattr(type(here.datasets), "first", lambda self: "cifar10")
+    paced(monkeypatch, 5_000)
+    fitted, looks = changes(tab.size({}, panel))
+    assert (fitted["values"]["train_size"], fitted["values"]["batch_size"], looks) == ("5000", "128", settled)
 
 
 def test_a_link_and_an_assignment_mean_their_own_numbers(tab, monkeypatch):

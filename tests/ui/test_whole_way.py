@@ -47,7 +47,8 @@ FOCUSED = """() => {
     place: (e.closest("[id]") || e).id,
     name: (e.getAttribute("aria-label") || e.innerText || e.value || e.title || "").trim().slice(0, 50),
     role: e.getAttribute("role") || e.tagName.toLowerCase() + (e.type ? ` ${e.type}` : ""),
-    off: right <= left || bottom <= top, covered: own.length < 3 ? (bar?.closest("[id]")?.id || bar?.className || "") || "something" : "",
+    off: right <= left || bottom <= top,
+    covered: own.length < 3 ? bar?.closest("[id]")?.id || bar?.className || bar?.localName || "nothing shown" : "",
   }
 }"""
 

@@ -22,9 +22,9 @@ class Sizes:
         """All that there are to choose from; none until it is known how fast this machine is."""
         return sizes.known(dataset, self._seconds)
 
-    def wait(self, seconds: float) -> None:
-        """Until it is known how fast this machine is, but no longer than that."""
-        self.training.jobs.lookout.pace(timeout=seconds)
+    def are_awaited(self) -> bool:
+        """Whether it is still being found out how fast this machine is."""
+        return self.training.jobs.lookout.is_measuring()
 
     def _seconds(self, configs: Sequence[RunConfig]) -> list[float]:
         """Of each with its plain network, about; 0 where that cannot be told.

@@ -28,26 +28,25 @@ EMPTY = {"task": "", "rest": "open", "exceptions": "", "predict": "gap", **dict.
 
 
 class ShareTab:
-    """Three things to take along, each about the controls of the Train tab as they stand."""
+    """Three things to take along, each about the controls of the Train tab as they stand. It is laid out where it is made."""
 
     def __init__(self, lab: Lab, page: Page) -> None:
         self.lab, self.page = lab, page
-        with gr.Column(elem_id="share"):
-            gr.HTML(
-                render(
-                    "lead.html",
-                    heading="A link to this set-up",
-                    text="Opens the lab with the controls as they stand now.",
-                )
+        gr.HTML(
+            render(
+                "lead.html",
+                heading="A link to this set-up",
+                text="Opens the lab with the controls as they stand now.",
             )
-            page.link.render()
-            self.sheet = form("sheet-form", "sheet_form.html", {"pupil": ""})
-            self.download = Download("sheet-file")
-            self.rules = form(
-                "assignment-form", "assignment_form.html", EMPTY, script="exceptions", task=TASK, most=MOST, predict=PREDICT,
-                accesses=[(access, access) for access in ACCESS], controls=[(called(name), name) for name in CONTROLS],
-            )  # fmt: skip
-            self.made = link_box("Link of the assignment", "assignment-link")
+        )
+        page.link.render()
+        self.sheet = form("sheet-form", "sheet_form.html", {"pupil": ""})
+        self.download = Download("sheet-file")
+        self.rules = form(
+            "assignment-form", "assignment_form.html", EMPTY, script="exceptions", task=TASK, most=MOST, predict=PREDICT,
+            accesses=[(access, access) for access in ACCESS], controls=[(called(name), name) for name in CONTROLS],
+        )  # fmt: skip
+        self.made = link_box("Link of the assignment", "assignment-link")
         self._wire()
 
     def _wire(self) -> None:

@@ -31,5 +31,5 @@ def _told(config: RunConfig) -> str:
 
 
 def _is_as_large(one: RunConfig, other: RunConfig) -> bool:
-    names = ("train_images", "width", "epochs", "dataset")
+    names = ("train_images", "width", "epochs", "batch_size", "dataset")
     return all(getattr(one, name) == getattr(other, name) for name in names)

@@ -4,6 +4,6 @@ Read `tab.py` first: what starts, follows and stops a training, and a page that 
 its controls decide over one another.
 """
 
-from reglab.ui.tabs.train.tab import UNLINKED, TrainTab
+from reglab.ui.tabs.train.tab import TrainTab
 
-__all__ = ["UNLINKED", "TrainTab"]
+__all__ = ["TrainTab"]

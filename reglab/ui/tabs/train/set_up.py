@@ -31,7 +31,7 @@ from reglab.ui.views.setup import allowed_html, data_notice_html
 from reglab.ui.views.sized import sized
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
-SIZED = ("train_size", "width", "epochs")  # what a size of the comparison sets
+SIZED = ("train_size", "width", "epochs", "batch_size")  # what a size of the comparison sets
 
 
 class SetUp:

@@ -32,7 +32,7 @@ NEEDED = """(visitor, stamp, panel) => {
 }"""
 # By now the address may have a link to what the controls say anyway; what it said at first is noted by address.js.
 UNLINKED = "(visitor, panel) => [visitor, window.reglabLinked ? null : panel]"
-WAIT = 20.0  # seconds that a page which was opened waits to hear how fast the machine is
+SOON = 0.5  # seconds between two looks of a page at whether it is known how fast the machine is
 
 
 class TrainTab:
@@ -45,6 +45,7 @@ class TrainTab:
                 self.set_up = SetUp(lab, page)
             with gr.Column(scale=1, min_width=340, elem_id="stage"):
                 self._lay_out_stage()
+        self.settling = gr.Timer(SOON, active=False)  # on a page that opened before it was known what fits this machine
         self.looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
         self.inputs = self.controls.components()
         self._wire_training()
@@ -57,7 +58,7 @@ class TrainTab:
                 self.page.chart.render()
             with gr.Tab("What the network sees", id="sees") as self.sees:
                 self.sight = gr.HTML("", elem_id="sees", apply_default_css=False)
-            self.sharing = gr.Tab("Share", id="share")  # filled by whoever lays out the page
+            self.sharing = gr.Tab("Share", id="share", elem_id="share")  # filled by whoever lays out the page
 
     # ---- which event calls what
     def _wire_training(self) -> None:
@@ -81,6 +82,10 @@ class TrainTab:
             trigger_mode="once",
             js=NEEDED,
             **QUIET,
+        )
+        panel = self.controls.panel
+        self.settling.tick(
+            self.size, [page.visitor, panel], [panel, self.settling], trigger_mode="once", js=UNLINKED, **QUIET
         )
 
     def _wire_sight(self) -> None:
@@ -108,7 +113,7 @@ class TrainTab:
     def loaded(self) -> list[Any]:
         """What `load` fills."""
         page = self.page
-        return [*page.shown, *self.inputs, *page.beside, page.header, *page.assigned.shown]
+        return [*page.shown, *self.inputs, *page.beside, page.header, self.settling, *page.assigned.shown]
 
     # ---- training
     def begin(
@@ -256,27 +261,30 @@ class TrainTab:
             *(dressed(assignment, self.controls) if assignment else self.controls.filled(config, brought=with_it)),
             *switches,
             machine_html(self.lab.training.machine_line(), self.lab.keeping.line()),
+            gr.update(active=self.lab.sizes.are_awaited()),
             *self.page.assigned.filled(assignment, visitor, notice),
         ]
 
-    def size(self, visitor: Any, panel: Any) -> Any:
-        """The page may have opened before it was known how fast this machine is: then the set-up becomes as large as fits.
+    def size(self, visitor: Any, panel: Any) -> list[Any]:
+        """The page may have opened before it was known how fast this machine is: once it is, the set-up becomes as large as fits.
 
-        A link means its own numbers, of which no panel is sent (`UNLINKED`), and so does whoever has set one of them meanwhile.
+        A link means its own numbers, of which no panel is sent (`UNLINKED`), and so does whoever has set one of them, or
+        trains, meanwhile. It looks again and again, since the page holds a press on Train back while an answer is to come.
         """
-        dataset = self.lab.datasets.first()
+        dataset, settled = self.lab.datasets.first(), gr.update(active=False)
         shown = shown_values(preset(dataset))
         try:
             now = self.controls.read([panel])
             if self._trained(visitor) or any(now.get(name) != shown[name] for name in (*SIZED, "dataset")):
-                return gr.skip()
-            self.lab.sizes.wait(WAIT)
+                return [gr.skip(), settled]
+            if self.lab.sizes.are_awaited():
+                return [gr.skip(), gr.skip()]
             config, said = self.set_up.proposal(dataset)
             fitting = {name: value for name, value in shown_values(config).items() if name in SIZED}
             [update] = self.controls.changed([panel], fitting, brought=said)
         except ConfigError:
-            return gr.skip()
-        return update
+            return [gr.skip(), settled]
+        return [update, settled]
 
     def _trained(self, visitor: Any) -> list[Run]:
         """The runs on the screen of a visitor, but not those that ship, which nobody has chosen."""
