@@ -44,5 +44,6 @@ def test_nothing_is_chosen_where_nothing_is_known_or_there_is_nothing_to_choose(
 def test_every_size_is_a_run_of_its_data_set_and_the_preset_one_of_them(dataset):
     found = sizes(dataset)
     assert preset(dataset) in found and all(RunConfig.parse(config.model_dump()) == config for config in found)
+    assert dataset == "digits" or all(config.train_images // config.batch_size >= 31 for config in found)
     effort = [config.train_images * config.width**2 * config.epochs for config in found]
     assert effort == sorted(effort)
