@@ -3,6 +3,7 @@
     python benchmarks/quick.py                    # both parts; some twenty minutes on two cores
     python benchmarks/quick.py --only sizes       # 5 seeds of the pair in each size that may be proposed, up to --largest images
     python benchmarks/quick.py --only page        # the app in a browser: what it proposes here, and how long that takes
+    python benchmarks/quick.py --table            # what has been measured so far, in Markdown
     python benchmarks/quick.py --quick            # seconds; shows that it works, the numbers mean little
 
 `sizes` trains both networks by the loop, one after the other, and tells gaps and accuracies in points. `page` starts the app
@@ -10,7 +11,7 @@ in folders of its own, as on a machine that has never seen it, opens its page, a
 `quick.json` keeps what was measured, for each machine.
 
 A processor without bf16 and AVX-512 can be had on one with both: `ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2` before the
-command, and `OMP_NUM_THREADS=1` for one core of it.
+command; slower cores by a quota of their time, such as `cpu.cfs_quota_us` of a control group.
 """
 
 from __future__ import annotations
@@ -49,11 +50,29 @@ TARGETS = {  # of what is proposed: it should be at least, or at most
     "seconds to the verdict": ("at most", 70.0),
 }
 
+COLUMNS = {  # of the table: in short
+    "sizes": {
+        "gap of the plain network": "gap of the plain network",
+        "wider than the regularized one's": "wider by",
+        "test accuracy gained": "test gained",
+        "seconds of both": "seconds of both",
+    },
+    "page": {
+        "seconds until Train could be pressed": "Train can be pressed",
+        "seconds until the size was settled": "the size is settled",
+        "seconds to the first trained points": "Train to trained points",
+        "seconds to the verdict": "Train to verdict",
+    },
+}
+
 Figures = dict[str, list[float]]  # what -> its value for each seed, or each visit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parse(arguments)
+    if args.table:
+        print(table(read_json(args.output).get("machines", {})))
+        return 0
     device = machine.choose_device("auto")
     about = conditions(device, machine.choose_precision("auto", device))
     earlier = read_json(args.output).get("machines", {}).get(about["kind"], {})  # the part that is not measured now
@@ -170,6 +189,28 @@ def called(config: RunConfig) -> str:
     return f"{config.train_images:,} images, width {config.width:g}, {config.epochs} epochs in batches of {config.batch_size}"
 
 
+def table(machines: Mapping[str, Mapping[str, Any]]) -> str:
+    """Two tables in Markdown: what the pair of each size shows, and what is waited for on the page; mean, min .. max."""
+    lines: list[str] = []
+    for part, columns in COLUMNS.items():
+        heads = ["" if part == "sizes" else "proposed", "n", *(in_short(*each) for each in columns.items())]
+        lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for told in machines.values():
+            found: Mapping[str, Any] = told.get(part, {})
+            rows = found if part == "sizes" else {"; ".join(sorted(set(found["proposed"]))): found} if found else {}
+            lines += [f"| *{sentence(told['conditions'])}* {'|' * len(heads)}"] if rows else []
+            for name, row in rows.items():
+                values = [f"{fmean(row[c]):.1f} ({min(row[c]):.1f} .. {max(row[c]):.1f})" for c in columns]
+                lines.append(f"| {name} | {row.get('seeds', row.get('visits'))} | {' | '.join(values)} |")
+    return "\n".join(lines).strip()
+
+
+def in_short(name: str, called: str) -> str:
+    """The head of a column, with its target."""
+    word, target = TARGETS.get(name, ("", 0.0))
+    return f"{called}, {word} {target:g}" if word else called
+
+
 def show(what: str, found: Mapping[str, Any]) -> None:
     print(f"{what}: n = {found.get('seeds', found.get('visits'))}")
     for name, values in found.items():
@@ -188,6 +229,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--largest", type=int, default=LARGEST, metavar="IMAGES", help=f"of the sizes (default {LARGEST})"
     )
     parser.add_argument("--visits", type=int, default=VISITS, help="servers that are started")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print what there is")
     parser.add_argument("--quick", action="store_true", help="digits, one seed and one visit")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="what to write")
     args = parser.parse_args(arguments)

@@ -73,6 +73,8 @@ def test_what_a_press_on_train_gives_is_told_by_gaps_and_by_seconds(tmp_path):
     assert page["visits"] == 1 and all(len(page[name]) == 1 for name in page if name != "visits")
     waited = [page[f"seconds to the {what}"][0] for what in ("first points", "first trained points", "verdict")]
     assert waited == sorted(waited)
+    table = benchmark("quick.py", "--table", "--output", tmp_path / "quick.json")
+    assert all(f"| {name} | 1 | " in table for name in (*told["sizes"], *page["proposed"])) and "at least 15" in table
 
 
 @pytest.mark.slow
@@ -88,10 +90,10 @@ def test_speed_measures_the_recipe_and_each_trick_and_trains_nothing_twice(tmp_p
     ways = ("--quick", "--output", tmp_path / "speed.json", "--runs", tmp_path / "runs")
     printed = benchmark("speed.py", *ways)
     told = json.loads((tmp_path / "speed.json").read_text())
-    assert list(told)[:2] == ["on all images", "the recipe, few"] and len(told) == 12
+    assert list(told)[:2] == ["on all images", "the recipe, few"] and len(told) == 13
     assert all(runs["0"]["seconds"] > 0 and 0 <= runs["0"]["test_accuracy"] <= 1 for runs in told.values())
     assert "94 % on average in at most 16 minutes" in printed
-    assert benchmark("speed.py", *ways) == printed and len(list((tmp_path / "runs").glob("2*"))) == 12
+    assert benchmark("speed.py", *ways) == printed and len(list((tmp_path / "runs").glob("2*"))) == 13
 
 
 @pytest.mark.slow

@@ -29,7 +29,6 @@ from reglab.models import pretrained
 from reglab.redaction import redact_output
 from reglab.runs.room import has_room
 
-NICE = 10  # whoever trains meanwhile, and what measures how fast that is here, goes first
 TWICE = 2  # what is downloaded is kept beside what is made of it
 State = Literal["idle", "running", "ready", "failed"]
 
@@ -212,8 +211,6 @@ def stop(process: subprocess.Popen[str]) -> None:
 def main(key: str) -> int:
     """Load a set, or fetch weights, and print what happens, a JSON object a line; the last one says "ready" or "failed"."""
     redact_output()  # the host's token is here
-    if hasattr(os, "nice"):
-        os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that `finally` clears up
     compat.huggingface_hub.read_in_small_pieces()
     try:
@@ -243,8 +240,18 @@ class Telling:
 
 
 def tell(**message: Any) -> None:
-    """One JSON object on a line of standard output, for the process that started this one."""
-    print(json.dumps(message), flush=True)
+    """One JSON object on a line of standard output, for the process that started this one.
+
+    Raises:
+        SystemExit: That process has ended, so that there is nobody to fetch for.
+    """
+    try:
+        print(json.dumps(message), flush=True)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # to which Python writes once more, at the end, what could not be written
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -201,6 +202,15 @@ def test_a_process_that_dies_is_reported(fetch):
     fetch.command = [sys.executable, "-c", "print('hello'); raise SystemExit(7)"]
     run(fetch)
     assert fetch.state == "failed" and "(the process ended with status 7)" in fetch.sentence
+
+
+def test_whose_server_has_ended_fetches_no_further_and_says_nothing():
+    heard, tells = os.pipe()
+    os.close(heard)
+    with os.fdopen(tells, "wb") as out:
+        command = [sys.executable, "-m", "reglab.jobs.fetch", "digits"]
+        ended = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_the_built_in_digits_are_ready_without_a_hub(hub):

@@ -227,6 +227,7 @@ def test_random_weights_of_a_timm_network_are_trained_without_any_download(lab):
     lab.digits(train_size=60, epochs=1)
     recipe(lab, "None")
     lab.choose("control-model", re.compile("^resnet18 · timm"))
+    expect(lab.toggle("pretrained")).to_be_checked()  # else there is nothing to take back yet
     lab.toggle("pretrained").uncheck()
     lab.number("side").fill("32")
     lab.number("side").blur()
