@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for config in tried(args):
             told["sizes"][called(config)] = found = {"seeds": args.seeds, **pairs(config, args.seeds)}
             show(called(config), found)
+            kept(args.output, told)  # some sizes take minutes, and somebody may end it
     if args.only in ("page", None):
         told["page"] = found = visits(args.visits, args.quick)
         show("the page", found)
