@@ -45,6 +45,7 @@ def pictures() -> None:
                 page.goto(url + "?__theme=light")
                 page.wait_for_selector("#chart table tbody tr")
                 page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
+                page.wait_for_selector("text=Chosen for this machine", timeout=60_000)
                 page.screenshot(path=ROOT / "docs" / "train.png")
                 page.locator("#chart .charts").screenshot(path=ROOT / "docs" / "curves.png")
                 page.get_by_role("button", name="Modern", exact=True).click()
