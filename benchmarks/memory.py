@@ -61,10 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             json.loads(subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         )
         print(rows[-1], file=sys.stderr, flush=True)
-    from conditions import (  # which imports torch, and the processes that are measured are to do that themselves
-        conditions,
-        sentence,
-    )
+    # Late, since it imports torch, and the processes that are measured are to do that themselves.
+    from conditions import conditions, sentence
 
     told = {"conditions": f"n = 1 process each; {sentence(conditions())}", "rows": rows}
     if args.output:

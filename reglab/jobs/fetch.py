@@ -248,9 +248,7 @@ def tell(**message: Any) -> None:
     try:
         print(json.dumps(message), flush=True)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), 1
-        )  # to which Python writes once more, at the end, what could not be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python tries at the end to write what it could not
         sys.exit(1)
 
 

@@ -22,7 +22,7 @@ SPEEDRUN = Publication(
     ),
     here=(
         "48,000 images, since 2,000 are held out, for 14 epochs in batches of 500, which suit a CPU. What the filters do not"
-        " have, AdamW moves; borders are black and not reflected; only images below 75 % are seen in six views."
+        " have, AdamW moves; only images below 75 % are seen in six views."
     ),
     rows=(Row("speed_cnn", "speed_cnn", {}, {"test": 94.01}),),
     claims=(Claim("It reaches 94 % on average", "test", "speed_cnn", low=94.0),),

@@ -14,7 +14,7 @@ from reglab.models import pretrained
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import Beside, encode
 from reglab.teaching.presets import PRESETS
-from reglab.teaching.sizes import preset, proposed
+from reglab.teaching.sizes import SIZED, preset, proposed
 from reglab.ui.components.assigned import held
 from reglab.ui.components.controls import TECHNIQUES, fitting, shown_values
 from reglab.ui.components.drawings import pressable
@@ -31,7 +31,6 @@ from reglab.ui.views.setup import allowed_html, data_notice_html
 from reglab.ui.views.sized import sized
 
 UNDOABLE = tuple(WORDS)  # what choosing a data set sets besides
-SIZED = ("train_size", "width", "epochs", "batch_size")  # what a size of the comparison sets
 
 
 class SetUp:

@@ -12,7 +12,7 @@ from reglab.experiments.experiment import Experiment
 from reglab.runs.run import Run
 from reglab.teaching.assignments import Assignment
 from reglab.teaching.links import PARAMETER, decode_all, offered
-from reglab.teaching.sizes import preset
+from reglab.teaching.sizes import SIZED, preset
 from reglab.ui.components.assigned import admitted, dressed, held, left_out, with_try
 from reglab.ui.components.controls import shown_values
 from reglab.ui.components.events import PRIVATE, QUIET, skipped, told
@@ -20,7 +20,7 @@ from reglab.ui.components.stamps import stamp_of
 from reglab.ui.components.visitor import ids_of, warning
 from reglab.ui.page import RESUME, STOP, Page
 from reglab.ui.services.lab import Lab
-from reglab.ui.tabs.train.set_up import SIZED, SetUp
+from reglab.ui.tabs.train.set_up import SetUp
 from reglab.ui.views import curves, next_steps
 from reglab.ui.views.preview import sees_html
 from reglab.ui.views.setup import carried_over_html, machine_html, note_html
