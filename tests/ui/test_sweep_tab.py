@@ -270,3 +270,32 @@ def test_a_visitor_sweeps_two_settings_opens_a_cell_and_finds_it_again_after_a_r
     expect(page.locator("#chart")).to_contain_text(f"{name}, seed 0")
     lab.expect_statuses("finished")
     assert lab.sideways() == 0
+
+
+def test_a_sweep_that_goes_on_leaves_its_reader_where_they_were(lab):
+    page = lab.page
+    lab.choose("control-dataset", "Digits")
+    lab.tab("Sweep")
+    page.locator("#axis-0").select_option("dropout.rate")
+    page.locator("#values-0").fill("lin:0:0.8:5")
+    for field, number in (("seeds", "1"), ("images", "60"), ("epochs", "8")):
+        page.locator(f"#sweep-{field} input").fill(number)
+    expect(page.locator("#sweep-price")).to_contain_text("5 runs to train")
+    page.locator("#sweep-start").click()
+    shown = page.locator("#sweep-page")
+    expect(shown).to_contain_text(re.compile("[12] of 5 runs finished"), timeout=60_000)
+    page.set_viewport_size({"width": 390, "height": 844})
+    shown.get_by_text("As a table").click()
+    numbers = page.get_by_role("region", name="The sweep in numbers")
+    numbers.evaluate("table => table.scrollTo(40, 0)")
+    row = shown.locator("button.open").first
+    row.focus()
+    was = row.evaluate("row => { window.row = row; return row.textContent }")
+    expect(shown).to_contain_text("5 of 5 runs finished", timeout=120_000)
+    assert not page.evaluate("window.row.isConnected"), "it was drawn anew"
+    expect(page.locator(":focus")).to_have_text(was)
+    expect(shown.locator("details.reglab-points")).to_have_attribute("open", "")
+    assert numbers.evaluate("table => table.scrollLeft") == 40
+    page.locator("h1").click()
+    page.locator("#sweep-look select").last.select_option(index=1)
+    expect(page.locator("#sweep-page :focus")).to_have_count(0)

@@ -19,10 +19,11 @@ def without_code(template: str, **values: Any) -> str:
 
 
 def drawing(elem_id: str, value: Any = "", **kwargs: Any) -> gr.HTML:
-    """What a view has drawn, as it is; keyword arguments are those of `gr.HTML`."""
+    """What a view has drawn, as it is; keyword arguments are those of `gr.HTML`. Drawn anew, it is as its reader left it."""
+    kwargs.setdefault("js_on_load", called("redrawn"))
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **kwargs)
 
 
 def pressable(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
     """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along."""
-    return drawing(elem_id, value, js_on_load=called("press"), **kwargs)
+    return drawing(elem_id, value, js_on_load=called("press", "redrawn"), **kwargs)

@@ -46,7 +46,7 @@ class PredictTab:
             self.picture = picture_box("picture")
             with gr.Column(elem_classes="answered"):
                 self.notice = gr.HTML("", elem_id="predict-notice")
-                self.answers = drawing("answers", page([]), js_on_load=called("press", IN_SIGHT))
+                self.answers = drawing("answers", page([]), js_on_load=called("press", "redrawn", IN_SIGHT))
                 self.imagenet = ImageNet(lab, self.picture)
             with gr.Column(elem_classes="asked"):
                 self.examples = examples_box("examples")

@@ -37,7 +37,7 @@ class PublishedTab:
             self.chosen = entry_list("publications", "Publications", {"": papers})
             with gr.Column(scale=1, min_width=0):
                 self.notice = gr.HTML("", elem_id="publication-notice")
-                self.page = drawing("publication", js_on_load=called("press", "copy"))
+                self.page = drawing("publication", js_on_load=called("press", "copy", "redrawn"))
         self.clock = gr.Timer(TICK, active=False)
         self.stamp = stamp_box()
         self.known = gr.State([])  # the ids of the runs on the page: looking for new ones takes longer
