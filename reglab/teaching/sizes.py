@@ -51,6 +51,11 @@ class Size:
     seconds: float
     is_proposed: bool = False
 
+    def is_of(self, config: RunConfig) -> bool:
+        """Whether a config is of this size, whatever else it says; all images are as many as there are."""
+        own, other = ({n: getattr(c, n) for n in SIZED} | {"train_size": c.train_images} for c in (self.config, config))
+        return own == other and config.dataset == self.config.dataset
+
 
 def known(dataset: str, seconds: Callable[[Sequence[RunConfig]], Sequence[float]]) -> list[Size]:
     """All sizes, of which the largest that takes at most a minute is proposed, else the smallest.

@@ -47,3 +47,10 @@ def test_every_size_is_a_run_of_its_data_set_and_the_preset_one_of_them(dataset)
     assert dataset == "digits" or all(config.train_images // config.batch_size >= 31 for config in found)
     effort = [config.train_images * config.width**2 * config.epochs for config in found]
     assert effort == sorted(effort)
+
+
+def test_a_run_is_of_a_size_by_how_much_it_learns_not_by_how():
+    *_, whole = known("cifar10", at(1))
+    assert whole.is_of(whole.config.override({"train_size": 48_000, "dropout": False, "lr": 0.01, "seed": 3}))
+    for other in ({"train_size": 20_000}, {"batch_size": 64}, {"epochs": 30}, {"dataset": "fashion_mnist"}):
+        assert not whole.is_of(whole.config.override(other)), other

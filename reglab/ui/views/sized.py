@@ -13,7 +13,7 @@ from reglab.teaching.sizes import Size
 
 def sized(sizes: Sequence[Size], chosen: RunConfig) -> dict[str, Any] | None:
     """A sentence on the chosen one, and buttons: one size up, and back to what fits; None where it is none of these."""
-    at = next((at for at, size in enumerate(sizes) if _is_as_large(size.config, chosen)), None)
+    at = next((at for at, size in enumerate(sizes) if size.is_of(chosen)), None)
     if at is None:
         return None
     size, best = sizes[at], next(at for at, size in enumerate(sizes) if size.is_proposed)
@@ -28,8 +28,3 @@ def sized(sizes: Sequence[Size], chosen: RunConfig) -> dict[str, Any] | None:
 
 def _told(config: RunConfig) -> str:
     return f"{counted(config.train_images, 'image')} at {'full' if config.width == 1 else 'half'} width"
-
-
-def _is_as_large(one: RunConfig, other: RunConfig) -> bool:
-    names = ("train_images", "width", "epochs", "batch_size", "dataset")
-    return all(getattr(one, name) == getattr(other, name) for name in names)
