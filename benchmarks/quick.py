@@ -76,16 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = machine.choose_device("auto")
     about = conditions(device, machine.choose_precision("auto", device))
     earlier = read_json(args.output).get("machines", {}).get(about["kind"], {})  # the part that is not measured now
-    told: dict[str, Any] = earlier | {"conditions": about}
+    under: dict[str, Any] = {part: earlier.get("under", {}).get(part, earlier.get("conditions")) for part in COLUMNS}
+    told: dict[str, Any] = earlier | {"conditions": about, "under": under}
     if args.only in ("sizes", None):
-        told["sizes"] = {}
+        told["sizes"], under["sizes"] = {}, about
         for config in tried(args):
             told["sizes"][called(config)] = found = {"seeds": args.seeds, **pairs(config, args.seeds)}
             show(called(config), found)
             kept(args.output, told)  # some sizes take minutes, and somebody may end it
     if args.only in ("page", None):
-        told["page"] = found = visits(args.visits, args.quick)
-        show("the page", found)
+        told["page"], under["page"] = visits(args.visits, args.quick), about
+        show("the page", told["page"])
     kept(args.output, told)
     print(sentence(about))
     return 0
@@ -199,7 +200,8 @@ def table(machines: Mapping[str, Mapping[str, Any]]) -> str:
         for told in machines.values():
             found: Mapping[str, Any] = told.get(part, {})
             rows = found if part == "sizes" else {"; ".join(sorted(set(found["proposed"]))): found} if found else {}
-            lines += [f"| *{sentence(told['conditions'])}* {'|' * len(heads)}"] if rows else []
+            about = told.get("under", {}).get(part) or told["conditions"]
+            lines += [f"| *{sentence(about)}* {'|' * len(heads)}"] if rows else []
             for name, row in rows.items():
                 values = [f"{fmean(row[c]):.1f} ({min(row[c]):.1f} .. {max(row[c]):.1f})" for c in columns]
                 lines.append(f"| {name} | {row.get('seeds', row.get('visits'))} | {' | '.join(values)} |")
