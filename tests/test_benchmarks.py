@@ -27,6 +27,7 @@ from reglab.models.pretrained import OFFERED
 from reglab.regularizers import Regularizer
 from reglab.runs.run import Run
 from reglab.runs.store import Store
+from reglab.teaching.sizes import sizes
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import carried
@@ -497,3 +498,19 @@ def test_the_short_form_tells_of_every_side(script, tmp_path):
     told = json.loads((tmp_path / "told.json").read_text())
     table = [line for line in printed.splitlines() if line.startswith("|")]
     assert told["rows"] and len(table) >= 2 + len(told["rows"]), "a head, a line below it, and a row for each"
+
+
+def test_compiling_a_network_is_earned_back_by_no_run_of_the_page():
+    steps = max(c.epochs * (c.train_images // c.batch_size) for c in sizes("cifar10") if c.train_images <= 5_000)
+    [*machines] = json.loads((ROOT / "benchmarks/compiled.json").read_text())["machines"].values()
+    for row in [row for told in machines for row in told["rows"] if row["network"] == "basic_cnn"]:
+        assert row["earned back after"] is None or row["earned back after"] > steps, row
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_what_a_compiled_step_saves_is_told_beside_what_compiling_takes(tmp_path):
+    printed = benchmark("compiled.py", "--quick", "--output", tmp_path / "told.json")
+    [told] = json.loads((tmp_path / "told.json").read_text())["machines"].values()
+    [row] = told["rows"]
+    assert row["first step"] > row["eager"] > 0 and "| basic_cnn, no norm |" in printed
