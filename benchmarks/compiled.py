@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ import torch
 
 from conditions import CPU, conditions, kept, sentence
 from networks import Turn
-from norms import SIDES, cpu_seconds, options
+from norms import SIDES, compared, cpu_seconds, options
 from reglab import machine
 
 NETWORKS = ("basic_cnn", "resnet18")
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     tried = [(name, side) for name in NETWORKS for side in SIDES]
     for name, side in tried[:1] if args.quick else tried:
-        rows.append({"network": name, "norm": side, **compared(name, SIDES[side], precision, args)})
+        rows.append({"network": name, "norm": side, **tried_both_ways(name, SIDES[side], precision, args)})
         print(rows[-1], file=sys.stderr, flush=True)
     told = conditions(CPU, precision) | {"rounds": args.rounds, "batch": args.batch}
     kept(args.output, {"conditions": told, "rows": rows})
@@ -48,28 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def compared(name: str, regularizers: Mapping[str, Any], precision: str, args: argparse.Namespace) -> dict[str, Any]:
+def tried_both_ways(
+    name: str, regularizers: Mapping[str, Any], precision: str, args: argparse.Namespace
+) -> dict[str, Any]:
     """Seconds of a step as it is and compiled, of the first compiled one, and after how many steps those are earned back."""
     turns = {way: Turn(name, args.batch, CPU, precision, regularizers=regularizers) for way in ("eager", "compiled")}
     turns["compiled"].network.train().compile()
     began = time.perf_counter()
     turns["compiled"].step()
     first = time.perf_counter() - began
-    taken = cpu_seconds(turns, args.rounds)
-    eager, compiled = (statistics.median(taken[way]) for way in turns)
-    ratios = [new / old for old, new in zip(*taken.values(), strict=True)]
+    told = compared(cpu_seconds(turns, args.rounds), "eager")
+    eager, compiled = (told[way]["seconds"] for way in turns)
     return {
         "first step": round(first, 1),
-        "eager": round(eager, 4),
-        "compiled": round(compiled, 4),
-        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
-        "earned back after": None if (steps := earned(first, eager, compiled)) == inf else round(steps),
+        "eager": eager,
+        "compiled": compiled,
+        "ratio": told["compiled"]["ratio"],
+        "earned back after": round(first / (eager - compiled)) if compiled < eager else None,  # steps
     }
-
-
-def earned(first: float, eager: float, compiled: float) -> float:
-    """Steps until the seconds of the first one are saved; infinity where nothing is."""
-    return first / (eager - compiled) if compiled < eager else inf
 
 
 def table(told: Mapping[str, Any]) -> str:

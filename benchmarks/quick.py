@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = machine.choose_device("auto")
     about = conditions(device, machine.choose_precision("auto", device))
     earlier = read_json(args.output).get("machines", {}).get(about["kind"], {})  # the part that is not measured now
-    under: dict[str, Any] = {part: earlier.get("under", {}).get(part, earlier.get("conditions")) for part in COLUMNS}
+    under: dict[str, Any] = {**earlier.get("under", {})}  # the conditions of each part
     told: dict[str, Any] = earlier | {"conditions": about, "under": under}
     if args.only in ("sizes", None):
         told["sizes"], under["sizes"] = {}, about
@@ -200,8 +200,7 @@ def table(machines: Mapping[str, Mapping[str, Any]]) -> str:
         for told in machines.values():
             found: Mapping[str, Any] = told.get(part, {})
             rows = found if part == "sizes" else {"; ".join(sorted(set(found["proposed"]))): found} if found else {}
-            about = told.get("under", {}).get(part) or told["conditions"]
-            lines += [f"| *{sentence(about)}* {'|' * len(heads)}"] if rows else []
+            lines += [f"| *{sentence(told['under'][part])}* {'|' * len(heads)}"] if rows else []
             for name, row in rows.items():
                 values = [f"{fmean(row[c]):.1f} ({min(row[c]):.1f} .. {max(row[c]):.1f})" for c in columns]
                 lines.append(f"| {name} | {row.get('seeds', row.get('visits'))} | {' | '.join(values)} |")

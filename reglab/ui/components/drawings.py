@@ -24,6 +24,9 @@ def drawing(elem_id: str, value: Any = "", **kwargs: Any) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **kwargs)
 
 
-def pressable(elem_id: str, value: str = "", **kwargs: Any) -> gr.HTML:
-    """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along."""
-    return drawing(elem_id, value, js_on_load=called("press", "redrawn"), **kwargs)
+def pressable(elem_id: str, value: str = "", *scripts: str, **kwargs: Any) -> gr.HTML:
+    """The same, and its buttons can be pressed: the event `select` brings a button's `data-` attributes along.
+
+    `scripts` are those in `static/` for what only this one does.
+    """
+    return drawing(elem_id, value, js_on_load=called("press", "redrawn", *scripts), **kwargs)

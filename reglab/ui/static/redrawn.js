@@ -13,8 +13,9 @@ element.addEventListener("scroll", ({ target }) => {
 }, true);
 addEventListener("pointerdown", () => { focused = null; });
 addEventListener("focusin", ({ target }) => {
+  if (!element.contains(target)) return void (focused = null);
   const [kind, name] = [target.localName, nameOf(target)];
-  focused = element.contains(target) ? [kind, name, alike(kind, name).indexOf(target)] : null;
+  focused = [kind, name, alike(kind, name).indexOf(target)];
 });
 
 watch("value", () => {

@@ -14,7 +14,7 @@ from reglab.jobs import fetch
 from reglab.models import pretrained
 from reglab.ui.api import ABOUT
 from reglab.ui.components.controls import unchecked
-from reglab.ui.components.drawings import drawing
+from reglab.ui.components.drawings import drawing, pressable
 from reglab.ui.components.events import PRIVATE, refusal, told
 from reglab.ui.components.form import form, typed_in
 from reglab.ui.components.networks import NOTHING, dressed, stamped
@@ -24,7 +24,6 @@ from reglab.ui.components.visitor import ids_of, warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views.answers import PASSES, Panel, examples_html, imagenet, page
-from reglab.ui.views.assets import called
 
 TOP = 5
 TICK = 1.0  # seconds between looks at weights that are on their way
@@ -46,7 +45,7 @@ class PredictTab:
             self.picture = picture_box("picture")
             with gr.Column(elem_classes="answered"):
                 self.notice = gr.HTML("", elem_id="predict-notice")
-                self.answers = drawing("answers", page([]), js_on_load=called("press", "redrawn", IN_SIGHT))
+                self.answers = pressable("answers", page([]), IN_SIGHT)
                 self.imagenet = ImageNet(lab, self.picture)
             with gr.Column(elem_classes="asked"):
                 self.examples = examples_box("examples")

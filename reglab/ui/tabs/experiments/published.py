@@ -10,7 +10,7 @@ import gradio as gr
 from reglab.errors import PROBLEMS
 from reglab.experiments.publications import PUBLICATIONS, RECIPES, Publication
 from reglab.runs.run import Run
-from reglab.ui.components.drawings import drawing
+from reglab.ui.components.drawings import pressable
 from reglab.ui.components.entries import Entry, entry_list
 from reglab.ui.components.events import QUIET, skipped, told
 from reglab.ui.components.stamps import stamp_box, stamp_of
@@ -18,7 +18,6 @@ from reglab.ui.components.visitor import warning
 from reglab.ui.page import Listener, Page
 from reglab.ui.services.lab import Lab
 from reglab.ui.views import reproduction
-from reglab.ui.views.assets import called
 
 TICK = 2.0  # seconds between looks; a look that finds news judges every run of the recipe
 FIRST = next(iter(PUBLICATIONS))
@@ -37,7 +36,7 @@ class PublishedTab:
             self.chosen = entry_list("publications", "Publications", {"": papers})
             with gr.Column(scale=1, min_width=0):
                 self.notice = gr.HTML("", elem_id="publication-notice")
-                self.page = drawing("publication", js_on_load=called("press", "copy", "redrawn"))
+                self.page = pressable("publication", "", "copy")
         self.clock = gr.Timer(TICK, active=False)
         self.stamp = stamp_box()
         self.known = gr.State([])  # the ids of the runs on the page: looking for new ones takes longer
