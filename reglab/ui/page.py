@@ -22,7 +22,7 @@ from reglab.teaching.sizes import preset
 from reglab.ui.components.assigned import Assigned
 from reglab.ui.components.chart import lab_chart
 from reglab.ui.components.controls import Controls
-from reglab.ui.components.events import PRIVATE, dealt, skipped
+from reglab.ui.components.events import PRIVATE, Listeners, dealt, skipped
 from reglab.ui.components.links import link_box
 from reglab.ui.components.stamps import stamp_box, stamp_of
 from reglab.ui.components.visitor import tries_of, warning
@@ -82,6 +82,8 @@ class Page:
             visible=False,  # there are pretrained weights to compare with only where the network is one of timm
             render=False,
         )
+        self.set_up = Listeners(self.controls.panel.change, *(switch.change for switch in self.beside))
+        self.machine_known = Listeners(self.header.change)
         self.link = link_box("Link to this set-up", "link", {"text": encode(self.first), "address": True}, render=False)
         self.stamp = stamp_box()
         self.clock = gr.Timer(TICK, active=True)

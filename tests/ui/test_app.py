@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -85,17 +86,28 @@ def test_what_is_set_while_an_answer_is_under_way_stays(visitor, server):
     expect(lab.command).to_have_value(re.compile("--dataset digits --train-size 300.* --epochs 7.*--batch-norm"))
 
 
+def test_changes_that_come_while_answers_are_under_way_are_answered_once(visitor, server):
+    lab, asked = visitor.open(server), []
+    lab.page.on("request", lambda request: asked.append(monotonic()) if request.method == "POST" else None)
+    lab.choose("control-dataset", "Digits")
+    for name in ("dropout", "batch_norm") * 4:
+        lab.toggle(name).click()
+    expect(lab.command).to_have_value(re.compile("--dataset digits "))
+    wait_until(lambda: lab.page.wait_for_timeout(100) or monotonic() - asked[-1] > 2, "the page goes on asking")
+    assert len(asked) < 60
+
+
 def is_choice(route: Any) -> bool:
     """Whether the page asks what goes with something that was chosen."""
     return "changed" in (json.loads(route.request.post_data or "{}").get("event_data") or {})
 
 
 # ---- training ----------------------------------------------------------------------------------------------------
-IN_SIGHT = """element => {
-  const box = element.getBoundingClientRect();
+IN_SIGHT = """element => {  // a curve may cross what is drawn in the same chart
+  const box = element.getBoundingClientRect(), whole = element.ownerSVGElement || element;
   const hit = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
   const inside = box.width > 0 && box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
-  return inside && hit !== null && (element.contains(hit) || hit.contains(element));
+  return inside && hit !== null && (whole.contains(hit) || hit.contains(whole));
 }"""
 
 

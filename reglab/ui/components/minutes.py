@@ -12,7 +12,7 @@ from reglab.errors import PROBLEMS
 from reglab.numbers import counted
 from reglab.teaching.links import offered
 from reglab.ui.components.controls import Controls, shown_values
-from reglab.ui.components.events import QUIET
+from reglab.ui.components.events import QUIET, Listeners
 from reglab.ui.services.minutes import Minutes
 from reglab.ui.views.setup import minutes_html
 
@@ -47,14 +47,14 @@ class MinutesLine:
         self.smaller = gr.State(None)  # the run that the button offers
         self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
 
-    def follow(self, controls: Controls, beside: Sequence[Any], machine: Any) -> None:
-        """Say it anew whenever the controls or what is trained beside it change, and once it is known how fast this machine is."""
+    def follow(self, controls: Controls, beside: Sequence[Any], *listeners: Listeners) -> None:
+        """Say it anew whenever these are called: the set-up is another, or it is known how fast this machine is."""
         if not self.minutes.count:
             return
         self._controls, inputs = controls, controls.components()
         self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
-        changes = [c.change for c in (*beside, *inputs, machine)]
-        gr.on(changes, self.tell, *self._told, trigger_mode="always_last", js=KNOWN, **QUIET)
+        for each in listeners:
+            each.add(self.tell, *self._told, js=KNOWN, **QUIET)
         self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
 
     def ask(self, page: gr.Blocks) -> None:

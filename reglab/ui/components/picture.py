@@ -18,7 +18,7 @@ ELSEWHERE = "The picture must be one that was uploaded here: upload it first."
 
 
 def picture_box(elem_id: str) -> gr.HTML:
-    """A handler gets the path of what was uploaded, or None. The event is `change`."""
+    """A handler gets the path of what was uploaded, or None. The events are `change` and, for another listener, `replaced`."""
     made = drawing(
         elem_id,
         None,

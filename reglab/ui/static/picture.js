@@ -11,11 +11,16 @@ async function give(file) {
   watchThrough(null);
   try {
     const { path, url } = await upload(file);
-    if (mine === turn) props.value = { path, url, name: file.name };
+    if (mine === turn) replace({ path, url, name: file.name });
   } catch {
     said.textContent = "The picture did not get here: choose a smaller one, or try again.";
   }
   draw();
+}
+
+function replace(value) {
+  props.value = value;
+  trigger("replaced");
 }
 
 // What the browser cannot read is not shown at all, instead of as a broken picture: what is wrong with it, the answer says.
@@ -101,7 +106,7 @@ cancel.addEventListener("click", () => {
 clear.addEventListener("click", () => {
   turn += 1;
   said.textContent = "";
-  props.value = null;
+  replace(null);
   draw();
   input.focus();
 });

@@ -196,7 +196,8 @@ class ImageNet:
         }  # fmt: skip
         self.form.submit(self.ask, [self.form, self.picture], [self.asked, *told], trigger_mode="once", **shared)
         self.clock.tick(self.look, asked, told, trigger_mode="once", **shared)
-        self.picture.change(self.look, asked, told, trigger_mode="always_last", **shared)
+        # Not `change`, which has a listener that would be called again because of this one (`Listeners`).
+        self.picture.replaced(self.look, asked, told, trigger_mode="always_last", **shared)
 
     def ask(self, typed: Any, picture: str | None) -> list[Any]:
         """Fetch the network's weights where they are not here, and ask it."""

@@ -71,17 +71,15 @@ class SetUp:
 
     def _wire(self) -> None:
         page, panel = self.page, self.controls.panel
-        changes = [panel.change, *(switch.change for switch in page.beside)]
-        gr.on(
-            changes,
+        page.set_up.add(
             self.tell,
             [*page.beside, panel],
             [self.command, page.scratch, page.link, self.remarks, self.refused],
-            trigger_mode="always_last",
             **QUIET,
         )
         if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
-            gr.on([*changes, page.header.change], self.allow, *self.allowing, trigger_mode="always_last", **QUIET)
+            for listeners in (page.set_up, page.machine_known):
+                listeners.add(self.allow, *self.allowing, **QUIET)
         panel.select(
             self.choose,
             [page.assignment, panel],
@@ -89,7 +87,7 @@ class SetUp:
             trigger_mode="multiple",
             **QUIET,
         )
-        self.minutes.follow(self.controls, page.beside, page.header)
+        self.minutes.follow(self.controls, page.beside, page.set_up, page.machine_known)
         self.data_line.select(self.retry, panel, [self.data_line, page.clock], **QUIET)
 
     @property

@@ -69,9 +69,9 @@ class TrainTab:
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
         changed = [page.visitor, *page.under, *self.inputs]
         page.change.click(self.change, changed, page.shown, trigger_mode="once", **QUIET)
-        offers: list[Any] = [page.visitor.change, self.controls.panel.change]
         asking: list[Any] = [self.offer, [page.visitor, *self.inputs], page.change]
-        gr.on(offers, *asking, trigger_mode="always_last", **QUIET)
+        page.set_up.add(*asking, **QUIET)
+        gr.on(page.visitor.change, *asking, trigger_mode="always_last", **QUIET)
         page.chart.turned(*asking, trigger_mode="always_last", **QUIET)  # a run begins, or ends: not each second
         asked = [page.visitor, page.assignment, *self.inputs]
         page.chart.select(self.go_on, asked, self.gone_on, trigger_mode="once", **QUIET)
@@ -92,15 +92,9 @@ class TrainTab:
         # Queued, or Gradio tells nobody that a state changed.
         watching: dict[str, Any] = {**PRIVATE, "concurrency_limit": 4}
         self.sees.select(lambda: True, None, self.looking, **watching)
-        # One listener, so that of several changes the last one is shown.
-        gr.on(
-            [self.looking.change, *(c.change for c in self.inputs)],
-            self.see,
-            [self.looking, *self.inputs],
-            self.sight,
-            trigger_mode="always_last",
-            **watching,
-        )
+        seeing: list[Any] = [self.see, [self.looking, *self.inputs], self.sight]
+        self.page.set_up.add(*seeing, **watching)
+        gr.on(self.looking.change, *seeing, trigger_mode="always_last", **watching)
         for other in (self.curves, self.sharing):
             other.select(lambda: False, None, self.looking, **watching)
 
