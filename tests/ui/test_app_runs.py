@@ -90,8 +90,12 @@ def test_runs_can_be_renamed_opened_and_deleted(lab, a_run):
         rename(lab, name)
         expect(lab.row(run.id)).to_contain_text(name)
         expect(page.locator("#chosen b")).to_have_text(name)
+        expect(page.locator("#run-name")).to_be_hidden()
+        expect(page.locator("#chosen summary")).to_be_focused()
     rename(lab, HOSTILE)
     expect(notice).to_have_text(SENTENCE)
+    expect(page.locator("#run-name")).to_have_value(HOSTILE)
+    expect(page.locator("#run-name")).to_be_visible()
     assert run.name == "My best run"
 
     page.locator("#open-run").click()

@@ -143,6 +143,7 @@ def test_a_run_is_renamed_and_a_name_that_cannot_be_is_a_sentence(tab, finished)
     assert listed["rows"][0]["name"] == "my run" == finished.name and "warning" not in bar
     *_, bar = act(tab, asked(finished.id), do="rename", name="a/b")
     assert 'class="warning"' in bar and finished.name == "my run"
+    assert '<details class="renaming" open>' in bar and 'value="a/b"' in bar, "to be mended"
     assert 'class="warning"' in act(tab, asked("gone"), do="rename", name="x")[-1]
 
 

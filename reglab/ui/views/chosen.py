@@ -21,8 +21,11 @@ class Chosen:
     may_take: bool
 
 
-def chosen_html(chosen: Iterable[Chosen], warning: str = "", said: str = "", undo: str = "") -> str:
-    """Their names, what can be done, and what has come of what was done; `undo`: the runs that can be brought back."""
+def chosen_html(chosen: Iterable[Chosen], warning: str = "", said: str = "", undo: str = "", typed: str = "") -> str:
+    """Their names, what can be done, and what has come of what was done.
+
+    `undo`: the runs that can be brought back. `typed`: a name that was refused, which stays to be mended.
+    """
     runs = list(chosen)
     return render(
         "chosen.html",
@@ -33,4 +36,5 @@ def chosen_html(chosen: Iterable[Chosen], warning: str = "", said: str = "", und
         warning=warning,
         said=said,
         undo=undo,
+        typed=typed,
     )

@@ -27,6 +27,7 @@ class Done:
     undo: str = ""  # the ids of deleted runs that are offered to be brought back
     chosen: Sequence[Run] | None = None  # what is chosen from now on; None: what was
     train: list[Any] | None = None  # updates for `filled`, where the Train tab is turned to
+    typed: str = ""  # the name that was refused, to be mended
 
 
 class Acts:
@@ -66,7 +67,7 @@ class Acts:
         try:
             return act(told, runs, visitor) if act else Done()
         except PROBLEMS as error:
-            return Done(refused=on_screen(error))
+            return Done(refused=on_screen(error), typed=str(told.get("name", "")))
 
     # ---- on the Train tab
     def open(self, told: Mapping[str, Any], runs: Sequence[Run], visitor: Any) -> Done:

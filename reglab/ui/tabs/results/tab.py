@@ -131,4 +131,5 @@ class ResultsTab:
         return [told, self._bar(choice.runs(self.lab), done)]
 
     def _bar(self, runs: Sequence[Run], done: Done = NOTHING_DONE) -> str:
-        return chosen_html(map(self.acts.of, runs), warning=done.refused, said=done.said, undo=done.undo)
+        acts = map(self.acts.of, runs)
+        return chosen_html(acts, warning=done.refused, said=done.said, undo=done.undo, typed=done.typed)
