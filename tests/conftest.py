@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from reglab.config import EVERYTHING, RunConfig
 from reglab.data import SOURCES, Split
@@ -70,22 +71,34 @@ APART = {
     "shell_api",
 }
 """Those whose tests are long and share little, so that each of them may run in another process."""
+WAS_HERE = pytest.StashKey[bool]()
+"""Whether a test was run by this process."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest goes first, so that at the end no process waits long for another. A file stays in one process."""
+    """What takes longest goes first, so that at the end no process waits long for another."""
     place = {name: place for place, name in enumerate(LONGEST.split())}
     items.sort(key=lambda item: place.get(item.path.stem.removeprefix("test_"), len(place)))
-    for item in items:
-        if item.path.stem.removeprefix("test_") not in APART:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+class FilesInOneProcess(LoadScopeScheduling):
+    """A file of tests stays in one process, which starts its server once, unless it is one of those apart."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if Path(file).stem.removeprefix("test_") in APART else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesInOneProcess:
+    """Who runs what, where there are several processes."""
+    return FilesInOneProcess(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note which tests fail, for fixtures that must not hand on what such a test has left."""
+    """Note which tests were here, and which fail, for fixtures that must not hand on what such a test has left."""
     report = yield
+    item.stash[WAS_HERE] = True
     if report.failed:
         item.stash[FAILED] = True
     return report
