@@ -200,6 +200,12 @@ class InBrowser:
         )
         self.page.locator("#train").click(trial=True)  # waits until it could be clicked
 
+    def shorten(self, epochs: int) -> None:
+        """So many epochs instead of the preset's."""
+        self.page.locator("#control-epochs input[type=text]").fill(str(epochs))
+        command = self.page.locator("#command textarea")
+        until("the page to follow the epochs", lambda: f"--epochs {epochs} " in command.input_value())
+
     def press_train(self) -> None:
         self.page.locator("#train").click()
 

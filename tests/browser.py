@@ -189,10 +189,11 @@ class Lab:
         """Choose from a dropdown, Gradio's or one of the browser's own."""
         own = self.page.locator(f"#{elem_id} select")
         if own.count():
-            words = own.locator("option").all_inner_texts()
-            own.select_option(
-                label=next(w for w in words if re.search(option, w)) if isinstance(option, re.Pattern) else option
-            )
+            if isinstance(option, re.Pattern):  # its list may be filled when the tab is turned to
+                found = own.locator("option", has_text=option).first
+                found.wait_for(state="attached")
+                option = found.inner_text()
+            own.select_option(label=option)
             return
         box = self.page.locator(f"#{elem_id} input")
         box.click()

@@ -6,11 +6,11 @@ import contextlib
 import json
 import socket
 import threading
-import time
 
 import pytest
 import torch
 from conftest import tiny_config
+from servers import free_port, wait_until
 
 from reglab import data
 from reglab.cli.main import main
@@ -35,17 +35,10 @@ BASE = RunConfig.parse({**SMALL, "lr": 0.01, "precision": "fp32", "device": "cpu
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items() if name != "epochs"]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def wait_for(port: int) -> None:
-    """Ray starts what serves clients last, and does not wait for it."""
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.1)
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +55,8 @@ def nodes():
             head_node_args={"num_cpus": 1, "ray_client_server_port": port, "include_dashboard": False},
         )
         second = ours.add_node(num_cpus=1)
-        wait_for(port)
+        # Ray starts what serves clients last, and does not wait for it.
+        wait_until(lambda: is_open(port), "Ray's head node serves no clients")
         yield f"ray://127.0.0.1:{port}", lambda: ours.remove_node(second, allow_graceful=False)
         ours.shutdown()
 
