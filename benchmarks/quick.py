@@ -25,6 +25,8 @@ from statistics import fmean
 from time import perf_counter, process_time, sleep
 from typing import Any
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs without being installed
 
 from reglab import data, machine  # noqa: I001  first, as in the app: it says how threads wait
@@ -62,6 +64,7 @@ COLUMNS = {  # of the table: in short
         "seconds until the size was settled": "the size is settled",
         "seconds to the first trained points": "Train to trained points",
         "seconds to the verdict": "Train to verdict",
+        "of a processor for the browser": "of a processor for the browser",
     },
 }
 
@@ -160,7 +163,7 @@ def visit(folder: Path, chromium: Any, dataset: str) -> dict[str, Any]:
         else:
             visitor.page.wait_for_function("document.body.innerText.includes('Chosen for this machine')")
         settled, store = perf_counter() - began, Store(runs)
-        pressed = perf_counter()
+        used, pressed = of_the_browser(), perf_counter()
         visitor.press_train()
         until("both runs", lambda: len(store.runs()) == 2)
         pair = store.runs()
@@ -179,7 +182,14 @@ def visit(folder: Path, chromium: Any, dataset: str) -> dict[str, Any]:
             "seconds until Train could be pressed": round(opened, 2),
             "seconds until the size was settled": round(settled, 2),
             **times,
+            "of a processor for the browser": round(of_the_browser() - used, 2),
         }
+
+
+def of_the_browser() -> float:
+    """Seconds of a processor that Chromium has taken, which this process has started."""
+    browser = [p for p in psutil.Process().children(recursive=True) if "chrom" in p.name().lower()]
+    return sum(sum(process.cpu_times()[:2]) for process in browser)
 
 
 def until(what: str, happens: Callable[[], bool]) -> None:
@@ -203,9 +213,13 @@ def table(machines: Mapping[str, Mapping[str, Any]]) -> str:
             rows = found if part == "sizes" else {"; ".join(sorted(set(found["proposed"]))): found} if found else {}
             lines += [f"| *{sentence(told['under'][part])}* {'|' * len(heads)}"] if rows else []
             for name, row in rows.items():
-                values = [f"{fmean(row[c]):.1f} ({min(row[c]):.1f} .. {max(row[c]):.1f})" for c in columns]
+                values = [told_of(row[c]) if c in row else "" for c in columns]
                 lines.append(f"| {name} | {row.get('seeds', row.get('visits'))} | {' | '.join(values)} |")
     return "\n".join(lines).strip()
+
+
+def told_of(values: Sequence[float]) -> str:
+    return f"{fmean(values):.1f} ({min(values):.1f} .. {max(values):.1f})"
 
 
 def in_short(name: str, called: str) -> str:
@@ -219,7 +233,7 @@ def show(what: str, found: Mapping[str, Any]) -> None:
     for name, values in found.items():
         if isinstance(values, list) and values:
             is_number = isinstance(values[0], float)
-            told = f"{fmean(values):.1f} ({min(values):.1f} .. {max(values):.1f})" if is_number else "; ".join(values)
+            told = told_of(values) if is_number else "; ".join(values)
             word, target = TARGETS.get(name, ("", 0.0))
             print(f"    {name:42} {told}{f'   {word} {target:g}' if word else ''}", flush=True)
 

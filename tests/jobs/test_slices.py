@@ -46,12 +46,15 @@ def assert_same(runs: list[Run], others: list[Run]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "epochs"), [(0.5, 8), (0.0, 1)], ids=["of half a second", "too short for a single step"]
+    ("share", "epochs"), [(1 / 4, 3), (0.0, 1)], ids=["of a quarter", "too short for a single step"]
 )
-def test_runs_side_by_side_in_slices_come_to_the_bytes_of_one_go(tmp_path, seconds, epochs):
-    configs = [config(epochs=epochs), config(epochs=epochs, seed=1, regularizers={"dropout": {}, "ema": {}})]
+def test_runs_side_by_side_in_slices_come_to_the_bytes_of_one_go(tmp_path, share, epochs):
+    usual = {"epochs": epochs, "width": 0.25}
+    configs = [config(**usual), config(**usual, seed=1, regularizers={"dropout": {}, "ema": {}})]
     whole = [Store(tmp_path / "whole").create(c) for c in configs]
+    began = time.monotonic()
     work(whole)
+    seconds = share * (time.monotonic() - began)
     runs = [Store(tmp_path / "sliced").create(c) for c in configs]
     assert in_slices(runs, seconds) > 1
     assert {run.status() for run in runs} == {"finished"}

@@ -24,7 +24,7 @@ def in_fp16(monkeypatch):
 
 
 def test_a_network_learns_in_fp16(tiny_split):
-    events = list(train(tiny_config(epochs=5, lr=3e-3, regularizers={"batch_norm": {}}), tiny_split))
+    events = list(train(tiny_config(epochs=5, lr=3e-3, width=0.25, regularizers={"batch_norm": {}}), tiny_split))
     assert events[0].precision == "fp16" and events[-1].last["train_accuracy"] > 0.8
 
 
