@@ -30,7 +30,8 @@ def example() -> str:
 def not_copied(folder: str, names: list[str]) -> set[str]:
     """What is no part of the project: caches, environments, and what was trained or built in the checkout."""
     made = {"build", "runs"} if Path(folder) == ROOT else set()
-    kept = {".ci", ".github"} if Path(folder) == ROOT else set()  # the documents speak of them
+    # The documents speak of the first two; what mypy has read of torch, it need not read again.
+    kept = {".ci", ".github", ".mypy_cache"} if Path(folder) == ROOT else set()
     return {
         name for name in names if (name.startswith(".") and name not in kept) or name == "__pycache__" or name in made
     }
