@@ -82,8 +82,11 @@ class Page:
             visible=False,  # there are pretrained weights to compare with only where the network is one of timm
             render=False,
         )
-        self.set_up = Listeners(self.controls.panel.change, *(switch.change for switch in self.beside))
-        self.machine_known = Listeners(self.header.change)
+        self.looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
+        # What is said of the set-up, by its controls, the runs on the screen, and how fast this machine is. Each has one listener
+        # for all of these, so that of several changes the last one is shown.
+        said_by = (self.controls.panel, *self.beside, self.visitor, self.header, self.looking)
+        self.set_up = Listeners(*(box.change for box in said_by))
         self.link = link_box("Link to this set-up", "link", {"text": encode(self.first), "address": True}, render=False)
         self.stamp = stamp_box()
         self.clock = gr.Timer(TICK, active=True)

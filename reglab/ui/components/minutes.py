@@ -47,14 +47,13 @@ class MinutesLine:
         self.smaller = gr.State(None)  # the run that the button offers
         self.less = gr.Button("", size="sm", visible=False, elem_id="fewer-minutes")
 
-    def follow(self, controls: Controls, beside: Sequence[Any], *listeners: Listeners) -> None:
-        """Say it anew whenever these are called: the set-up is another, or it is known how fast this machine is."""
+    def follow(self, controls: Controls, beside: Sequence[Any], set_up: Listeners) -> None:
+        """Say it anew whenever the set-up is another, or it is known how fast this machine is."""
         if not self.minutes.count:
             return
         self._controls, inputs = controls, controls.components()
         self._told = [self.plan, *beside, *inputs], [self.plan, self.line, self.smaller, self.less]
-        for each in listeners:
-            each.add(self.tell, *self._told, js=KNOWN, **QUIET)
+        set_up.add(self.tell, *self._told, js=KNOWN, **QUIET)
         self.less.click(self.take, [self.smaller, *inputs], inputs, **QUIET)
 
     def ask(self, page: gr.Blocks) -> None:

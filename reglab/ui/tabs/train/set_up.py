@@ -78,8 +78,7 @@ class SetUp:
             **QUIET,
         )
         if self.lab.training.is_limited:  # by itself, for the first look at a network takes a moment
-            for listeners in (page.set_up, page.machine_known):
-                listeners.add(self.allow, *self.allowing, **QUIET)
+            page.set_up.add(self.allow, *self.allowing, **QUIET)
         panel.select(
             self.choose,
             [page.assignment, panel],
@@ -87,7 +86,7 @@ class SetUp:
             trigger_mode="multiple",
             **QUIET,
         )
-        self.minutes.follow(self.controls, page.beside, page.set_up, page.machine_known)
+        self.minutes.follow(self.controls, page.beside, page.set_up)
         self.data_line.select(self.retry, panel, [self.data_line, page.clock], **QUIET)
 
     @property

@@ -46,7 +46,6 @@ class TrainTab:
             with gr.Column(scale=1, min_width=340, elem_id="stage"):
                 self._lay_out_stage()
         self.settling = gr.Timer(SOON, active=False)  # on a page that opened before it was known what fits this machine
-        self.looking = gr.State(False)  # whether anybody looks at what the network sees; nobody computes it otherwise
         self.inputs = self.controls.components()
         self._wire_training()
         self._wire_sight()
@@ -65,13 +64,12 @@ class TrainTab:
         page = self.page
         begun = [page.visitor, *page.beside, *page.under, *self.inputs]
         page.start.click(self.begin, begun, page.shown, trigger_mode="once", **QUIET)
-        page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, self.looking], **QUIET)
+        page.start.click(lambda: (gr.update(selected="curves"), False), None, [self.stage, page.looking], **QUIET)
         page.stop.click(self.halt, [page.visitor, page.stop], page.shown, trigger_mode="once", **QUIET)
         changed = [page.visitor, *page.under, *self.inputs]
         page.change.click(self.change, changed, page.shown, trigger_mode="once", **QUIET)
         asking: list[Any] = [self.offer, [page.visitor, *self.inputs], page.change]
         page.set_up.add(*asking, **QUIET)
-        gr.on(page.visitor.change, *asking, trigger_mode="always_last", **QUIET)
         page.chart.turned(*asking, trigger_mode="always_last", **QUIET)  # a run begins, or ends: not each second
         asked = [page.visitor, page.assignment, *self.inputs]
         page.chart.select(self.go_on, asked, self.gone_on, trigger_mode="once", **QUIET)
@@ -91,12 +89,11 @@ class TrainTab:
     def _wire_sight(self) -> None:
         # Queued, or Gradio tells nobody that a state changed.
         watching: dict[str, Any] = {**PRIVATE, "concurrency_limit": 4}
-        self.sees.select(lambda: True, None, self.looking, **watching)
-        seeing: list[Any] = [self.see, [self.looking, *self.inputs], self.sight]
-        self.page.set_up.add(*seeing, **watching)
-        gr.on(self.looking.change, *seeing, trigger_mode="always_last", **watching)
+        looking = self.page.looking
+        self.sees.select(lambda: True, None, looking, **watching)
+        self.page.set_up.add(self.see, [looking, *self.inputs], self.sight, **watching)
         for other in (self.curves, self.sharing):
-            other.select(lambda: False, None, self.looking, **watching)
+            other.select(lambda: False, None, looking, **watching)
 
     @property
     def gone_on(self) -> list[Any]:
