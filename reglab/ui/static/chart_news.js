@@ -38,8 +38,9 @@ function doneShare(run) {
   return run.status === "finished" ? 1 : run.epochs > 0 ? Math.min(1, (run.epoch || 0) / run.epochs) : 0;
 }
 
+// The permission last: a browser asks another of its processes for it, which takes longer than drawing a curve.
 function wantsNotification() {
-  return "Notification" in window && Notification.permission === "granted" && recall("reglab.notify") === "yes";
+  return recall("reglab.notify") === "yes" && "Notification" in window && Notification.permission === "granted";
 }
 
 // The browser asks the visitor, and only ever after this press.
