@@ -239,6 +239,7 @@ def test_groups_are_gone_through_with_the_arrow_keys(lab, a_run):
     runs = [told(a_run(f"2024020{n + 1}-000000-abcdef"), 0, bool(n % 2), f"abcabcabcab{n // 2}") for n in range(4)]
     lab.tab("Train")
     lab.tab("Results")
+    lab.row(runs[-1].id).wait_for(state="attached")  # the list of this moment, with its groups
     box, chosen = lab.page.locator("#runs-group"), lab.page.locator("#chosen .reglab-chosen")
     box.focus()
     seen = {}
