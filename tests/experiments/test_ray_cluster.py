@@ -136,7 +136,9 @@ def test_a_sweep_that_is_stopped_on_a_cluster_goes_on_here(nodes, store):
         told.extend([event] if isinstance(event, Epoch) else [])
         if isinstance(event, Epoch) and len(told) == 4:
             # Nothing else is told meanwhile, so that the run that waits cannot get the place of one that stops.
-            wait_until(lambda: any((each.path / "summary.json").exists() for each in store.runs()), "a run goes on waiting")
+            wait_until(
+                lambda: any((each.path / "summary.json").exists() for each in store.runs()), "a run goes on waiting"
+            )
 
     runs = executor.train(asked, store, address, listen=listen, stop=lambda: len(told) > 3)
     assert {run.status() for run in runs} == {"stopped"} and len(runs) > 1
