@@ -1,6 +1,7 @@
 """Makes docs/*.png: screenshots of the app in a headless Chromium, as a first visit finds it.
 
-python docs/pictures.py
+python docs/pictures.py            # all of them: ten minutes, most of it for the runs of the Sweep tab's
+python docs/pictures.py train      # one of them, in half a minute
 """
 
 from __future__ import annotations
@@ -14,72 +15,110 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
 
-def pictures() -> None:
-    """docs/*.png: the page as a first visit finds it, what the network sees, a card, answers, errors, a sweep, a paper."""
+def pictures(names: Sequence[str]) -> None:
+    """Take these pictures, each on a page of its own."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as runs:
-        environment = {
-            **os.environ,
-            "REGLAB_RUNS": runs,
-            "GRADIO_SERVER_PORT": str(port),
-            "GRADIO_ANALYTICS_ENABLED": "False",
-        }
-        subprocess.run([sys.executable, "-m", "reglab", *SWEEP], cwd=ROOT, env=environment, check=True)
+        own = {"REGLAB_RUNS": runs, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+        environment = os.environ | own
+        if "sweep" in names:
+            subprocess.run([sys.executable, "-m", "reglab", *SWEEP], cwd=ROOT, env=environment, check=True)
         app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
         try:
             url = f"http://127.0.0.1:{port}/"
             wait_for(url)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                page: Any = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-                page.goto(url + "?__theme=light")
-                page.wait_for_selector("#chart table tbody tr")
-                page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')", timeout=60_000)
-                page.wait_for_selector("text=Chosen for this machine", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "train.png")
-                page.locator("#chart .charts").screenshot(path=ROOT / "docs" / "curves.png")
-                page.get_by_role("button", name="Modern", exact=True).click()
-                page.wait_for_function("document.querySelector('#command textarea').value.includes('--cutmix')")
-                page.get_by_role("tab", name="What the network sees").click()
-                page.wait_for_selector(".sees img", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "sees.png")
-                page.get_by_role("tab", name="Learn", exact=True).click()
-                page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
-                page.wait_for_selector("#card-head .katex")
-                page.screenshot(path=ROOT / "docs" / "learn.png")
-                page.get_by_role("tab", name="Predict", exact=True).click()
-                page.locator("#examples button").nth(1).click(timeout=60_000)
-                page.wait_for_selector("#answers section:nth-of-type(2) .bars", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "predict.png")
-                page.get_by_role("tab", name="Results", exact=True).click()
-                page.get_by_role("tab", name="Errors", exact=True).click()
-                page.wait_for_selector("#errors-page figure", timeout=60_000)
-                page.wait_for_timeout(1000)  # until nothing is dimmed any more
-                page.screenshot(path=ROOT / "docs" / "errors.png")
-                page.get_by_role("tab", name="Experiments", exact=True).click()
-                page.wait_for_selector("#sweep-page .heat", timeout=60_000)
-                page.get_by_role("button", name="Dropout x weight decay").click()
-                page.wait_for_selector("#sweep-command")
-                page.screenshot(path=ROOT / "docs" / "sweep.png")
-                page.get_by_role("tab", name="Published results", exact=True).click()
-                page.wait_for_selector("#publication table", timeout=60_000)
-                page.screenshot(path=ROOT / "docs" / "reproduce.png")
+                for name in names:
+                    page: Any = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+                    page.set_default_timeout(60_000)
+                    page.goto(url + "?__theme=light")
+                    page.wait_for_selector("#chart table tbody tr")
+                    page.wait_for_function("document.querySelector('#machine').innerText.includes('idle')")
+                    page.wait_for_selector("text=Chosen for this machine")
+                    PICTURES[name](page).screenshot(path=ROOT / "docs" / f"{name}.png")
+                    page.close()
                 browser.close()
         finally:
             app.terminate()
             app.wait()
 
 
+def train(page: Any) -> Any:
+    """The page as a first visit finds it."""
+    return page
+
+
+def curves(page: Any) -> Any:
+    """The two charts alone."""
+    return page.locator("#chart .charts")
+
+
+def sees(page: Any) -> Any:
+    """What the network sees with cutmix."""
+    page.get_by_role("button", name="Modern", exact=True).click()
+    page.wait_for_function("document.querySelector('#command textarea').value.includes('--cutmix')")
+    page.get_by_role("tab", name="What the network sees").click()
+    page.wait_for_selector(".sees img")
+    return page
+
+
+def learn(page: Any) -> Any:
+    """The card of a technique."""
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
+    page.wait_for_selector("#card-head .katex")
+    return page
+
+
+def predict(page: Any) -> Any:
+    """What two networks make of a picture."""
+    page.get_by_role("tab", name="Predict", exact=True).click()
+    page.locator("#examples button").nth(1).click()
+    page.wait_for_selector("#answers section:nth-of-type(2) .bars")
+    return page
+
+
+def errors(page: Any) -> Any:
+    """Which classes are taken for which."""
+    page.get_by_role("tab", name="Results", exact=True).click()
+    page.get_by_role("tab", name="Errors", exact=True).click()
+    page.wait_for_selector("#errors-page figure")
+    page.wait_for_timeout(1000)  # until nothing is dimmed any more
+    return page
+
+
+def sweep(page: Any) -> Any:
+    """The heat map of `SWEEP`, and a question to begin with."""
+    page.get_by_role("tab", name="Experiments", exact=True).click()
+    page.wait_for_selector("#sweep-page .heat")
+    page.get_by_role("button", name="Dropout x weight decay").click()
+    page.wait_for_selector("#sweep-command")
+    return page
+
+
+def reproduce(page: Any) -> Any:
+    """A published result beside what was measured here."""
+    page.get_by_role("tab", name="Experiments", exact=True).click()
+    page.get_by_role("tab", name="Published results", exact=True).click()
+    page.wait_for_selector("#publication table")
+    return page
+
+
+PICTURES: dict[str, Callable[[Any], Any]] = {
+    each.__name__: each for each in (train, curves, sees, learn, predict, errors, sweep, reproduce)
+}
 ON_DIGITS = (
     "--dataset",
     "digits",
@@ -108,4 +147,6 @@ def wait_for(url: str) -> None:
 
 
 if __name__ == "__main__":
-    pictures()
+    if unknown := set(sys.argv[1:]) - PICTURES.keys():
+        raise SystemExit(f"There is no picture {sorted(unknown)[0]!r}: choose from {', '.join(PICTURES)}.")
+    pictures(sys.argv[1:] or [*PICTURES])
