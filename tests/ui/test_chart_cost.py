@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 from browser import expect
 
@@ -37,11 +39,8 @@ ONE_UPDATE = """([button, shown]) => new Promise(done => {
 
 
 @pytest.mark.slow
-def test_drawing_an_update_takes_the_page_at_most_35_milliseconds(another_server, visitor):
-    """From the press to the paint, Gradio's part included, with 300 points in each of the eight curves.
-
-    What others take of a core that is lent is counted as the page's, so the least of several is what the page takes.
-    """
+def test_drawing_an_update_takes_the_page_at_most_40_milliseconds(another_server, visitor):
+    """From the press to the paint, Gradio's part included, with 300 points in each of the eight curves."""
     server = another_server(cifar10=False).start(("-c", CHART_ALONE))
     page = visitor.context.new_page()
     page.goto(server.url)
@@ -63,6 +62,6 @@ def test_drawing_an_update_takes_the_page_at_most_35_milliseconds(another_server
     for _ in range(14):
         drawing.append(cost("#draw", "#chart [data-part=title]"))
         idling.append(cost("#idle", "#other"))
-    whole, gradio = min(drawing[3:]), min(idling[3:])
+    whole, gradio = statistics.median(drawing[3:]), statistics.median(idling[3:])
     print(f"{whole:.1f} ms of the page's main thread for an update; {gradio:.1f} ms where no chart is drawn")
-    assert whole <= 35
+    assert whole <= 40

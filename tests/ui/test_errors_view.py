@@ -99,6 +99,6 @@ def test_a_run_is_evaluated_with_a_press_and_a_cell_of_its_table_shows_its_pictu
     expect(cell.locator("h2")).to_have_text(f"{true} taken for {taken}")
     expect(cell.locator("figure")).to_have_count(min(20, expected[true, taken]))
     expect(cell.locator("figcaption").first).to_have_text(
-        re.compile(rf"^{true}, taken for {taken}.*\d\s% sure; calibrated")
+        re.compile(rf"^{true}, taken for {taken}.*\d\u00a0% sure; calibrated")
     )
     assert table.locator("table [aria-pressed=true]").count() == 1
