@@ -14,7 +14,7 @@ from reglab.analysis import evaluate
 from reglab.analysis.evaluate import Evaluation
 from reglab.analysis.networks import network_of, statistics
 from reglab.errors import RunError
-from reglab.numbers import percent, points
+from reglab.numbers import counted, percent, points
 from reglab.publishing.plain_code import plain_code
 from reglab.runs.run import Run
 
@@ -96,7 +96,9 @@ def about(run: Run, s: dict[str, Any]) -> str:
 def conditions(run: Run, s: dict[str, Any]) -> str:
     """What it was trained with and on."""
     versions = run.described.get("versions") or {}
-    told = [f"{s[key]} threads" if key == "threads" else str(s[key]) for key in ("precision", "threads") if key in s]
+    told = [
+        counted(s[key], "thread") if key == "threads" else str(s[key]) for key in ("precision", "threads") if key in s
+    ]
     depthwise = models.family(run.config.model).depthwise
     if why := machine.why_precision(run.config.precision, s.get("precision", ""), depthwise):
         told[0] += f", for {why}"

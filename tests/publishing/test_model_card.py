@@ -21,7 +21,7 @@ from reglab.analysis import evaluate
 from reglab.analysis.predict import answer
 from reglab.compat.torch import shown_arguments
 from reglab.models import ModelSpec
-from reglab.numbers import percent
+from reglab.numbers import counted, percent
 from reglab.publishing.model_card import model_card, snippet
 from reglab.publishing.plain_code import plain_code
 from reglab.runs.run import Run
@@ -55,6 +55,7 @@ def test_the_card_says_what_the_summary_says(finished):
     assert result["dataset"] == {"name": data.source("digits").title, "type": "digits", "split": "test"}
     assert result["metrics"] == [{"type": "accuracy", "value": round(s["best"]["test_accuracy"], 4)}]
     assert "20 % of its training labels were made wrong" in card and "not been calibrated" in card
+    assert f", {counted(s['threads'], 'thread')}, " in card
 
 
 def test_an_accuracy_on_some_of_the_test_images_is_told_with_their_number_and_is_no_result(finished):

@@ -23,7 +23,7 @@ from reglab.cli.options import (
 )
 from reglab.config.numbers import read
 from reglab.errors import ConfigError, RunError
-from reglab.numbers import number, percent
+from reglab.numbers import counted, number, percent
 
 if TYPE_CHECKING:
     from reglab.config import RunConfig
@@ -149,7 +149,8 @@ def _in_lines(began: float) -> Callable[[Run, Event], None]:
             case Started():
                 print(f"{run.id}  {run.config.title()}  {run.config.recipe()}")
                 why = machine.why_precision(run.config.precision, event.precision, family(run.config.model).depthwise)
-                print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.threads} threads")
+                threads = counted(event.threads, "thread")
+                print(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {threads}")
                 print(f"In {event.precision}, for {why}.\n" if why else "")
                 print(" epoch  train loss    acc     val loss    acc       gap   images/s    time")
             case Epoch():
