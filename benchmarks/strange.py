@@ -211,8 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = {} if args.quick else {name: n for name, n in told.get("networks", {}).items() if name in shipped}
         for run in shipped.values():
             if (run.id in only) if only else not is_measured(run, kept):
-                kept[run.id] = measure(run, 20 if args.quick else EACH)
-                told = {"conditions": conditions(), "networks": dict(sorted(kept.items()))}
+                kept[run.id] = measure(run, 20 if args.quick else EACH) | {"conditions": conditions()}
+                told = {"networks": dict(sorted(kept.items()))}
                 if not args.quick:
                     write_json(OUTPUT, told)  # network by network: what is broken off goes on
                 print(f"{run.id}: {kept[run.id]['seconds']:.0f} s", file=sys.stderr)
@@ -253,13 +253,14 @@ def table(told: dict[str, Any]) -> str:
     for run_id, n in networks.items():
         cells = [", ".join(f"{v:.2f}" for v in n["auroc"][k].values()) for k in names]
         rows.append(f"| `{run_id}` | {' | '.join(cells)} |")
-    first, about = next(iter(networks.values())), told["conditions"]
+    first = next(iter(networks.values()))
+    about = dict.fromkeys("{machine}, torch {torch}, {date}".format_map(n["conditions"]) for n in networks.values())
     alarms = {run_id: n["examples_warned_of"] for run_id, n in networks.items() if n["examples_warned_of"]}
     of_examples = ", ".join(f"{', '.join(names)} ({run_id})" for run_id, names in alarms.items()) or "none"
     rows += [
         "",
         f"In brackets: by the energy alone. {first['each']} pictures of each kind, {first['test_images']:,} test pictures; examples of"
-        f" Predict that are warned of: {of_examples}. {about['machine']}, torch {about['torch']}, {about['date']}.",
+        f" Predict that are warned of: {of_examples}. {'; '.join(about)}.",
     ]
     return "\n".join(rows)
 

@@ -98,12 +98,12 @@ def checkpoints_table() -> str:
     told = [run.summary() for run in shipped]
 
     def of_all(key: str, until: int = 40) -> str:
-        return " and ".join(sorted({str(s[key])[:until] for s in told}))
+        return " and ".join(sorted({str(s[key])[:until].partition(",")[0] for s in told}))
 
     conditions = (
         f"{told[0]['test_images']:,} test images, 95 % Wilson interval, n = 1 (seed {of_all('seed')}), float16 weights of the"
-        f" best epoch by validation; trained on {told[0]['device'].partition(',')[0]} in {of_all('precision')}, the threads"
-        f" stand in each card; {of_all('created', 10)}."
+        f" best epoch by validation; trained on {of_all('device')} in {of_all('precision')}, which and"
+        f" with how many threads stands in each card; {of_all('created', 10)}."
     )
     return "\n".join([*rows, "", conditions])
 
