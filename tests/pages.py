@@ -3,6 +3,7 @@ can be called. Its fixtures are known to all files of tests by `conftest.py`."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 SENTENCE = re.compile(r"[A-Za-z'\"/].{10,400}[.?]", re.DOTALL)  # how whatever is refused is answered
 TABS = ("Train", "Results", "Predict", "Experiments", "Learn")
+
+
+def commands(page: str) -> list[str]:
+    """What stands in this HTML to be typed, without the tags that keep its words whole."""
+    return [
+        html.unescape(re.sub("<[^>]*>", "", code)) for _, code in re.findall(r"<(code|pre)\b[^>]*>(.*?)</\1>", page)
+    ]
 
 
 @pytest.fixture(name="here")

@@ -49,5 +49,12 @@ def _short(key: str, config: RunConfig) -> str:
     for place, (name, value) in enumerate(technique.model_dump().items()):
         follows = type(technique).model_fields[name].default is None
         if value != usual[name] or (place == 0 and isinstance(value, float) and not follows):
-            words.append(typed(value) if place == 0 else f"{name.replace('_', ' ')} {typed(value)}")
+            words.append(_setting(name.replace("_", " "), value, named=place > 0))
     return " ".join(words)
+
+
+def _setting(name: str, value: object, named: bool) -> str:
+    """`alternate` and `no flip` of what is on or off, `padding 2` or `2` of the rest."""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return f"{name} {typed(value)}" if named else typed(value)

@@ -30,6 +30,10 @@ from reglab.regularizers import CATALOGUE, lowered
             },
             "basic_cnn, dropout 0.3 + weight decay + CutMix 1 + 2 more, 500 images",
         ),
+        (
+            {"regularizers": {"flip_crop": {"padding": 2, "flip": False, "alternate": True, "reflect": True}}},
+            "basic_cnn, flip and crop 2 no flip alternate reflect, all images",
+        ),
     ],
 )
 def test_a_run_is_called_by_what_it_is(asked, name):

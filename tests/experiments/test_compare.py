@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 from conftest import make_split, tiny_config
+from pages import commands
 from PIL import Image
 
 from reglab.cli.main import main
@@ -271,7 +272,7 @@ def test_the_picture_is_one_and_the_report_needs_nothing_beside_it(compared):
     assert picture.format == "PNG" and picture.width > 1000
     page = report.page(compared, axis="step")
     assert "ighest validation accuracy" in page
-    assert "dropout rate 0.8, weight decay" in page and compared.groups[1].runs[0].config.command() in page
+    assert "dropout rate 0.8, weight decay" in page and compared.groups[1].runs[0].config.command() in commands(page)
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     with pytest.raises(ConfigError, match="no metric 'beauty'"):
         report.png(compared, "beauty")

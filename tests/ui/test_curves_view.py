@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import json
 import re
 import shutil
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from browser import expect
-from pages import changes
+from pages import changes, commands
 from PIL import Image
 
 from reglab.errors import ConfigError, RunError
@@ -146,7 +145,7 @@ def test_a_group_is_all_its_finished_runs(four, here):
 def test_a_comparison_is_taken_along_as_every_kind_of_file(four, view):
     report, chosen = view("report"), json.dumps({"chosen": [run.id for run in four]})
     files = {kind: report.file({"kind": kind}, chosen, asked()) for kind in KINDS}
-    assert four[3].config.command() in files["html"].read_text()
+    assert four[3].config.command() in commands(files["html"].read_text())
     assert Image.open(files["png"]).format == "PNG"
     assert len(list(csv.DictReader(files["csv"].open()))) == 4
     assert len(json.loads(files["json"].read_text())["groups"]) == 2
@@ -161,7 +160,7 @@ def test_a_run_is_downloaded_as_a_zip_file_and_the_page_says_how_to_train_it_aga
     with pytest.raises(RunError, match="gone"):
         report.file({"run": "gone"}, "{}", "{}")
     [page] = report.show(four[:1])
-    assert html.escape(four[0].config.command()) in page and all(f'data-kind="{kind}"' in page for kind in KINDS)
+    assert four[0].config.command() in commands(page) and all(f'data-kind="{kind}"' in page for kind in KINDS)
 
 
 def test_what_cannot_be_forked_is_a_sentence_and_nothing_else_changes(here, view):
@@ -223,7 +222,7 @@ def test_a_visitor_compares_a_group_and_takes_it_along(lab, server, a_run, tmp_p
     expect(shown.locator("svg")).to_contain_text("step")
     lab.tab("Report")
     files = {kind: lab.download(f"#take-{kind}", tmp_path) for kind in KINDS}
-    assert runs[3].config.command() in files["html"].read_text()
+    assert runs[3].config.command() in commands(files["html"].read_text())
     assert Image.open(files["png"]).format == "PNG"
     assert len(list(csv.DictReader(files["csv"].open()))) == 4
     assert len(json.loads(files["json"].read_text())["groups"]) == 2
@@ -270,6 +269,14 @@ def test_on_a_phone_the_list_folds_into_a_line_that_names_what_is_chosen(visitor
     expect(lab.page.locator("#runs-search")).not_to_be_visible()
     expect(lab.page.locator("#curves-page")).to_contain_text("In numbers")
     expect(lab.page.locator("#results-views")).to_be_in_viewport()
+    assert lab.sideways() == 0
+
+    lab.tab("Report")
+    command = lab.page.locator("#of-runs .reglab-command")
+    expect(command).to_have_text(run.config.command())
+    words = command.locator("span").evaluate_all("all => all.map(word => word.getClientRects().length)")
+    assert len(words) > 5 and set(words) == {1}, "a word of the command is on two lines"
+    assert command.bounding_box()["width"] > 300, "the command has a column beside others"
     assert lab.sideways() == 0
 
 
