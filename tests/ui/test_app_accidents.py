@@ -43,9 +43,10 @@ def test_a_run_outlives_the_server_or_is_marked_and_can_be_resumed(another_serve
 
     visitor.may_fail = "Failed to load resource|ERR_|fetch|Connection|network"  # what a dead server brings about
     server.kill()
-    server.start()
-    lab.page.goto("about:blank")
+    expect(lab.page.get_by_text("Connection to the server was lost")).to_be_visible()
+    lab.page.goto("about:blank")  # before the server is back: then the page loads itself again, at a moment of its own
     visitor.may_fail = ""
+    server.start()
     lab.page.goto(server.url)
     wait_until(lambda: lab.statuses() in (["running"], ["interrupted"]), "the run is not shown", more=lab.text)
     assert lab.statuses() == [run.status()]
