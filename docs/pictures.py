@@ -55,6 +55,12 @@ def pictures(names: Sequence[str]) -> None:
             app.wait()
 
 
+def go_to(page: Any, *tabs: str) -> None:
+    """Open a tab, and a view in it."""
+    for name in tabs:
+        page.get_by_role("tab", name=name, exact=True).click()
+
+
 def train(page: Any) -> Any:
     """The page as a first visit finds it."""
     return page
@@ -69,14 +75,14 @@ def sees(page: Any) -> Any:
     """What the network sees with cutmix."""
     page.get_by_role("button", name="Modern", exact=True).click()
     page.wait_for_function("document.querySelector('#command textarea').value.includes('--cutmix')")
-    page.get_by_role("tab", name="What the network sees").click()
+    go_to(page, "What the network sees")
     page.wait_for_selector(".sees img")
     return page
 
 
 def learn(page: Any) -> Any:
     """The card of a technique."""
-    page.get_by_role("tab", name="Learn", exact=True).click()
+    go_to(page, "Learn")
     page.locator("#contents").get_by_role("button", name="Mixup", exact=True).click()
     page.wait_for_selector("#card-head .katex")
     return page
@@ -84,7 +90,7 @@ def learn(page: Any) -> Any:
 
 def predict(page: Any) -> Any:
     """What two networks make of a picture."""
-    page.get_by_role("tab", name="Predict", exact=True).click()
+    go_to(page, "Predict")
     page.locator("#examples button").nth(1).click()
     page.wait_for_selector("#answers section:nth-of-type(2) .bars")
     return page
@@ -92,8 +98,7 @@ def predict(page: Any) -> Any:
 
 def errors(page: Any) -> Any:
     """Which classes are taken for which."""
-    page.get_by_role("tab", name="Results", exact=True).click()
-    page.get_by_role("tab", name="Errors", exact=True).click()
+    go_to(page, "Results", "Errors")
     page.wait_for_selector("#errors-page figure")
     page.wait_for_timeout(1000)  # until nothing is dimmed any more
     return page
@@ -101,7 +106,7 @@ def errors(page: Any) -> Any:
 
 def sweep(page: Any) -> Any:
     """The heat map of `SWEEP`, and a question to begin with."""
-    page.get_by_role("tab", name="Experiments", exact=True).click()
+    go_to(page, "Experiments")
     page.wait_for_selector("#sweep-page .heat")
     page.get_by_role("button", name="Dropout x weight decay").click()
     page.wait_for_selector("#sweep-command")
@@ -110,8 +115,7 @@ def sweep(page: Any) -> Any:
 
 def reproduce(page: Any) -> Any:
     """A published result beside what was measured here."""
-    page.get_by_role("tab", name="Experiments", exact=True).click()
-    page.get_by_role("tab", name="Published results", exact=True).click()
+    go_to(page, "Experiments", "Published results")
     page.wait_for_selector("#publication table")
     return page
 

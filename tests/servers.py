@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from reglab.data import SIDE, SOURCES
@@ -122,6 +123,13 @@ class Server:
                 continue
         if self.process:
             self.process.wait()
+
+
+def is_gone(pid: int) -> bool:
+    """Also a zombie is: it has ended, and whoever started or adopted it has yet to take note of it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def free_port() -> int:

@@ -96,9 +96,8 @@ def about(run: Run, s: dict[str, Any]) -> str:
 def conditions(run: Run, s: dict[str, Any]) -> str:
     """What it was trained with and on."""
     versions = run.described.get("versions") or {}
-    told = [
-        counted(s[key], "thread") if key == "threads" else str(s[key]) for key in ("precision", "threads") if key in s
-    ]
+    told = [str(s["precision"])] if "precision" in s else []
+    told += [counted(s["threads"], "thread")] if "threads" in s else []
     depthwise = models.family(run.config.model).depthwise
     if why := machine.why_precision(run.config.precision, s.get("precision", ""), depthwise):
         told[0] += f", for {why}"

@@ -10,11 +10,11 @@ from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from conftest import tiny_config
 from filelock import FileLock
+from servers import is_gone
 
 from reglab.config import RunConfig
 from reglab.errors import ConfigError, RunError
@@ -268,7 +268,7 @@ def test_closing_the_server_stops_its_runs_with_their_snapshots(jobs):
     pid = worker_of(jobs, run)
     jobs.close(patience=10)
     assert run.status() == "stopped" and run.resume() is not None
-    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 5)
+    wait_for(lambda: is_gone(pid), 5)
     with pytest.raises(RunError, match="shutting down"):
         submit(jobs, [quick()])
 

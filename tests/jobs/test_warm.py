@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import environment, tiny_config
 from filelock import FileLock
+from servers import is_gone
 from test_queue import (
     jobs_fixture,  # noqa: F401  (a fixture of this file)
     long,
@@ -44,12 +43,6 @@ def trained(jobs: Jobs, config=None, owner: str = "") -> tuple[Run, int]:
     pid = wait_for(lambda: job.worker.process.pid)
     wait_for(lambda: not jobs.running())
     return run, pid
-
-
-def is_gone(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
 
 
 # ---- the same bytes ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import psutil
 import pytest
-from servers import Server, wait_until
+from servers import Server, is_gone, wait_until
 
 from reglab.runs.run import Run
 from reglab.training.events import Started
@@ -39,14 +39,6 @@ def step_seconds(run: Run) -> float:
     """Of one step, which comes to its end first. Only a machine that has much else to do takes seconds for it."""
     speed = run.last_timing().get("images_per_second", 0.0)
     return float(LARGE["batch_size"]) / speed if speed else 0.0
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Also where it is a zombie: its parent has ended too, and the first process of the system has yet to take note of it."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 MOMENTS = {
@@ -76,7 +68,7 @@ def test_a_server_that_is_told_to_end_has_saved_its_runs_within_five_seconds_and
     print(f"{moment}: {time.monotonic() - began:.1f} s")
     assert run.status() == "stopped" and waiting.status() == "interrupted"
     assert moment != "in a step" or run.resume() is not None
-    assert [p for p in psutil.wait_procs(family, timeout=SECONDS)[1] if not has_ended(p)] == []
+    assert [p for p in psutil.wait_procs(family, timeout=SECONDS)[1] if not is_gone(p.pid)] == []
     assert "Traceback" not in server.log()
 
 
